@@ -1,0 +1,1 @@
+"""Speaks for this host's hypervisor, and to the message bus."""

@@ -1,0 +1,1 @@
+"""Turns a configuration file into checked settings, or into the list of all its problems."""

@@ -1,0 +1,112 @@
+"""Decides how fencebus is built and installed: five folders, one distribution."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+# Each top-level folder is a unit that is deployed; the import package inside has a name of its own,
+# because a bare "agent" or "schemas" would collide with others in site-packages.
+FOLDERS = {
+    "fencebus_schemas": "schemas",
+    "fencebus_agent": "agent",
+    "fencebus_host": "host_agent",
+    "fencebus_guest": "guest_client",
+    "fencebus_broker": "broker_config",
+}
+
+# lark reads the configuration file; libvirt-python is compiled against the libvirt-dev of the machine.
+HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0"]
+QMF = ["python-qpid-proton>=0.39"]
+RABBITMQ = ["kombu>=5.3,<6"]
+SERIAL = ["pyserial>=3.5"]
+WEB = ["aiohttp>=3.9,<4"]
+
+# pytest-asyncio rather than anyio: the daemon is an asyncio program and nothing else, so a plugin that runs
+# every test on one event loop type, and closes it afterwards, is all the tests need.
+TESTS = [
+    "pytest>=8.2,<9",
+    "pytest-asyncio>=0.24",
+    "pytest-timeout>=2.3",
+    "hypothesis>=6.100",
+    "coverage>=7.10",
+]
+TOOLS = ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "tox>=4.20", "build>=1.2"]
+# atheris publishes wheels for CPython on x86-64 Linux only; elsewhere the fuzz targets run under hypothesis alone.
+FUZZ = ["atheris>=2.3; python_version < '3.14' and sys_platform == 'linux' and platform_machine == 'x86_64'"]
+
+
+def version() -> str:
+    """Return the version written in fencebus_schemas, without importing it."""
+    text = (HERE / "schemas" / "fencebus_schemas" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise SystemExit("schemas/fencebus_schemas/__init__.py: no __version__")
+    return found.group(1)
+
+
+def packages() -> list[str]:
+    """Return the import packages that exist below the folders, sub-packages included."""
+    return [
+        name
+        for package, folder in FOLDERS.items()
+        for name in find_packages(folder, include=[package, f"{package}.*"])
+    ]
+
+
+def package_dir() -> dict[str, str]:
+    """Return where each existing import package lies, relative to this file."""
+    return {
+        package: f"{folder}/{package}"
+        for package, folder in FOLDERS.items()
+        if (HERE / folder / package / "__init__.py").is_file()
+    }
+
+
+def guest_scripts() -> list[str]:
+    """Return the guest's launchers: scripts, not entry points, because their start-up time counts (python3 -IS)."""
+    return sorted(str(path.relative_to(HERE)) for path in (HERE / "guest_client" / "bin").glob("fence_*"))
+
+
+setup(
+    name="fencebus",
+    version=version(),
+    description="Fencing of virtual machines, wire compatible with fence_virt, fence_xvm and fence_virtd",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.9",
+    packages=packages(),
+    package_dir=package_dir(),
+    package_data={
+        "": ["py.typed"],
+        "fencebus_schemas": ["data/*"],
+        "fencebus_host.config": ["*.lark"],
+    },
+    scripts=guest_scripts(),
+    entry_points={"console_scripts": ["fence_virtd = fencebus_host.daemon:main"]},
+    extras_require={
+        "host": HOST,
+        "qmf": QMF,
+        "rabbitmq": RABBITMQ,
+        "serial": SERIAL,
+        "web": WEB,
+        "tests": [*HOST, *TESTS],
+        "fuzz": FUZZ,
+        "dev": [*HOST, *TESTS, *TOOLS, *FUZZ],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: No Input/Output (Daemon)",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.9",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: System :: Clustering",
+    ],
+)
