@@ -52,9 +52,7 @@ def version() -> str:
 def packages() -> list[str]:
     """Return the import packages that exist below the folders, sub-packages included."""
     return [
-        name
-        for package, folder in FOLDERS.items()
-        for name in find_packages(folder, include=[package, f"{package}.*"])
+        name for package, folder in FOLDERS.items() for name in find_packages(folder, include=[package, f"{package}.*"])
     ]
 
 

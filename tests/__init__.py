@@ -1,0 +1,1 @@
+"""The tests of fencebus; the folders mirror the packages."""

@@ -1,0 +1,52 @@
+"""Provides what every test may ask for by name: free ports, background programs that end with the test, key files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests import ports
+from tests.server_process import ServerProcess
+
+StartProgram = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def tcp_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody uses."""
+    return ports.free_tcp_port()
+
+
+@pytest.fixture
+def udp_port() -> int:
+    """A UDP port on 127.0.0.1 that nobody uses."""
+    return ports.free_udp_port()
+
+
+@pytest.fixture
+def start_program(tmp_path: Path) -> Iterator[StartProgram]:
+    """Starts programs in the background: `start_program([argv...], env=..., cwd=...)`; all end with the test."""
+    with ExitStack() as running:
+        count = 0
+
+        def start(
+            argv: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None
+        ) -> ServerProcess:
+            nonlocal count
+            count += 1
+            log = tmp_path / f"program{count}.log"
+            return running.enter_context(ServerProcess(argv, log, env, cwd))
+
+        yield start
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """A key file as an administrator would make it: 4096 bytes, readable by its owner alone."""
+    path = tmp_path / "fence_xvm.key"
+    path.touch(mode=0o600)
+    path.write_bytes(bytes(range(256)) * 16)
+    return path

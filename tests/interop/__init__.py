@@ -1,0 +1,1 @@
+"""Tests with the real programs: C fence_virt, libvirtd, QEMU, Pacemaker."""
