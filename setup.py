@@ -34,8 +34,13 @@ TESTS = [
     "pytest-timeout>=2.3",
     "hypothesis>=6.100",
     "coverage>=7.10",
+    "build>=1.2",
 ]
-TOOLS = ["ruff>=0.6", "mypy>=1.11", "import-linter>=2.0", "tox>=4.20", "build>=1.2"]
+LINT = ["ruff>=0.12"]
+# mypy sees lark's own types; libvirt's are stubs in typings/.
+TYPE = ["mypy>=1.11", "types-setuptools>=77", "lark>=1.1.9,<2"]
+LAYERS = ["import-linter>=2.0"]
+TOOLS = ["tox>=4.20"]
 # atheris publishes wheels for CPython on x86-64 Linux only; elsewhere the fuzz targets run under hypothesis alone.
 FUZZ = ["atheris>=2.3; python_version < '3.14' and sys_platform == 'linux' and platform_machine == 'x86_64'"]
 
@@ -94,9 +99,11 @@ setup(
         "rabbitmq": RABBITMQ,
         "serial": SERIAL,
         "web": WEB,
-        "tests": [*HOST, *TESTS],
+        "tests": TESTS,
         "fuzz": FUZZ,
-        "dev": [*HOST, *TESTS, *TOOLS, *FUZZ],
+        "type": TYPE,
+        "layers": LAYERS,
+        "dev": [*HOST, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

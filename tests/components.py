@@ -64,7 +64,7 @@ def require_root() -> None:
 
 
 def require_captures() -> Path:
-    """Return the folder with captures of the C programs: FENCEBUS_CAPTURES, else tests/captures, else ../shared/captures."""
+    """Return the folder with captures of the C programs: FENCEBUS_CAPTURES, tests/captures or ../shared/captures."""
     named = os.environ.get("FENCEBUS_CAPTURES")
     places = [Path(named)] if named else [CHECKOUT / "tests" / "captures", CHECKOUT.parent / "shared" / "captures"]
     for place in places:

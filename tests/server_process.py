@@ -114,7 +114,7 @@ class ServerProcess:
         self.process.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> int:
-        """End the program and return its exit status (negative: the signal it died of). SIGKILL after `grace` seconds."""
+        """End the program, by SIGKILL after `grace` seconds; return its exit status (negative: a signal's number)."""
         if self.running:
             self.process.send_signal(number)
         try:

@@ -1,0 +1,74 @@
+# The commands of fencebus. On a fresh Debian 12, as root or through sudo, each installs what it needs by itself.
+#
+#   make demo    the daemon and the client on libvirt's test driver, from status to reboot
+#   make test    lint, types, layers, and every test with the coverage gates
+#   make bench   a table of times, C programs against ours
+#   make guest   dist/fence_virt: the client as one file, to be copied into a guest
+#   make fuzz    hostile bytes for every decoder, SECONDS=60 each
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench guest fuzz lint venv clean debian-runtime debian-tests
+
+# libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
+PYTHON ?= /usr/bin/python3
+SECONDS ?= 60
+
+VENV := .venv
+STAMPS := .stamps
+# What decides about the contents of the virtual environment.
+RECIPE := setup.py pyproject.toml schemas/fencebus_schemas/__init__.py $(wildcard guest_client/bin/*)
+# --no-input and closed standard input everywhere: nobody is there to be asked in CI.
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-version-check
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+demo: $(STAMPS)/host
+	$(VENV)/bin/python -m fencebus_host.demo
+
+# The last thing printed is pytest's closing line: tox itself is silent (-qq) in the second call.
+test: $(STAMPS)/tox debian-tests
+	$(VENV)/bin/tox run -q -e lint,type,layers </dev/null
+	@$(VENV)/bin/tox run -qq -e all </dev/null
+
+lint: $(STAMPS)/tox
+	$(VENV)/bin/tox run -q -e lint,type,layers
+
+bench: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.bench
+
+fuzz: $(STAMPS)/dev
+	$(VENV)/bin/python -m tests.fuzz --seconds $(SECONDS)
+
+guest:
+	@mkdir -p dist
+	$(PYTHON) guest_client/build_onefile.py
+
+# For those who work on fencebus: everything in .venv, for editors and for single tests.
+venv: $(STAMPS)/dev
+
+debian-runtime:
+	@tools/install-debian tools/debian/runtime.txt
+
+debian-tests: debian-runtime
+	@tools/install-debian tools/debian/tests.txt
+
+$(STAMPS)/python: | debian-runtime
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/host: $(STAMPS)/python $(RECIPE)
+	$(PIP_INSTALL) --editable '.[host]' </dev/null
+	@touch $@
+
+$(STAMPS)/tox: $(STAMPS)/python setup.py
+	$(PIP_INSTALL) 'tox>=4.20' </dev/null
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/host
+	$(PIP_INSTALL) --editable '.[dev]' </dev/null
+	@touch $@ $(STAMPS)/tox
+
+clean:
+	rm -rf $(VENV) $(STAMPS) .tox build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
