@@ -1,0 +1,94 @@
+"""Converts /proc into answers: which processes carry a VM's UUID, and when each began."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fencebus_schemas.model import Life, Uuid
+
+PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STARTTIME = 19
+"""Index of field 22 of /proc/PID/stat among the fields behind the command's closing parenthesis (proc(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Qemu:
+    """A process that runs a VM."""
+
+    pid: int
+    vm: Uuid
+    name: str
+    started: int
+    """Clock ticks since boot; with the pid it tells two processes apart."""
+
+    @property
+    def life(self) -> Life:
+        """The life that this process is.
+
+        A tick is 10 ms and the kernel rounds down; rounded up, a life that began with the request counts as younger
+        (S12).
+        """
+        return Life(f"{self.pid}:{self.started}", (self.started + 1) / _TICKS)
+
+
+def read_qemu(pid: int, proc: Path = PROC) -> Qemu | None:
+    """The VM process with this pid, or ``None`` if there is no such process, or it runs no VM."""
+    try:
+        command = _command(proc / str(pid))
+        started = int(_stat(proc / str(pid))[_STARTTIME])
+    except (OSError, ValueError, IndexError):
+        return None
+    vm = _after(command, b"-uuid")
+    return Qemu(pid, Uuid(vm.lower()), _guest_name(command), started) if vm else None
+
+
+def scan(proc: Path = PROC) -> list[Qemu]:
+    """Every VM process of this machine, also those whose main thread is gone while another one still writes."""
+    return [qemu for pid in _pids(proc) if (qemu := read_qemu(pid, proc)) is not None]
+
+
+def _pids(folder: Path) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(folder) if name.isdigit()]
+    except OSError:
+        return []
+
+
+def _command(folder: Path) -> list[bytes]:
+    """The command line.  A zombie's is empty; while it has living threads, theirs still shows it."""
+    whole = (folder / "cmdline").read_bytes()
+    if not whole:
+        whole = _thread_command(folder)
+    return whole.split(b"\0")
+
+
+def _thread_command(folder: Path) -> bytes:
+    for thread in _pids(folder / "task"):
+        try:
+            whole = (folder / "task" / str(thread) / "cmdline").read_bytes()
+        except OSError:  # that thread has just ended
+            continue
+        if whole:
+            return whole
+    return b""
+
+
+def _stat(folder: Path) -> list[bytes]:
+    return (folder / "stat").read_bytes().rpartition(b")")[2].split()
+
+
+def _after(command: list[bytes], option: bytes) -> str:
+    for at, word in enumerate(command[:-1]):
+        if word == option:
+            return command[at + 1].decode("utf-8", "replace")
+    return ""
+
+
+def _guest_name(command: list[bytes]) -> str:
+    """The name in ``-name guest=NAME,debug-threads=on``; QEMU doubles a comma that belongs to it."""
+    value = _after(command, b"-name").replace(",,", "\0")
+    first = value.split(",")[0].replace("\0", ",")
+    return first.removeprefix("guest=")
