@@ -1,14 +1,14 @@
 """The Hypervisor port: what fencebus asks of whatever runs the VMs of this host.
 
-Three drivers stand behind it (libvirt on a real hypervisor, libvirt's test driver, memory) and one contract suite runs on all of
-them.  A driver observes and acts; it never decides that a fence succeeded.
+Three drivers stand behind it (libvirt on a real hypervisor, libvirt's test driver, memory) and one contract suite
+runs on all of them.  A driver observes and acts; it never decides that a fence succeeded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Optional, Protocol
+from typing import Protocol
 
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.errors import FencebusError
@@ -16,7 +16,9 @@ from fencebus_schemas.model import Life, Observation, Reason, Uuid, VmRecord
 
 
 class HypervisorError(FencebusError):
-    """A hypervisor could not do, or could not say, what was asked.  ``hypervisor`` is its URI, ``detail`` is for people."""
+    """A hypervisor could not do, or could not say, what was asked.  ``hypervisor`` is its URI, ``detail`` is for
+    people.
+    """
 
     def __init__(self, hypervisor: str, detail: str) -> None:
         super().__init__(hypervisor, detail)
@@ -46,9 +48,10 @@ class ActRefused(FencebusError):
         return f"refused directly before the act: {self.reason.value}"
 
 
-Permit = Callable[[Optional[Life]], None]
-"""Asked directly before a kill (with the life about to end) or a start (with ``None``), in whatever thread acts; raises ActRefused
-when the act must not happen any more (S12, S16).  Quick, free of side effects beyond marking that the act has begun."""
+Permit = Callable[[Life | None], None]
+"""Asked directly before a kill (with the life about to end) or a start (with ``None``), in whatever thread acts;
+raises ActRefused when the act must not happen any more (S12, S16).  Quick, free of side effects beyond marking that
+the act has begun."""
 
 
 @dataclass(frozen=True)
@@ -78,33 +81,37 @@ class Hypervisor(Protocol):
         """Return once connected; raises HypervisorUnreachable at the deadline."""
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
-        """All VMs, running or not, with their states as they are now.  Waits for a lost connection to heal, until the deadline."""
+        """All VMs, running or not, with their states as they are now.  Waits for a lost connection to heal, until the
+        deadline.
+        """
 
-    async def find(self, target: str, deadline: Deadline) -> Optional[VmRecord]:
+    async def find(self, target: str, deadline: Deadline) -> VmRecord | None:
         """The VM that has this UUID (``model.as_uuid``) or, else, exactly this name; ``None`` if there is none.
 
-        A VM whose process is proven gone is OFF even while libvirt has not caught up; one whose process still lives, though libvirt
-        has given it up, is a claim; a transient VM that this driver ended is still found, OFF.
+        A VM whose process is proven gone is OFF even while libvirt has not caught up; one whose process still lives,
+        though libvirt has given it up, is a claim; a transient VM that this driver ended is still found, OFF.
         """
 
     async def power_off(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """Look, ask the permit, kill, wait for the proof.
 
-        Returns the observation whatever it is: state OFF with a proof if the VM's life here has provably ended (by this call or
-        already before), else the state it is in with proof NONE and a detail that says what is missing, also when the deadline
-        comes first.  Sets a managed-save image aside.  Never raises because the VM survived.
+        Returns the observation whatever it is: state OFF with a proof if the VM's life here has provably ended (by
+        this call or already before), else the state it is in with proof NONE and a detail that says what is missing,
+        also when the deadline comes first.  Sets a managed-save image aside.  Never raises because the VM survived.
         Raises UnknownDomain if the VM is not known here, ActRefused if the permit says so.
         """
 
     async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """Boot the VM afresh (never from a saved image); RUNNING already is fine and nothing is done.
 
-        Waits for a kill that the hypervisor has not finished.  A transient VM that this driver ended is made anew from the
-        definition it had.  Raises HypervisorError if the start failed.
+        Waits for a kill that the hypervisor has not finished.  A transient VM that this driver ended is made anew
+        from the definition it had.  Raises HypervisorError if the start failed.
         """
 
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
-        """(MAC address in lower case, VM) of every network interface of every VM known here, from memory, without waiting."""
+        """(MAC address in lower case, VM) of every network interface of every VM known here, from memory, without
+        waiting.
+        """
 
     def subscribe(self, sink: EventSink) -> None:
         """Call ``sink`` in the event loop for each change that the hypervisor reports."""

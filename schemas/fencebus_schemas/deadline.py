@@ -1,7 +1,7 @@
 """Deadline: one budget of time, spent across many waits (S9).
 
-The clock is CLOCK_BOOTTIME: it never jumps when somebody sets the time, and it counts while the machine sleeps, so that a request
-which was held over a suspend is late afterwards (S12).
+The clock is CLOCK_BOOTTIME: it never jumps when somebody sets the time, and it counts while the machine sleeps, so
+that a request which was held over a suspend is late afterwards (S12).
 """
 
 from __future__ import annotations

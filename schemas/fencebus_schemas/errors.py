@@ -1,7 +1,7 @@
 """The roots of the error tree that all of fencebus shares.
 
-Every error carries data; its text is made by ``__str__``.  This module is imported by the guest client on its fast path, so it
-imports nothing.
+Every error carries data; its text is made by ``__str__``.  This module is imported by the guest client on its fast
+path, so it imports nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ class FencebusError(Exception):
 class WireError(FencebusError):
     """Bytes from outside do not form a valid message.
 
-    ``code`` is stable and fit for logs and tests (``"length"``, ``"magic"``, ``"utf8"``, ...); ``detail`` is for people and never
-    contains key material.
+    ``code`` is stable and fit for logs and tests (``"length"``, ``"magic"``, ``"utf8"``, ...); ``detail`` is for
+    people and never contains key material.
     """
 
     def __init__(self, code: str, detail: str) -> None:

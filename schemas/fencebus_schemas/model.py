@@ -1,7 +1,7 @@
 """The words of the domain as values: requests, observations, outcomes.
 
-Everything here is immutable and compares by value.  What makes an outcome successful is decided in the host's ``verdict`` module
-alone; a router, a driver or a listener only carries these values.
+Everything here is immutable and compares by value.  What makes an outcome successful is decided in the host's
+``verdict`` module alone; a router, a driver or a listener only carries these values.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import NewType, Optional
+from typing import NewType
 
 from fencebus_schemas.deadline import Deadline
 
@@ -22,11 +22,11 @@ RequestId = NewType("RequestId", str)
 _CANONICAL = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def as_uuid(text: str) -> Optional[Uuid]:
+def as_uuid(text: str) -> Uuid | None:
     """The UUID that ``text`` spells in its canonical layout, in lower case; ``None`` if it is a name.
 
-    The C daemon tells names from UUIDs by the same syntax (fence-virt ``is_uuid``), so a VM whose *name* looks like a UUID can be
-    fenced by its real UUID only.
+    The C daemon tells names from UUIDs by the same syntax (fence-virt ``is_uuid``), so a VM whose *name* looks like a
+    UUID can be fenced by its real UUID only.
     """
     return Uuid(text.lower()) if _CANONICAL.fullmatch(text) else None
 
@@ -101,7 +101,7 @@ class Life:
     mark: str
     """Differs between two lives on this host: process id and start time, or the hypervisor's own domain id."""
 
-    began_at: Optional[float] = None
+    began_at: float | None = None
     """CLOCK_BOOTTIME seconds of this host, rounded up; ``None`` where nobody saw it begin."""
 
 
@@ -115,7 +115,9 @@ class VmRecord:
     host: HostId
     incarnation: Incarnation
     generation: int = 0
-    cluster: Optional[str] = None
+    cluster: str | None = None
+    hypervisor: str = ""
+    """Which of the host's hypervisors has it: a URI; empty where the host has but one."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Source:
     """Who asks.  ``text`` is what policy and logs see: an address, a VM's UUID, a vsock CID in decimal, or ``host``."""
 
     text: str
-    vm: Optional[Uuid] = None
+    vm: Uuid | None = None
     """The guest behind it, where that is known."""
 
 
@@ -166,10 +168,12 @@ class Observation:
     """True for everything but a plainly running, paused or off domain without a job (S14)."""
     was: VmState = VmState.UNKNOWN
     """The state that the look directly before the act saw."""
-    ended: Optional[Life] = None
+    ended: Life | None = None
     """The life that the act ended, if it ended one."""
     detail: str = ""
     """For people: what was seen, in particular why a proof is missing."""
+    hypervisor: str = ""
+    """Which of the host's hypervisors saw it: a URI; empty where the host has but one."""
 
 
 class Reason(Enum):

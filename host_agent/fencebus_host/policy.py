@@ -1,0 +1,76 @@
+"""Decides who may fence whom, and what a list shows.  Pure.
+
+The semantics are those of the C daemon's ``groups`` (static_map.c; facts: fence-virt 3.8) with three deliberate
+differences: an entry that names a VM permits it by name and by UUID alike, addresses are compared as addresses and
+may be networks, and a group that matches nobody switches nothing off.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from fencebus_host.config.model import Group
+from fencebus_schemas.model import Source, VmRecord
+
+Spellings = frozenset[str]
+"""All names of one VM, lower case: what was asked for, its UUID, its name."""
+
+
+def spellings(*names: str) -> Spellings:
+    """The names under which a group may mention one VM."""
+    return frozenset(name.lower() for name in names if name)
+
+
+class Policy:
+    """The groups of one configuration; ``None`` means that the configuration has none, and everything is allowed."""
+
+    def __init__(self, groups: Sequence[Group] | None) -> None:
+        self._groups = groups
+
+    @property
+    def allows_everything(self) -> bool:
+        """True if there is no access control at all."""
+        return self._groups is None
+
+    def permits(self, source: Source, source_names: Spellings, target: Spellings) -> bool:
+        """True if ``source`` may act on the VM that is called ``target``.
+
+        ``source_names`` are the names of the guest behind the source, where the listener knows it for certain
+        (serial, channel, vsock); empty for a source that is only an address.
+        """
+        if self._groups is None:
+            return True
+        return any(_has_member(group, source, source_names) and _mentions(group, target) for group in self._groups)
+
+    def visible(self, source: Source, source_names: Spellings, record: VmRecord) -> bool:
+        """True if a list that ``source`` asked for shows this VM."""
+        return self.permits(source, source_names, spellings(record.uuid, record.name))
+
+
+def _mentions(group: Group, names: Spellings) -> bool:
+    return any(entry.lower() in names for entry in group.uuids)
+
+
+def _has_member(group: Group, source: Source, names: Spellings) -> bool:
+    if names:
+        return _mentions(group, names)
+    return any(_same_address(entry, source.text) for entry in group.ips)
+
+
+def _same_address(entry: str, text: str) -> bool:
+    """True if ``text`` is the address, or lies in the network, that ``entry`` gives; plain words are compared as C
+    does.
+    """
+    if entry.lower() == text.lower():
+        return True
+    try:
+        return ipaddress.ip_address(_plain(text)) in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False
+
+
+def _plain(address: str) -> str:
+    """An address without its zone, and an IPv4 address that came through an IPv6 socket as IPv4."""
+    bare = address.split("%", 1)[0]
+    return bare.removeprefix("::ffff:") if "." in bare else bare

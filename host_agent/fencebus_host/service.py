@@ -1,0 +1,170 @@
+"""Takes a request from a listener to its answer: target, policy, ledger, router, verdict, history.
+
+The order is the safety: a name becomes one UUID first (S8), then policy decides (S6), then the ledger (S7), and only
+then does anything act.  Every path ends in an answer by the request's deadline (S9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from fencebus_agent.hypervisor import HypervisorError
+from fencebus_host import verdict
+from fencebus_host.fencing import Fencing
+from fencebus_host.policy import Policy, Spellings, spellings
+from fencebus_host.ports import Answer, Router, Wanted
+from fencebus_host.verdict import Evidence, Objection
+from fencebus_schemas.deadline import Clock, boottime
+from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, Source
+
+log = logging.getLogger(__name__)
+
+
+class History(Protocol):
+    """Keeps what was asked and what came of it."""
+
+    def note(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
+        """Take down one finished power action; never blocks, never fails."""
+
+
+class FenceService:
+    """What a listener calls with each request."""
+
+    def __init__(
+        self, router: Router, policy: Policy, fencing: Fencing, history: History, clock: Clock = boottime
+    ) -> None:
+        self._router = router
+        self._policy = policy
+        self._fencing = fencing
+        self._history = history
+        self._clock = clock
+        self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
+            Action.NULL: self._null,
+            Action.MONITOR: self._monitor,
+            Action.LIST: self._list,
+            Action.STATUS: self._status,
+            Action.OFF: self._fence,
+            Action.REBOOT: self._fence,
+            Action.ON: self._fence,
+        }
+
+    def reconfigure(self, policy: Policy) -> None:
+        """Put new groups in force for requests that arrive from now on."""
+        self._policy = policy
+
+    async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
+        """Answer one request; never raises (save when cancelled), never takes longer than the request's deadline."""
+        level = logging.INFO if request.action.changes else logging.DEBUG
+        log.log(level, "%s", _Accepted(request))
+        answer = await self._answered(request, wanted)
+        outcome = answer.outcome
+        seconds = self._clock() - request.received_at
+        denied = outcome.reason is Reason.DENIED
+        log.log(logging.INFO if denied else level, "%s", _Verdict(request, outcome, seconds))
+        if request.action.changes:
+            self._history.note(request, outcome, seconds)
+        return answer
+
+    async def _answered(self, request: FenceRequest, wanted: Wanted) -> Answer:
+        try:
+            async with asyncio.timeout(request.deadline.remaining() + 1.0):
+                return await self._answer[request.action](request, wanted)
+        except TimeoutError:
+            return _failed(request, Reason.DEADLINE, "the time for this request was over")
+        except HypervisorError as error:
+            return _failed(request, Reason.HYPERVISOR_ERROR, str(error))
+        except Exception:  # the root of a request: a defect here must become a failure of this request alone
+            log.exception("request=%s defect while answering", request.id)
+            return _failed(request, Reason.INTERNAL, "a defect in the daemon; its log has the details")
+
+    # -- one method an action ----------
+
+    async def _null(self, request: FenceRequest, _wanted: Wanted) -> Answer:
+        """As C: ``null`` has been carried out by no backend, it always fails."""
+        return _failed(request, Reason.UNSUPPORTED, "null does nothing, and so proves nothing")
+
+    async def _monitor(self, request: FenceRequest, _wanted: Wanted) -> Answer:
+        await self._router.check(request.deadline)
+        return Answer(verdict.decide_alive(request))
+
+    async def _list(self, request: FenceRequest, _wanted: Wanted) -> Answer:
+        records = await self._router.list(request.deadline)
+        asker = _names_of(request.source)
+        visible = [record for record in records if self._policy.visible(request.source, asker, record)]
+        return Answer(verdict.decide_listed(request), tuple(sorted(visible, key=lambda record: record.name.lower())))
+
+    async def _status(self, request: FenceRequest, _wanted: Wanted) -> Answer:
+        found = await self._router.find(request.target, request.deadline)
+        if not self._permits(request, found):
+            return _denied(request)
+        return Answer(verdict.decide_status(request, found))
+
+    async def _fence(self, request: FenceRequest, wanted: Wanted) -> Answer:
+        if known := self._fencing.recall(request, wanted):
+            return Answer(await asyncio.shield(known))
+        found = await self._router.find(request.target, request.deadline)
+        if not self._permits(request, found):
+            return _denied(request)
+        objection = verdict.first_objection(request, found, (verdict.s8_one_target, verdict.target_is_known))
+        if objection:
+            return Answer(verdict.failure(request, objection, found))
+        # Again, as the same request may have arrived twice while its target was looked up.
+        outcome = self._fencing.recall(request, wanted) or self._fencing.submit(request, found, wanted)
+        return Answer(await asyncio.shield(outcome))
+
+    def _permits(self, request: FenceRequest, found: Evidence) -> bool:
+        """S6; an ambiguous name needs permission for every VM that has it."""
+        asker = _names_of(request.source)
+        targets = [spellings(request.target, record.uuid, record.name) for record in found.records]
+        return all(
+            self._policy.permits(request.source, asker, names) for names in targets or [spellings(request.target)]
+        )
+
+
+class _Accepted:
+    """The line that a request leaves when it arrives; formatted only if somebody reads it."""
+
+    def __init__(self, request: FenceRequest) -> None:
+        self._request = request
+
+    def __str__(self) -> str:
+        request = self._request
+        target = request.target or "-"
+        return (
+            f"accepted request={request.id} action={request.action.name.lower()} target={target!r} {_origin(request)}"
+        )
+
+
+class _Verdict:
+    """The line that a request leaves when it is answered."""
+
+    def __init__(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
+        self._request, self._outcome, self._seconds = request, outcome, seconds
+
+    def __str__(self) -> str:
+        request, outcome = self._request, self._outcome
+        text = f" text={outcome.text!r}" if outcome.text else ""
+        return (
+            f"verdict request={request.id} action={request.action.name.lower()} target={request.target!r} "
+            f"{_origin(request)} ok={'yes' if outcome.ok else 'no'} reason={outcome.reason.value} seconds={self._seconds:.3f}{text}"
+        )
+
+
+def _origin(request: FenceRequest) -> str:
+    return f"source={request.source.text} via={request.via} seqno={request.seqno}"
+
+
+def _names_of(source: Source) -> Spellings:
+    """The names of a source that is known to be a guest, not merely an address."""
+    return spellings(source.vm) if source.vm is not None and source.text == source.vm else frozenset()
+
+
+def _denied(request: FenceRequest) -> Answer:
+    return _failed(request, Reason.DENIED, "no group of the configuration allows this source to act on this VM")
+
+
+def _failed(request: FenceRequest, reason: Reason, text: str) -> Answer:
+    return Answer(verdict.failure(request, Objection(reason, text)))

@@ -1,0 +1,327 @@
+"""Decides whether a fence succeeded.  Pure, and the only maker of a successful outcome.
+
+Each rule of the design's safety table that one host can break is a function here.  A rule looks at the evidence and
+returns its objection, or ``None``; a fence succeeds only if no rule objects.  In doubt a rule objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fencebus_schemas.model import (
+    FenceOutcome,
+    FenceRequest,
+    Life,
+    Observation,
+    Proof,
+    Reason,
+    VmRecord,
+    VmState,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a fence has not succeeded: a stable reason, and a sentence that names what is missing."""
+
+    reason: Reason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known about one target: what was found, what was done to it, and who did not answer."""
+
+    records: tuple[VmRecord, ...]
+    """Who said, before the act, that it has the target, and in which state."""
+    observations: tuple[Observation, ...] = ()
+    """What the acts on the target brought; for ``status`` none are needed."""
+    silent: tuple[str, ...] = ()
+    """Hypervisors that did not say whether they have the target."""
+    objection: Objection | None = None
+    """Why an act was not carried out at all, if it was not."""
+
+
+Rule = Callable[[FenceRequest, Evidence], Objection | None]
+
+
+# -- the rules ----------
+
+
+def s1_observed_after_the_request(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S1: ``off`` succeeds only on observations that were made after the request arrived.
+
+    Both times are CLOCK_BOOTTIME of this host; an observation of the same instant counts as earlier.
+    """
+    stale = [seen for seen in evidence.observations if seen.seen_at <= request.received_at]
+    if stale:
+        return Objection(Reason.STALE_OBSERVATION, f"{_place(stale[0])} was looked at before this request arrived")
+    return None
+
+
+def s2_unknown_is_not_off(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S2: a VM that nobody knows, or about which somebody did not answer, is not off.
+
+    A hypervisor that is silent matters only where no other has a life of the target: a life found and killed is an
+    answer, but "it is off here" says nothing about the silent one.
+    """
+    if not evidence.records:
+        return target_is_known(request, evidence)
+    if not evidence.observations:
+        return Objection(Reason.NOT_PROVEN, f"nothing was observed about {request.target}")
+    if evidence.silent and not any(record.state.is_claim for record in evidence.records):
+        return Objection(Reason.NOT_PROVEN, f"{_silent(evidence)} did not say whether {request.target} runs there")
+    return None
+
+
+def s3_every_claim_has_ended(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S3: each place that had the target must itself confirm that the target's life there has ended."""
+    confirmed = {(seen.host, seen.hypervisor) for seen in evidence.observations if seen.state is VmState.OFF}
+    for record in evidence.records:
+        if (record.host, record.hypervisor) not in confirmed:
+            return Objection(Reason.STILL_CLAIMED, _unconfirmed(record, evidence))
+    return None
+
+
+def s4_off_is_proven(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S4: whatever is not a proven end is a failure; an observation without a proof is only somebody's opinion."""
+    for seen in evidence.observations:
+        if seen.state is not VmState.OFF or seen.proof is Proof.NONE:
+            return Objection(
+                Reason.NOT_PROVEN, seen.detail or f"{_place(seen)}: {request.target} is {seen.state.value}"
+            )
+    return None
+
+
+def s8_one_target(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S8: a name stands for one UUID; a name that several VMs have fails."""
+    uuids = sorted({record.uuid for record in evidence.records})
+    if len(uuids) > 1:
+        return Objection(
+            Reason.AMBIGUOUS_NAME,
+            f"{request.target} is the name of {len(uuids)} VMs ({', '.join(uuids)}): use the UUID",
+        )
+    return None
+
+
+def s14_nothing_in_flight(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S14: the end of a process here says nothing while a migration may have carried the life elsewhere."""
+    for seen in evidence.observations:
+        if seen.migration_in_flight:
+            text = (
+                seen.detail
+                or f"{_place(seen)}: {request.target} may have left by migration, its end here proves nothing"
+            )
+            return Objection(Reason.IN_FLIGHT, text)
+    return None
+
+
+def observations_are_about_the_target(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """An observation of another VM proves nothing about this one, whatever a router brings."""
+    known = {record.uuid for record in evidence.records}
+    for seen in evidence.observations:
+        if seen.vm not in known:
+            return Objection(Reason.NOT_PROVEN, f"an observation about {seen.vm} was brought for {request.target}")
+    return None
+
+
+def target_is_known(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """Nothing is done about a VM that nobody knows."""
+    return None if evidence.records else _nobody_knows(request, evidence)
+
+
+def was_acted_on(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """What was refused directly before the act was not done."""
+    return evidence.objection
+
+
+OFF_RULES: tuple[Rule, ...] = (
+    was_acted_on,
+    s8_one_target,
+    s2_unknown_is_not_off,
+    observations_are_about_the_target,
+    s1_observed_after_the_request,
+    s14_nothing_in_flight,
+    s4_off_is_proven,
+    s3_every_claim_has_ended,
+)
+
+
+def first_objection(request: FenceRequest, evidence: Evidence, rules: tuple[Rule, ...] = OFF_RULES) -> Objection | None:
+    """The first of ``rules`` that objects; the order is that of how much an objection explains."""
+    return next((objection for rule in rules if (objection := rule(request, evidence))), None)
+
+
+# -- before the act ----------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is true of a request at the moment directly before its act."""
+
+    now: float
+    wanted: bool
+    """Somebody who asked is still there."""
+    condemned: bool
+    """A fence of the request's own source was accepted."""
+
+
+def s12_s16_may_act(request: FenceRequest, standing: Standing, life: Life | None) -> Reason | None:
+    """S12, S16: nothing late, nothing for a requester who left, nothing for a condemned one, no life younger than the
+    request.
+
+    ``life`` is the life about to end, ``None`` before a start.  Returns the reason to refuse, or ``None``.
+    """
+    if standing.condemned:
+        return Reason.SOURCE_FENCED
+    if not standing.wanted:
+        return Reason.REQUESTER_GONE
+    if standing.now >= request.deadline.at:
+        return Reason.DEADLINE
+    if life is not None and life.began_at is not None and life.began_at > request.received_at:
+        return Reason.YOUNGER_LIFE
+    return None
+
+
+REFUSALS = {
+    Reason.SOURCE_FENCED: "the requester is being fenced itself",
+    Reason.REQUESTER_GONE: "the requester closed its connection before anything was done",
+    Reason.DEADLINE: "the time for this request was over before anything was done",
+    Reason.YOUNGER_LIFE: "the VM was started after this request was made; ask again to end that life too",
+    Reason.START_CANCELLED: "an off for the same VM arrived meanwhile",
+}
+
+
+def refused(reason: Reason) -> Objection:
+    """The objection of an act that was refused directly before it."""
+    return Objection(reason, REFUSALS.get(reason, f"the act was refused: {reason.value}"))
+
+
+# -- outcomes ----------
+
+
+def decide_off(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
+    """The outcome of an ``off``."""
+    objection = first_objection(request, evidence)
+    if objection:
+        return failure(request, objection, evidence)
+    ended = any(seen.ended for seen in evidence.observations)
+    return _success(request, Reason.PROVEN_OFF if ended else Reason.ALREADY_OFF, evidence, "")
+
+
+def decide_reboot(request: FenceRequest, evidence: Evidence, start: Evidence | None) -> FenceOutcome:
+    """S5: the outcome of a ``reboot`` is that of its off; a failed start is told, and the fence still succeeded.
+
+    ``start`` is ``None`` where nothing was started, because the VM had been off before.
+    """
+    off = decide_off(request, evidence)
+    if not off.ok:
+        return off
+    if start is None:
+        return _success(request, Reason.ALREADY_OFF, evidence, "it was off before and stays off")
+    on = decide_on(request, start)
+    if on.ok:
+        return _success(request, Reason.REBOOTED, evidence, "")
+    return _success(request, Reason.REBOOTED_NOT_STARTED, evidence, f"fenced, but not started again: {on.text}")
+
+
+def is_to_be_started(evidence: Evidence) -> bool:
+    """S5: a reboot starts only what ran: a VM that was off, or only saved, stays off."""
+    return any(seen.was in (VmState.RUNNING, VmState.PAUSED) for seen in evidence.observations)
+
+
+def s15_one_place_to_start(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S15: ``on`` needs to know that the VM runs nowhere else, and one place only that could start it."""
+    if not evidence.records:
+        return target_is_known(request, evidence)
+    if evidence.silent:
+        return Objection(
+            Reason.NOT_STARTED, f"{_silent(evidence)} did not say whether {request.target} runs there already"
+        )
+    alive = [record for record in evidence.records if record.state in (VmState.RUNNING, VmState.PAUSED)]
+    if len(alive) == 1:
+        return None
+    if len(evidence.records) > 1:
+        places = ", ".join(record.hypervisor or record.host for record in evidence.records)
+        return Objection(Reason.NOT_STARTED, f"{request.target} could be started in several places ({places})")
+    return None
+
+
+def decide_on(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
+    """The outcome of an ``on``: it succeeds if the VM is seen running after the request."""
+    objection = first_objection(
+        request, evidence, (was_acted_on, s8_one_target, s15_one_place_to_start, observations_are_about_the_target)
+    )
+    if objection:
+        return failure(request, objection, evidence)
+    running = [seen for seen in evidence.observations if seen.state in (VmState.RUNNING, VmState.PAUSED)]
+    if not running or running[0].seen_at <= request.received_at:
+        return failure(request, Objection(Reason.NOT_STARTED, f"{request.target} was not seen running"), evidence)
+    was_on = running[0].was in (VmState.RUNNING, VmState.PAUSED)
+    return _success(request, Reason.ALREADY_ON if was_on else Reason.STARTED, evidence, "")
+
+
+def decide_status(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
+    """The answer to ``status``: ON if any place claims a life of it, OFF if all that know it, and all others, say so."""
+    objection = first_objection(request, evidence, (s8_one_target, target_is_known))
+    if objection:
+        return failure(request, objection, evidence)
+    if any(record.state.is_claim for record in evidence.records):
+        return _success(request, Reason.STATUS_ON, evidence, "")
+    unknown = [record for record in evidence.records if record.state is VmState.UNKNOWN]
+    if unknown or evidence.silent:
+        where = unknown[0].hypervisor or unknown[0].host if unknown else _silent(evidence)
+        text = f"{where} cannot say whether {request.target} is off"
+        return failure(request, Objection(Reason.NOT_PROVEN, text), evidence)
+    return _success(request, Reason.STATUS_OFF, evidence, "")
+
+
+def decide_listed(request: FenceRequest) -> FenceOutcome:
+    """The outcome of a ``list`` that was read from every hypervisor."""
+    return _success(request, Reason.LISTED, Evidence(()), "")
+
+
+def decide_alive(request: FenceRequest) -> FenceOutcome:
+    """The outcome of a ``monitor`` to which the router answered."""
+    return _success(request, Reason.ALIVE, Evidence(()), "")
+
+
+def failure(request: FenceRequest, objection: Objection, evidence: Evidence | None = None) -> FenceOutcome:
+    """A failed outcome; anybody may make one."""
+    seen = evidence.observations if evidence else ()
+    return FenceOutcome(request.id, False, objection.reason, seen, objection.text)
+
+
+def _success(request: FenceRequest, reason: Reason, evidence: Evidence, text: str) -> FenceOutcome:
+    return FenceOutcome(request.id, True, reason, evidence.observations, text)
+
+
+def _nobody_knows(request: FenceRequest, evidence: Evidence) -> Objection:
+    if evidence.silent:
+        return Objection(
+            Reason.HYPERVISOR_ERROR, f"{_silent(evidence)} did not answer, and nobody else knows {request.target}"
+        )
+    return Objection(
+        Reason.UNKNOWN_VM, f"no VM has the name or UUID {request.target!r} here (names are case-sensitive)"
+    )
+
+
+def _silent(evidence: Evidence) -> str:
+    return ", ".join(evidence.silent)
+
+
+def _place(seen: Observation) -> str:
+    return seen.hypervisor or seen.host
+
+
+def _unconfirmed(record: VmRecord, evidence: Evidence) -> str:
+    place = record.hypervisor or record.host
+    details = [
+        seen.detail
+        for seen in evidence.observations
+        if (seen.host, seen.hypervisor) == (record.host, record.hypervisor)
+    ]
+    return f"{place} had {record.name} ({record.state.value}) and has not confirmed its end" + "".join(
+        f": {d}" for d in details
+    )
