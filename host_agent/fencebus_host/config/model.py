@@ -237,7 +237,7 @@ class Config:
     listeners: tuple[ListenerSettings, ...]
     backend: BackendSettings
     groups: tuple[Group, ...] | None = None
-    """``None``: there is no ``groups`` section, and so no check of who may fence whom.  An empty one denies everybody."""
+    """``None``: there is no ``groups`` section, and so no check of who may fence whom.  ``()`` denies everybody."""
     hosts: tuple[str, ...] = ()
     """The ids of all hosts, if the administrator lists them; else empty."""
     file: Path | None = None

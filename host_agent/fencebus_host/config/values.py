@@ -10,9 +10,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
-from fencebus_schemas.errors import FencebusError
-
 from fencebus_host.config.problems import did_you_mean
+from fencebus_schemas.errors import FencebusError
 
 E = TypeVar("E", bound=Enum)
 

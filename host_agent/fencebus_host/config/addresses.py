@@ -1,0 +1,66 @@
+"""Decides which address of which family a listener binds."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from fencebus_host.config import key_table as keys
+from fencebus_host.config.model import Family
+from fencebus_host.config.problems import Problems, Where
+from fencebus_host.config.section import Reading
+
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re.ASCII)
+_NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
+
+
+def family_and_address(reading: Reading, where: Where, problems: Problems) -> tuple[Family, str]:
+    """Family and address of a tcp listener; the address may be a host name, which the listener resolves."""
+    family, address = _choose(reading, reading.get(keys.TCP_ADDRESS), {4: "127.0.0.1", 6: "::1"}, problems)
+    where = reading.where(keys.TCP_ADDRESS) or where
+    literal = _literal(address)
+    if literal is None and (_NUMBERS.fullmatch(address) or not _HOST_NAME.fullmatch(address)):
+        problems.error(where, "bad-address", f'"{address}" is neither an IP address nor a host name')
+    elif literal is not None and literal.is_multicast:
+        problems.warning(where, "bad-address", f'nobody can reach a tcp listener on the multicast address "{address}"')
+    return family, address
+
+
+def multicast_family_and_address(reading: Reading, where: Where, problems: Problems) -> tuple[Family, str]:
+    """Family and group of a multicast listener."""
+    defaults = {4: "225.0.0.12", 6: "ff05::3:1"}
+    family, address = _choose(reading, reading.get(keys.MULTICAST_ADDRESS), defaults, problems)
+    literal = _literal(address)
+    if literal is None or not literal.is_multicast:
+        where = reading.where(keys.MULTICAST_ADDRESS) or where
+        hint = f"for example {defaults[_version(family)]}"
+        problems.error(where, "bad-address", f'"{address}" is not a multicast address', hint)
+    return family, address
+
+
+def _choose(reading: Reading, address: str | None, defaults: dict[int, str], problems: Problems) -> tuple[Family, str]:
+    family = reading.get(keys.FAMILY)
+    literal = None if address is None else _literal(address)
+    if family is None:
+        family = Family.IPV6 if literal is not None and literal.version == 6 else Family.IPV4
+    elif literal is not None and literal.version != _version(family):
+        _report_mismatch(reading, family, literal, problems)
+    return family, address or defaults[_version(family)]
+
+
+def _report_mismatch(reading: Reading, family: Family, literal: IPv4Address | IPv6Address, problems: Problems) -> None:
+    where = reading.where(keys.FAMILY)
+    if where is not None:
+        message = f'`family = "{family.value}"` does not fit the address {literal}'
+        problems.error(where, "family-mismatch", message, f'family = "ipv{literal.version}";')
+
+
+def _version(family: Family) -> int:
+    return 6 if family is Family.IPV6 else 4
+
+
+def _literal(address: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(address)
+    except ValueError:
+        return None

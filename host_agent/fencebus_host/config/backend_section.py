@@ -1,0 +1,109 @@
+"""Decides the router's settings, from `backend` and the section `backends`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from fencebus_host.config import key_table as keys
+from fencebus_host.config.key_table import Section
+from fencebus_host.config.model import (
+    DEFAULT_URI,
+    BackendSettings,
+    ClusterSettings,
+    LibvirtSettings,
+    NameMode,
+    NullSettings,
+    PmFenceSettings,
+    QmfSettings,
+)
+from fencebus_host.config.problems import Problems, Where, did_you_mean
+from fencebus_host.config.section import Reading, children, last_section, unknown
+from fencebus_host.config.tree import Item
+
+Build = Callable[[Reading, Where | None], BackendSettings]
+
+
+def backend(
+    asked: str, where: Where | None, section: Item | None, name_mode: NameMode | None, problems: Problems
+) -> BackendSettings:
+    """The settings of the backend ``asked`` for; libvirt's if nobody asked.
+
+    ``name_mode`` is the daemon's own, the old place of this key; it counts if the backend does not say otherwise.
+    """
+    items = children(section, problems)
+    builders = _builders(items, name_mode, problems)
+    unknown(items, builders, "unknown-backend", problems)
+    chosen = asked or "libvirt"
+    if chosen not in builders:
+        place = where or Where("")
+        problems.error(place, "unknown-backend", f"there is no backend `{asked}`", did_you_mean(asked, builders))
+        chosen = "libvirt"
+    for name, (table, _) in builders.items():
+        if name != chosen:
+            _check_unused(items, name, table, problems)
+    table, build = builders[chosen]
+    return build(Reading(last_section(items, chosen, problems), table, problems), where)
+
+
+def _check_unused(items: tuple[Item, ...], name: str, table: Section, problems: Problems) -> None:
+    """C never looks into the section of a backend that does not run, so that its mistakes do not stop the daemon."""
+    sink = Problems()
+    Reading(last_section(items, name, sink), table, sink)
+    problems.take_as_warnings(sink)
+
+
+def _builders(
+    items: tuple[Item, ...], name_mode: NameMode | None, problems: Problems
+) -> dict[str, tuple[Section, Build]]:
+    return {
+        "libvirt": (keys.LIBVIRT, _libvirt),
+        "cpg": (keys.CPG, partial(_cluster, "cpg", name_mode, ())),
+        # C's checkpoint took the URI from the libvirt section too (facts 3.6).
+        "checkpoint": (keys.CHECKPOINT, partial(_cluster, "checkpoint", name_mode, _libvirt_uris(items))),
+        "libvirt-qmf": (keys.QMF, partial(_qmf, "libvirt-qmf", 5672)),
+        "libvirt-qpid": (keys.QPID, partial(_qmf, "libvirt-qpid", 49000)),
+        "pm-fence": (keys.PM_FENCE, _pm_fence),
+        "null": (keys.NULL, _null),
+    }
+
+
+def _libvirt_uris(items: tuple[Item, ...]) -> tuple[str, ...]:
+    quiet = Problems()
+    return _uris(Reading(last_section(items, "libvirt", quiet), keys.LIBVIRT, quiet))
+
+
+def _uris(reading: Reading) -> tuple[str, ...]:
+    return tuple(uri for uri in reading.numbered(keys.URI) if uri is not None)
+
+
+def _libvirt(reading: Reading, where: Where | None) -> LibvirtSettings:
+    uris = _uris(reading) or (DEFAULT_URI,)
+    return LibvirtSettings(where=where, uris=uris, death_proof=reading.get(keys.DEATH_PROOF))
+
+
+def _cluster(
+    kind: str, old_mode: NameMode | None, more: tuple[str, ...], reading: Reading, where: Where | None
+) -> ClusterSettings:
+    mode = reading.get(keys.NAME_MODE) or old_mode or NameMode.NAME
+    return ClusterSettings(kind=kind, where=where, uris=_uris(reading) or more or (DEFAULT_URI,), name_mode=mode)
+
+
+def _qmf(kind: str, port: int, reading: Reading, where: Where | None) -> QmfSettings:
+    return QmfSettings(
+        kind=kind,
+        where=where,
+        host=reading.get(keys.QMF_HOST),
+        port=reading.get(keys.QMF_PORT) or port,
+        username=reading.get(keys.QMF_USERNAME),
+        service=reading.get(keys.QMF_SERVICE),
+        gssapi=reading.get(keys.QMF_GSSAPI),
+    )
+
+
+def _pm_fence(reading: Reading, where: Where | None) -> PmFenceSettings:
+    return PmFenceSettings(where=where, pmlib_loglevel=reading.get(keys.PMLIB_LOGLEVEL))
+
+
+def _null(reading: Reading, where: Where | None) -> NullSettings:
+    return NullSettings(where=where, message=reading.get(keys.MESSAGE))

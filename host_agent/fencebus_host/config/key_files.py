@@ -1,0 +1,59 @@
+"""Turns key files into keys, and says what is wrong with a file; never changes one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from fencebus_host.config.problems import Problems, Where
+
+KEY_SIZE = 4096
+"""Bytes of a key file that count (C: MAX_KEY_LEN); what follows is ignored."""
+
+
+def with_keys(files: tuple[Path, ...], where: Where, may_be_missing: bool, problems: Problems) -> tuple[bytes, ...]:
+    """The keys in ``files``, in their order; empty if one cannot be used, which is reported.
+
+    ``may_be_missing``: nobody named the file, so that to have none is a state and not a mistake.
+    """
+    if may_be_missing and not any(file.exists() for file in files):
+        return ()
+    found = [_read_key(file, where, problems) for file in files]
+    keys = tuple(key for key in found if key is not None)
+    return keys if len(keys) == len(files) else ()
+
+
+def check_mode(mode: int, file: Path, where: Where, code: str, problems: Problems) -> None:
+    """Warn if others than the owner may read or write ``file`` (C: chmods it to 0600 unasked)."""
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problems.warning(where, f"{code}-writable", f"others than its owner may write {file}", f"chmod 600 {file}")
+    elif mode & (stat.S_IRGRP | stat.S_IROTH):
+        problems.warning(where, f"{code}-readable", f"others than its owner may read {file}", f"chmod 600 {file}")
+
+
+def _read_key(file: Path, where: Where, problems: Problems) -> bytes | None:
+    try:
+        key, status = _read_regular(file)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        hint = f"dd if=/dev/urandom of={file} bs=4096 count=1" if isinstance(error, FileNotFoundError) else ""
+        problems.error(where, "bad-key", f"cannot read the key {file}: {reason}", hint)
+        return None
+    if not key:
+        problems.error(where, "bad-key", f"the key {file} is empty")
+        return None
+    check_mode(status.st_mode, file, where, "key", problems)
+    if status.st_size > KEY_SIZE:
+        problems.warning(where, "long-key", f"only the first {KEY_SIZE} bytes of the key {file} count")
+    return key
+
+
+def _read_regular(file: Path) -> tuple[bytes, os.stat_result]:
+    """The first bytes of a regular file; OSError for anything else, without waiting for a pipe's other end."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is not a file")
+        return stream.read(KEY_SIZE), status

@@ -1,0 +1,256 @@
+"""The table of all sections and keys: how each is read, its default, what it means, and who knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from fencebus_host.config import values
+from fencebus_host.config.model import (
+    DEFAULT_KEY,
+    DEFAULT_PORT,
+    DEFAULT_STATE_DIR,
+    REQUEST_TIMEOUT,
+    DeathProof,
+    Digest,
+    Family,
+    LocalGuestsOnly,
+    NameMode,
+    SerialMode,
+)
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class KnownBy(Enum):
+    """Which program reads a key."""
+
+    BOTH = "C and fencebus"
+    OURS = "fencebus"
+    C_ONLY = "C; without effect here (warning)"
+
+
+@dataclass(frozen=True, slots=True)
+class Key(Generic[T_co]):
+    """One key of a section."""
+
+    name: str
+    read: Callable[[str], T_co]
+    default: T_co
+    shown: str
+    """The default as the documentation shows it."""
+    meaning: str
+    known_by: KnownBy = KnownBy.BOTH
+    repeats: bool = False
+    """True if every occurrence counts; else the last one in the file does, as in C."""
+    numbered: bool = False
+    """True if ``name1``, ``name2`` ... continue it."""
+
+    def matches(self, name: str) -> bool:
+        """Whether an item called ``name`` is this key."""
+        lower = name.lower()
+        return lower == self.name or (
+            self.numbered and lower.startswith(self.name) and lower[len(self.name) :].isdigit()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section with keys, by its path, such as ``listeners/tcp``."""
+
+    path: str
+    meaning: str
+    keys: tuple[Key[object], ...]
+    known_by: KnownBy = KnownBy.BOTH
+
+    @property
+    def name(self) -> str:
+        """The last part of the path: the word before the brace."""
+        return self.path.rpartition("/")[2]
+
+
+def serial_mode(value: str) -> SerialMode:
+    """The mode as a word, or as C's number, of which every one but 0 means VM channels."""
+    number = values.serial_mode_number(value)
+    if number is None:
+        return values.one_of(SerialMode)(value)
+    return SerialMode.VMCHANNEL if number else SerialMode.SERIAL
+
+
+def _dead(name: str, meaning: str) -> Key[str]:
+    return Key(name, values.any_text, "", "", meaning, KnownBy.C_ONLY)
+
+
+OURS = KnownBy.OURS
+_LOG = values.whole_number(0, 2**31 - 1)
+_PORT = values.whole_number(1, 65535)
+_VSOCK_PORT = values.whole_number(1, 2**32 - 2)
+
+LISTENER: Key[tuple[str, ...]] = Key(
+    "listener",
+    values.words,
+    (),
+    "every kind that has a section below `listeners`; without one: tcp, multicast, vsock, serial",
+    "The listeners to run, with commas between them. `multicast` runs all instances of it, `multicast:br1` one.",
+)
+BACKEND: Key[str] = Key("backend", str.lower, "", "libvirt", "How the VM of a request is reached.")
+DEBUG = Key("debug", _LOG, 0, "0", "How much is logged, from 0 to 99.")
+FOREGROUND = Key("foreground", values.switch, False, "0", "1: stay in the foreground, as `-F`.")
+WAIT_FOR_INIT = Key("wait_for_init", values.switch, False, "0", "1: wait for what is not ready yet, as `-w`.")
+WAIT_FOR_BACKEND = Key("wait_for_backend", values.switch, False, "0", "The old name of `wait_for_init`.")
+OLD_NAME_MODE: Key[NameMode | None] = Key(
+    "name_mode", values.one_of(NameMode), None, "", "The old place of `name_mode` of the backends cpg and checkpoint."
+)
+STATE_DIR = Key(
+    "state_dir",
+    values.absolute_path,
+    DEFAULT_STATE_DIR,
+    str(DEFAULT_STATE_DIR),
+    "Where the daemon keeps its state.",
+    OURS,
+)
+HOST_NAME: Key[str | None] = Key(
+    "host_name", values.host_id, None, "the system's host name up to its first dot", "This host's id among hosts.", OURS
+)
+REQUEST_TIMEOUT_KEY: Key[float | None] = Key(
+    "request_timeout",
+    values.seconds,
+    None,
+    f"{REQUEST_TIMEOUT:g}",
+    "Seconds from a request's receipt to its answer, and so its deadline; less than the clients' patience (30 s).",
+    OURS,
+)
+LISTENER_TIMEOUT: Key[float | None] = Key(
+    "request_timeout", values.seconds, None, "as in `fence_virtd`", "The same for this listener alone.", OURS
+)
+
+KEY_FILE: Key[tuple[Path, ...]] = Key(
+    "key_file",
+    values.paths,
+    (DEFAULT_KEY,),
+    str(DEFAULT_KEY),
+    "The shared key, or several with commas between them: the first signs, all verify. 4096 bytes of each count.",
+)
+HASH = Key("hash", values.one_of(Digest), Digest.SHA256, "sha256", "The weakest hash a request may be signed with.")
+AUTH = Key("auth", values.one_of(Digest), Digest.SHA256, "sha256", "The hash of the challenge and response.")
+FAMILY: Key[Family | None] = Key(
+    "family", values.one_of(Family), None, "that of `address`; else ipv4", "The IP version: ipv4 or ipv6."
+)
+MULTICAST_ADDRESS: Key[str | None] = Key(
+    "address", values.text, None, "225.0.0.12; ff05::3:1 for ipv6", "The multicast group to join."
+)
+TCP_ADDRESS: Key[str | None] = Key(
+    "address", values.text, None, "127.0.0.1; ::1 for ipv6", "The address, or host name, to listen on."
+)
+PORT = Key("port", _PORT, DEFAULT_PORT, str(DEFAULT_PORT), "The port to listen on.")
+VSOCK_PORT = Key("port", _VSOCK_PORT, DEFAULT_PORT, str(DEFAULT_PORT), "The vsock port to listen on.")
+INTERFACE: Key[str | None] = Key(
+    "interface",
+    values.interface,
+    None,
+    "the kernel's choice",
+    "The interface that joins the group; it may appear later.",
+)
+LOCAL_GUESTS_ONLY = Key(
+    "local_guests_only",
+    values.one_of(LocalGuestsOnly),
+    LocalGuestsOnly.AUTO,
+    "auto",
+    "Whether guests of other hosts are left to their hosts: auto, yes or no.",
+    OURS,
+)
+SERIAL_URI: Key[str | None] = Key("uri", values.text, None, "libvirt's default", "The libvirt that knows the guests.")
+SERIAL_PATH: Key[Path | None] = Key(
+    "path", values.path, None, "every folder", "Only sockets directly in this folder are used."
+)
+MODE = Key("mode", serial_mode, SerialMode.SERIAL, "serial", "serial or vmchannel: which devices are listened on.")
+
+URI: Key[str | None] = Key(
+    "uri",
+    values.text,
+    None,
+    "qemu:///system",
+    "A libvirt connection URI. `uri1`, `uri2` ... name further ones, without a gap.",
+    numbered=True,
+)
+DEATH_PROOF = Key(
+    "death_proof",
+    values.one_of(DeathProof),
+    DeathProof.FULL,
+    "full",
+    "exit: a VM's process exit is enough, on the administrator's word that nothing of it writes later.",
+    OURS,
+)
+NAME_MODE: Key[NameMode | None] = Key(
+    "name_mode", values.one_of(NameMode), None, "name", "Whether VMs are tracked by name or by uuid."
+)
+QMF_HOST = Key("host", values.text, "127.0.0.1", "127.0.0.1", "The broker's host.")
+QMF_PORT: Key[int | None] = Key("port", _PORT, None, "5672; libvirt-qpid: 49000", "The broker's port.")
+QMF_USERNAME = Key("username", values.any_text, "", "none", "The user at the broker.")
+QMF_SERVICE = Key("service", values.any_text, "", "none", "The SASL service name.")
+QMF_GSSAPI = Key("gssapi", values.switch, False, "0", "1: log in by GSSAPI.")
+PMLIB_LOGLEVEL = Key("pmlib_loglevel", _LOG, 0, "0", "The level of detail of Pacemaker's library.")
+MESSAGE = Key("message", values.any_text, "Hi!", "Hi!", "What the backend says when it is asked whether it lives.")
+
+GROUP_NAME = Key("name", values.any_text, "", "none", "What logs call the group.")
+GROUP_UUID = Key("uuid", values.any_text, "", "none", "A VM of the group, by UUID or name; any number.", repeats=True)
+GROUP_IP = Key(
+    "ip", values.any_text, "", "none", "A source of the group: address, network or vsock CID; any number.", repeats=True
+)
+HOST_ID: Key[str | None] = Key("name", values.host_id, None, "none; required", "The host's id.", OURS)
+
+DAEMON = Section(
+    "fence_virtd",
+    "The daemon as a whole.",
+    (
+        LISTENER,
+        BACKEND,
+        DEBUG,
+        FOREGROUND,
+        WAIT_FOR_INIT,
+        WAIT_FOR_BACKEND,
+        OLD_NAME_MODE,
+        STATE_DIR,
+        HOST_NAME,
+        REQUEST_TIMEOUT_KEY,
+        _dead("module_path", "Where the C program looks for its plugins."),
+    ),
+)
+MULTICAST = Section(
+    "listeners/multicast",
+    "Requests to a multicast group; the daemon calls the guest back over TCP.",
+    (KEY_FILE, HASH, AUTH, FAMILY, MULTICAST_ADDRESS, PORT, INTERFACE, LOCAL_GUESTS_ONLY, LISTENER_TIMEOUT),
+)
+TCP = Section(
+    "listeners/tcp", "Requests over TCP.", (KEY_FILE, HASH, AUTH, FAMILY, TCP_ADDRESS, PORT, LISTENER_TIMEOUT)
+)
+VSOCK = Section("listeners/vsock", "Requests over vsock.", (KEY_FILE, HASH, AUTH, VSOCK_PORT, LISTENER_TIMEOUT))
+SERIAL = Section(
+    "listeners/serial",
+    "Requests over the guests' serial ports or VM channels.",
+    (
+        SERIAL_URI,
+        SERIAL_PATH,
+        MODE,
+        LISTENER_TIMEOUT,
+        _dead("key_file", "The C program demands a key it does not use."),
+    ),
+)
+LIBVIRT = Section("backends/libvirt", "VMs of this host, or of several libvirt URIs.", (URI, DEATH_PROOF))
+CPG = Section("backends/cpg", "VMs of a corosync cluster of hosts.", (URI, NAME_MODE))
+CHECKPOINT = Section("backends/checkpoint", "The old name of a corosync cluster of hosts.", (URI, NAME_MODE))
+_QMF_KEYS: tuple[Key[object], ...] = (QMF_HOST, QMF_PORT, QMF_USERNAME, QMF_SERVICE, QMF_GSSAPI)
+QMF = Section("backends/libvirt-qmf", "VMs of all hosts on an AMQP bus.", _QMF_KEYS)
+QPID = Section("backends/libvirt-qpid", "The old name of `libvirt-qmf`.", _QMF_KEYS)
+PM_FENCE = Section("backends/pm-fence", "VMs that are resources of a Pacemaker cluster of hosts.", (PMLIB_LOGLEVEL,))
+NULL = Section("backends/null", "Fails every action.", (MESSAGE,))
+GROUP = Section("groups/group", "Machines that may fence each other.", (GROUP_NAME, GROUP_UUID, GROUP_IP))
+HOST = Section("hosts/host", "One host of those that fence together.", (HOST_ID,), OURS)
+
+LISTENER_SECTIONS = (MULTICAST, TCP, VSOCK, SERIAL)
+BACKEND_SECTIONS = (LIBVIRT, CPG, CHECKPOINT, QMF, QPID, PM_FENCE, NULL)
+SECTIONS = (DAEMON, *LISTENER_SECTIONS, *BACKEND_SECTIONS, GROUP, HOST)
+TOP_LEVEL = ("fence_virtd", "listeners", "backends", "groups", "hosts")

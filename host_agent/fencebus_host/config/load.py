@@ -1,0 +1,121 @@
+"""Turns a configuration file, or the lack of one, into checked settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+from fencebus_host.config import key_table as keys
+from fencebus_host.config.access_sections import groups, hosts
+from fencebus_host.config.backend_section import backend
+from fencebus_host.config.key_files import check_mode
+from fencebus_host.config.listener_sections import listeners
+from fencebus_host.config.model import DEFAULT_CONFIG, REQUEST_TIMEOUT, Config, DaemonSettings
+from fencebus_host.config.problems import ConfigError, Problems, Where
+from fencebus_host.config.section import Reading, last_section, unknown
+from fencebus_host.config.tree import Item
+
+MAX_SIZE = 1 << 20
+"""Bytes; a file of a thousand groups with ten members each has 700 000."""
+
+
+def find(explicit: Path | None) -> Path | None:
+    """The file to load: the one that was named, else the usual one if it is there, else none."""
+    if explicit is not None:
+        return explicit
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
+def load(path: Path | None) -> Config:
+    """The settings in the file ``path``, or the defaults if it is ``None``; ConfigError with all that is wrong.
+
+    Key files are read too. Nothing is changed on disk. The result's ``warnings`` are for the log.
+    """
+    problems = Problems()
+    if path is None:
+        return _config((), None, problems)
+    return _config(_parsed(_text(path, problems), path, problems), path, problems)
+
+
+def load_text(text: str, file: str, path: Path | None = None) -> Config:
+    """The settings in ``text``, which stands in ``file``; for texts that are not on disk."""
+    problems = Problems()
+    return _config(_parsed(text, Path(file), problems), path, problems)
+
+
+def _parsed(text: str | None, path: Path, problems: Problems) -> tuple[Item, ...]:
+    if text is None:
+        return ()
+    from fencebus_host.config.grammar import parse  # the parser takes time to import, and many hosts have no file
+
+    return parse(text, str(path), problems)
+
+
+def _text(path: Path, problems: Problems) -> str | None:
+    where = Where(str(path))
+    try:
+        with path.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            content = stream.read(MAX_SIZE + 1)
+    except OSError as error:
+        problems.error(where, "unreadable-file", f"cannot read {path}: {error.strerror or error}")
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        problems.error(where, "unreadable-file", f"{path} is not a file")
+        return None
+    if len(content) > MAX_SIZE:
+        problems.error(where, "too-large", f"{path} has more than {MAX_SIZE} bytes")
+        return None
+    check_mode(status.st_mode, path, where, "config", problems)
+    # As in C any bytes may stand in comments and names; they come back unchanged when a path or name is used.
+    return content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def _config(items: tuple[Item, ...], path: Path | None, problems: Problems) -> Config:
+    unknown(items, keys.TOP_LEVEL, "unknown-section", problems)
+    top = {name: last_section(items, name, problems) for name in keys.TOP_LEVEL}
+    reading = Reading(top["fence_virtd"], keys.DAEMON, problems)
+    daemon = _daemon(reading)
+    place = top["fence_virtd"].where if top["fence_virtd"] else Where(str(path or "default"))
+    config = Config(
+        daemon=daemon,
+        listeners=listeners(
+            reading.get(keys.LISTENER),
+            reading.where(keys.LISTENER) or place,
+            top["listeners"],
+            daemon.request_timeout,
+            problems,
+        ),
+        backend=backend(
+            reading.get(keys.BACKEND),
+            reading.where(keys.BACKEND),
+            top["backends"],
+            reading.get(keys.OLD_NAME_MODE),
+            problems,
+        ),
+        groups=groups(top["groups"], problems),
+        hosts=hosts(top["hosts"], problems),
+        file=path,
+        warnings=problems.in_order(),
+    )
+    if problems.has_errors:
+        raise ConfigError(problems.in_order())
+    return config
+
+
+def _daemon(reading: Reading) -> DaemonSettings:
+    return DaemonSettings(
+        host_name=reading.get(keys.HOST_NAME) or system_host_name(),
+        debug=reading.get(keys.DEBUG),
+        foreground=reading.get(keys.FOREGROUND),
+        wait_for_init=reading.get(keys.WAIT_FOR_INIT) or reading.get(keys.WAIT_FOR_BACKEND),
+        state_dir=reading.get(keys.STATE_DIR),
+        request_timeout=reading.get(keys.REQUEST_TIMEOUT_KEY) or REQUEST_TIMEOUT,
+    )
+
+
+def system_host_name() -> str:
+    """The system's host name up to its first dot."""
+    return socket.gethostname().split(".", 1)[0] or "localhost"
