@@ -1,0 +1,121 @@
+"""Turns the daemon's command line into what to do: run with these settings, or print an answer and end."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from fencebus_host.config.key_table import BACKEND_SECTIONS, LISTENER_SECTIONS
+from fencebus_host.config.values import BadValueError, whole_number
+from fencebus_schemas import __version__
+from fencebus_schemas.errors import FencebusError
+
+PROGRAM = "fence_virtd"
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """Run the daemon.  What is ``None`` or false here is left to the configuration file."""
+
+    config: Path | None = None
+    """The file that was named; ``None`` leaves the choice to ``find()``."""
+    foreground: bool = False
+    debug: int | None = None
+    wait_for_init: bool = False
+    pid_file: Path | None = None
+    """``None``: the usual place for this program's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Print ``text`` (on stderr if ``status`` is not 0) and end with the exit status ``status``."""
+
+    text: str
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The kinds of listeners and backends that this daemon can run, for ``-l``."""
+
+    listeners: tuple[str, ...] = tuple(section.name for section in LISTENER_SECTIONS)
+    backends: tuple[str, ...] = tuple(section.name for section in BACKEND_SECTIONS)
+
+
+class UsageError(FencebusError):
+    """The command line makes no sense."""
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(message, usage)
+        self.message = message
+        self.usage = usage
+
+    def __str__(self) -> str:
+        return f"{self.usage}{PROGRAM}: {self.message}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises where argparse would end the program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, self.format_usage())
+
+
+def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | Answer:
+    """What the ``arguments`` (without the program's name) ask for.
+
+    A mistake is answered with exit status 1, where C prints its usage and exits 0: a typing error in a unit file must
+    not look like a daemon that ended well.
+    """
+    parser = _parser()
+    try:
+        found = parser.parse_args(list(arguments))
+    except UsageError as error:
+        return Answer(f"{error}\n", 1)
+    if found.help:
+        return Answer(parser.format_help())
+    if found.version:
+        return Answer(f"{PROGRAM} (fencebus) {__version__}\n")
+    if found.list:
+        return Answer(_listing(offer or Offer()))
+    if found.configure:
+        return Answer(f"{PROGRAM}: the configuration wizard (-c) is not in this version; write the file by hand\n", 1)
+    return Invocation(found.config, found.foreground, found.debug, found.wait_for_init, found.pid_file)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(PROGRAM, add_help=False, allow_abbrev=False, description="Answers fence requests of guests.")
+    add = parser.add_argument
+    add("-F", "--foreground", action="store_true", help="do not become a background process")
+    add("-f", "--config", type=_path, metavar="FILE", help="the configuration file (default: /etc/fence_virt.conf)")
+    add("-d", "--debug", type=_level, metavar="N", help="how much is logged, from 0 to 99")
+    add("-c", "--configure", action="store_true", help="ask for a configuration (not in this version)")
+    add("-w", "--wait-for-init", action="store_true", help="wait for what is not ready yet, rather than give up")
+    add("-l", "--list", action="store_true", help="list the listeners and the backends")
+    add("-p", "--pid-file", type=_path, metavar="FILE", help="where to write the process id")
+    add("-V", "--version", action="store_true", help="print the version")
+    add("-h", "--help", action="store_true", help="print this")
+    return parser
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a file must have a name")
+    return Path(text)
+
+
+def _level(text: str) -> int:
+    try:
+        return whole_number(0, 2**31 - 1)(text)
+    except BadValueError as error:
+        raise argparse.ArgumentTypeError(f"the level {error}") from None
+
+
+def _listing(offer: Offer) -> str:
+    meanings = {section.name: section.meaning for section in (*LISTENER_SECTIONS, *BACKEND_SECTIONS)}
+    lines = ["Listeners:", *(f"  {name:13} {meanings.get(name, '')}" for name in offer.listeners)]
+    lines += ["Backends:", *(f"  {name:13} {meanings.get(name, '')}" for name in offer.backends)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
