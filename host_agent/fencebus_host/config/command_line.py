@@ -91,7 +91,7 @@ def _parser() -> _Parser:
     add = parser.add_argument
     add("-F", "--foreground", action="store_true", help="do not become a background process")
     add("-f", "--config", type=_path, metavar="FILE", help="the configuration file (default: /etc/fence_virt.conf)")
-    add("-d", "--debug", type=_level, metavar="N", help="how much is logged, from 0 to 99")
+    add("-d", "--debug", type=_level, metavar="N", help="how much is logged, from 0")
     add("-c", "--configure", action="store_true", help="ask for a configuration (not in this version)")
     add("-w", "--wait-for-init", action="store_true", help="wait for what is not ready yet, rather than give up")
     add("-l", "--list", action="store_true", help="list the listeners and the backends")
