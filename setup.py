@@ -35,6 +35,7 @@ TESTS = [
     "hypothesis>=6.100",
     "coverage>=7.10",
     "build>=1.2",
+    "setuptools>=77",
 ]
 LINT = ["ruff>=0.12"]
 # mypy sees lark's own types; libvirt's are stubs in typings/.
@@ -70,8 +71,8 @@ def package_dir() -> dict[str, str]:
     }
 
 
-def guest_scripts() -> list[str]:
-    """Return the guest's launchers: scripts, not entry points, because their start-up time counts (python3 -IS)."""
+def guest_launchers() -> list[str]:
+    """Return the guest's launchers: files, not entry points, because their start-up time counts (python3 -IS)."""
     return sorted(str(path.relative_to(HERE)) for path in (HERE / "guest_client" / "bin").glob("fence_*"))
 
 
@@ -91,7 +92,8 @@ setup(
         "fencebus_schemas": ["data/*"],
         "fencebus_host.config": ["*.lark"],
     },
-    scripts=guest_scripts(),
+    # Not `scripts=`: pip would put the environment's interpreter in their first line and drop -IS.
+    data_files=[("bin", guest_launchers())],
     entry_points={"console_scripts": ["fence_virtd = fencebus_host.daemon:main"]},
     extras_require={
         "host": HOST,
