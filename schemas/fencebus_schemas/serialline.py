@@ -127,7 +127,7 @@ def pack_reply(code: int) -> bytes:
 
 
 def pack_list_reply(records: Iterable[ListRecord], result: int = REPLY_SUCCESS) -> bytes:
-    """Return a whole list on a line: reply 253, the records, their end, and a second reply that C's client never reads."""
+    """Return a whole list on a line: reply 253, the records, their end, a second reply that C's client never reads."""
     return pack_reply(REPLY_LIST) + pack_records(records) + pack_reply(result)
 
 
@@ -153,11 +153,19 @@ class ReplyReader:
             WireError: "list-length", a list without end.
         """
         self._buffer += data
-        if self.code is None and _seek_magic(self._buffer) and len(self._buffer) >= REPLY_LENGTH:
-            self.code = self._buffer[len(MAGIC)]
-            del self._buffer[:REPLY_LENGTH]
+        while self.code is None and _seek_magic(self._buffer) and len(self._buffer) >= REPLY_LENGTH:
+            self._take_code()
         if self.code is not None:
             if self.code == REPLY_LIST:
                 self.records += self._list.feed(bytes(self._buffer))
             self._buffer.clear()
         return self.done
+
+    def _take_code(self) -> None:
+        code = self._buffer[len(MAGIC)]
+        if code in MAGIC:
+            # No reply has such a code: "abb" was rubbish, and the magic begins at its end ("abb" + "abba").
+            del self._buffer[:1]
+            return
+        self.code = code
+        del self._buffer[:REPLY_LENGTH]
