@@ -1,0 +1,54 @@
+"""Opens the UDP socket of a multicast group, IPv4 or IPv6, on one interface or the kernel's choice.
+
+C binds to any address and so takes unicast datagrams too (facts: fence-virt 6.2, 24); here the socket is bound to the
+group.
+"""
+
+from __future__ import annotations
+
+import socket
+from struct import Struct
+
+from fencebus_host.config.model import Family, MulticastSettings
+
+IP_MULTICAST_ALL = 49
+IPV6_MULTICAST_ALL = 29
+
+_MREQN = Struct("=4s4si")  # struct ip_mreqn: group, local address, interface index
+_MREQ6 = Struct("=16si")  # struct ipv6_mreq: group, interface index
+
+
+def open_group_socket(settings: MulticastSettings) -> socket.socket:
+    """A non-blocking socket that gets the group's datagrams, from the interface that joined and no other.
+
+    Raises OSError: there is no such interface (yet), the port is taken, or the kernel will not join.
+    """
+    index = socket.if_nametoindex(settings.interface) if settings.interface else 0
+    ipv4 = settings.family is Family.IPV4
+    group = socket.socket(socket.AF_INET if ipv4 else socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        # Several instances may listen on one port, each on its own interface.
+        group.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if ipv4:
+            _join4(group, settings, index)
+        else:
+            _join6(group, settings, index)
+    except OSError:
+        group.close()
+        raise
+    return group
+
+
+def _join4(group: socket.socket, settings: MulticastSettings, index: int) -> None:
+    packed = socket.inet_pton(socket.AF_INET, settings.address)
+    group.setsockopt(socket.IPPROTO_IP, IP_MULTICAST_ALL, 0)
+    group.bind((settings.address, settings.port))
+    group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, _MREQN.pack(packed, bytes(4), index))
+
+
+def _join6(group: socket.socket, settings: MulticastSettings, index: int) -> None:
+    packed = socket.inet_pton(socket.AF_INET6, settings.address)
+    group.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    group.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
+    group.bind((settings.address, settings.port, 0, index))
+    group.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, _MREQ6.pack(packed, index))

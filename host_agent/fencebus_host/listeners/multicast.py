@@ -1,0 +1,198 @@
+"""The multicast listener: a guest sends its signed request to a group, the daemon calls it back over TCP and answers
+there.
+
+Wire: facts, fence-virt 2.3 and 2.4.  Nothing is done before the guest has taken the call and proved that it holds the
+key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fencebus_host.callbacks import Asked, CallBacks, Step, Waiting
+from fencebus_host.config.model import LocalGuestsOnly, MulticastSettings
+from fencebus_host.door import Admitted, fence_request
+from fencebus_host.listeners.group_socket import open_group_socket
+from fencebus_host.listeners.session import Stream, answer
+from fencebus_host.listeners.tcp import Reception
+from fencebus_host.locality import Located, Origin, answers
+from fencebus_host.ports import Handle
+from fencebus_schemas.deadline import boottime
+from fencebus_schemas.errors import WireError
+from fencebus_schemas.model import Action, Source
+from fencebus_schemas.xvm import REQUEST_LENGTH
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5.0
+"""As C: how long a guest may take to accept the call-back."""
+HANG_UP_SECONDS = 2.0
+
+LivesHere = Callable[[str], Awaitable[bool]]
+"""Whether the VM of this name or UUID has a process on this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One datagram that is to be called back."""
+
+    admitted: Admitted
+    waiting: Waiting
+    asked: Asked
+    received_at: float
+
+
+class MulticastListener:
+    """One multicast group on one interface."""
+
+    def __init__(
+        self,
+        settings: MulticastSettings,
+        reception: Reception,
+        answered: Callable[[bytes], None],
+        lives_here: LivesHere,
+    ) -> None:
+        self._settings = settings
+        self._reception = reception
+        self._answered = answered
+        self._lives_here = lives_here
+        self._calls = CallBacks(reception.patience)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.name = settings.name
+
+    async def serve(self, handle: Handle) -> None:
+        """Serve until cancelled; raises OSError if the group cannot be joined or its socket fails."""
+        loop = asyncio.get_running_loop()
+        failed: asyncio.Future[None] = loop.create_future()
+        endpoint = _Datagrams(lambda data, sender: self._received(data, sender, handle), failed)
+        transport, _ = await loop.create_datagram_endpoint(lambda: endpoint, sock=open_group_socket(self._settings))
+        log.info("listener=%s ready on %s port %d", self.name, self._settings.address, self._settings.port)
+        try:
+            await failed
+        finally:
+            transport.close()
+            for task in self._tasks:
+                task.cancel()
+
+    # -- a datagram ----------
+
+    def _received(self, data: bytes, sender: str, handle: Handle) -> None:
+        received_at = boottime()
+        try:
+            call = self._call_for(data, received_at)
+        except WireError as error:
+            self._reception.refusals.tell(self.name, sender, error)
+            return
+        if call is None:
+            return
+        task = asyncio.create_task(self._call_back(call, handle), name=f"call back {call.waiting[0]}:{call.waiting[1]}")
+        self._calls.begin(call.waiting, call.asked, task.cancel)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _call_for(self, data: bytes, received_at: float) -> _Call | None:
+        """The call that a datagram asks for, ``None`` if it is already being made; raises WireError."""
+        admitted = self._reception.door.admit(data)
+        wire = admitted.wire
+        log.debug("listener=%s received %s", self.name, wire)
+        if not wire.address or not wire.port:
+            raise WireError("no-callback", "the datagram does not say where to call back")
+        address = ipaddress.ip_address(wire.address)
+        if address.is_multicast or address.is_unspecified:
+            raise WireError("no-callback", f"{address} is nobody's address")
+        waiting = (str(address), wire.port)
+        asked = (admitted.action, wire.seqno, wire.domain.lower())
+        step = self._calls.consider(waiting, asked)
+        if step is Step.CROWDED:
+            raise WireError("crowded", "too many call-backs are under way")
+        if step is not Step.CALL:
+            log.debug("listener=%s source=%s dropped: %s", self.name, waiting[0], step.value)
+            return None
+        return _Call(admitted, waiting, asked, received_at)
+
+    # -- its call-back ----------
+
+    async def _call_back(self, call: _Call, handle: Handle) -> None:
+        answered = False
+        try:
+            answered = await self._connect_and_answer(call, handle)
+        except WireError as error:
+            self._reception.refusals.tell(self.name, call.waiting[0], error)
+        except OSError as error:
+            log.info("listener=%s source=%s:%d does not take the call-back: %s", self.name, *call.waiting, error)
+        finally:
+            self._calls.end(call.waiting, call.asked, answered)
+            if answered and call.admitted.signature:
+                self._answered(call.admitted.signature)
+
+    async def _connect_and_answer(self, call: _Call, handle: Handle) -> bool:
+        """True if the guest has its answer, or will not get one from this host."""
+        target_here = self._settings.local_guests_only is LocalGuestsOnly.AUTO and await self._target_lives_here(call)
+        located = self._reception.locator.locate(call.waiting[0])
+        if located.origin is not Origin.UNRESOLVED and not self._may_answer(call, located, target_here):
+            return True
+        stream = await _connect(call.waiting)
+        try:
+            located = self._reception.locator.locate(call.waiting[0])
+            if not self._may_answer(call, located, target_here):
+                return True
+            return await self._exchange(stream, call, located, handle)
+        finally:
+            stream.writer.close()
+
+    async def _exchange(self, stream: Stream, call: _Call, located: Located, handle: Handle) -> bool:
+        reception = self._reception
+        await reception.handshake.perform(stream, call.admitted.key)
+        self._calls.taken(call.waiting, call.asked)
+        source = Source(call.waiting[0], located.vm)
+        request = fence_request(call.admitted, source, self.name, reception.patience, call.received_at)
+        await answer(stream, handle, request)
+        return await stream.hung_up(HANG_UP_SECONDS)
+
+    async def _target_lives_here(self, call: _Call) -> bool:
+        wire = call.admitted.wire
+        return (
+            call.admitted.action.has_target
+            and call.admitted.action is not Action.NULL
+            and await self._lives_here(wire.domain)
+        )
+
+    def _may_answer(self, call: _Call, located: Located, target_here: bool) -> bool:
+        allowed = answers(self._settings.local_guests_only, located.origin, target_here)
+        if not allowed:
+            error = WireError("not-local", f"not a guest of this host ({located.origin.value}): {call.admitted.wire}")
+            self._reception.refusals.tell(self.name, call.waiting[0], error)
+        return allowed
+
+
+async def _connect(waiting: Waiting) -> Stream:
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return Stream(*await asyncio.open_connection(*waiting))
+    except TimeoutError:
+        raise OSError(f"no connection within {CONNECT_SECONDS:g} s") from None
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """Hands datagrams on; one byte more than a request has is enough to see that one is too long."""
+
+    max_size = REQUEST_LENGTH + 1
+
+    def __init__(self, received: Callable[[bytes, str], None], failed: asyncio.Future[None]) -> None:
+        self._received = received
+        self._failed = failed
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._received(data, str(addr[0]))
+
+    def error_received(self, exc: Exception) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(exc or OSError("the group's socket was closed"))
