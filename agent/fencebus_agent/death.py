@@ -128,11 +128,22 @@ class End:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Lingering:
+    """Something of the VM that can still write after the exit (design 6.4)."""
+
+    why: str
+    """The sentence about it."""
+    ends_visibly: bool = False
+    """Its end can be seen, so waiting for it makes sense."""
+
+
 class Decision(Enum):
     """What follows from the evidence so far."""
 
     OFF = "off"
     WAIT = "wait"
+    UNPROVABLE = "cannot be proven"
     LOOK_AGAIN = "look again"
     IN_FLIGHT = "in flight"
     SAVED = "saved"
@@ -147,24 +158,37 @@ class Finding:
     why: str = ""
 
 
-def judge(look: Look, exited_at: float | None, end: End | None, lingering: str = "") -> Finding:
+def judge(look: Look, exited_at: float | None, end: End | None, lingering: Lingering | None = None) -> Finding:
     """Say what a kill has come to.
 
     look: directly before it.  exited_at: when the kernel said that all watched processes are gone; ``None`` as long
-    as it has not. end: the hypervisor's answer; ``None`` as long as it has not come.  lingering: the sentence about
-    what of the VM can still write after the exit (design 6.4), empty if nothing can.
+    as it has not.  end: the hypervisor's answer; ``None`` as long as it has not come.  lingering: what can still write.
     """
     if look.watched and exited_at is None:
-        return Finding(Decision.WAIT, why=_still_there(end))
+        return _judge_living(end)
     if look.in_flight:
         return Finding(Decision.IN_FLIGHT, why=_migrating(look))
-    if lingering:
-        return Finding(Decision.WAIT, why=lingering)
-    if exited_at is not None and look.quick and exited_at - look.at <= HANDOVER:
+    if lingering is not None:
+        return _judge_lingering(lingering)
+    if exited_at is not None and look.too_soon_to_migrate(exited_at):
         return Finding(Decision.OFF, Proof.PROCESS_EXIT)
     if end is None:
         return Finding(Decision.WAIT, why="the hypervisor has not said what became of it")
     return _judge_end(look, end)
+
+
+def _judge_living(end: End | None) -> Finding:
+    if end is None:
+        return Finding(Decision.WAIT, why="its process is alive")
+    if end.kill is Kill.DONE:
+        # facts: libvirt 4.5.  The hypervisor has done what it can, and says "off" of a process that the kernel still
+        # has.
+        return Finding(Decision.WAIT, why=f"its process is alive, though the hypervisor says: {end.power.value}")
+    return Finding(Decision.LOOK_AGAIN, why=f"its process is alive; the kill: {end.error or end.kill.value}")
+
+
+def _judge_lingering(lingering: Lingering) -> Finding:
+    return Finding(Decision.WAIT if lingering.ends_visibly else Decision.UNPROVABLE, why=lingering.why)
 
 
 def _judge_end(look: Look, end: End) -> Finding:
@@ -179,7 +203,7 @@ def _judge_end(look: Look, end: End) -> Finding:
     return Finding(Decision.OFF, Proof.PROCESS_EXIT if look.watched else Proof.HYPERVISOR_WORD)
 
 
-def judge_rest(look: Look, processes: int, lingering: str = "") -> Finding:
+def judge_rest(look: Look, processes: int, lingering: Lingering | None = None) -> Finding:
     """Say what a domain that the look found at rest has come to.
 
     processes: how many processes on this host still carry its UUID, where ``look.watched`` says that they can be seen.
@@ -188,17 +212,11 @@ def judge_rest(look: Look, processes: int, lingering: str = "") -> Finding:
         return Finding(Decision.WAIT, why="the hypervisor has given it up, but its process is alive")
     if look.in_flight:
         return Finding(Decision.IN_FLIGHT, why=_migrating(look))
-    if lingering:
-        return Finding(Decision.WAIT, why=lingering)
+    if lingering is not None:
+        return _judge_lingering(lingering)
     if look.saved_image:
         return Finding(Decision.SAVED, why="its saved image could not be removed")
     return Finding(Decision.OFF, Proof.PROCESS_EXIT if look.watched else Proof.HYPERVISOR_WORD)
-
-
-def _still_there(end: End | None) -> str:
-    if end is None:
-        return "its process is alive"
-    return f"its process is alive, though the hypervisor says: {end.error or end.power.value}"
 
 
 def _migrating(look: Look) -> str:

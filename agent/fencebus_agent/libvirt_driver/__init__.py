@@ -1,0 +1,7 @@
+"""The Hypervisor port on libvirt: any driver that libvirt has, with death proven by the kernel where QEMU runs on
+this host.
+"""
+
+from fencebus_agent.libvirt_driver.driver import LibvirtHypervisor
+
+__all__ = ["LibvirtHypervisor"]

@@ -1,0 +1,80 @@
+"""Decides when one attempt to end a VM has come to something: gathers the look, the exits and libvirt's answer as
+they arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from fencebus_agent.death import Decision, End, Finding, Lingering, Look, judge, judge_rest
+from fencebus_agent.libvirt_driver.killing import Sight
+from fencebus_agent.process_watch import Watched, last_exit
+from fencebus_schemas.deadline import Deadline
+from fencebus_schemas.model import Life, Uuid
+
+
+class Attempt:
+    """What is known so far.  Lives on the asyncio loop; ``changed`` is set whenever there is more."""
+
+    def __init__(self, vm: Uuid) -> None:
+        self.vm = vm
+        self.sight: Sight | None = None
+        self.look: Look | None = None
+        self.processes: Sequence[Watched] = ()
+        self.end: End | None = None
+        self.lingering: Lingering | None = None
+        self.returned = asyncio.Event()
+        """Set once the thread is done: libvirt has finished with the domain, or has failed."""
+        self.changed = asyncio.Event()
+        self.failure: BaseException | None = None
+
+    def saw(self, sight: Sight, look: Look, processes: Sequence[Watched], lingering: Lingering | None) -> None:
+        """The thread has looked; ``look`` is its own with this host's record added."""
+        self.sight, self.look, self.processes, self.lingering = sight, look, processes, lingering
+        self.changed.set()
+
+    @property
+    def killed(self) -> bool:
+        """True once a kill is on its way."""
+        return self.sight is not None and not self.sight.at_rest
+
+    @property
+    def life(self) -> Life | None:
+        """The life that the kill was for."""
+        return self.look.life if self.look is not None and self.killed else None
+
+    @property
+    def finding(self) -> Finding:
+        """What the evidence says now."""
+        if self.sight is None or self.look is None:
+            return Finding(Decision.WAIT, why="the hypervisor has not answered")
+        if self.sight.at_rest:
+            alive = sum(process.exited_at is None for process in self.processes)
+            return judge_rest(self.look, alive, self.lingering)
+        return judge(self.look, last_exit(self.processes), self.end, self.lingering)
+
+    @property
+    def concluded(self) -> bool:
+        """True when there is nothing to wait for: a decision, or a failure."""
+        return self.failure is not None or self.finding.decision is not Decision.WAIT
+
+    async def conclusion(self, deadline: Deadline) -> None:
+        """Return when concluded, or at the deadline."""
+        while not self.concluded and not deadline.expired:
+            self.changed.clear()
+            await _until(self.changed, deadline)
+
+    async def libvirt_done(self, deadline: Deadline) -> bool:
+        """Return once the thread is done, or at the deadline; say which."""
+        await _until(self.returned, deadline)
+        return self.returned.is_set()
+
+
+async def _until(event: asyncio.Event, deadline: Deadline) -> None:
+    if event.is_set():
+        return
+    try:
+        await asyncio.wait_for(event.wait(), deadline.remaining())
+    except TimeoutError:
+        return

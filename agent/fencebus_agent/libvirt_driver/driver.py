@@ -1,0 +1,297 @@
+"""LibvirtHypervisor converts the Hypervisor port into questions and orders to one libvirt, and its events into
+hints.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import libvirt
+
+from fencebus_agent.death import Power, Witness
+from fencebus_agent.hypervisor import DomainEvent, EventSink, HypervisorError, Permit
+from fencebus_agent.libvirt_driver import events
+from fencebus_agent.libvirt_driver.events import Meaning
+from fencebus_agent.libvirt_driver.inventory import (
+    Everything,
+    Seen,
+    look_up,
+    read_all,
+    read_detail,
+    read_everything,
+)
+from fencebus_agent.libvirt_driver.link import Link, LinkLostError
+from fencebus_agent.libvirt_driver.processes import finder_for
+from fencebus_agent.libvirt_driver.starting import boot
+from fencebus_agent.libvirt_driver.undertaker import Undertaker
+from fencebus_agent.process_watch import ProcessWatch
+from fencebus_agent.roster import Remembered, Roster, Turn
+from fencebus_schemas.deadline import Clock, Deadline, boottime
+from fencebus_schemas.model import HostId, Incarnation, Observation, Proof, Uuid, VmRecord, VmState, as_uuid
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+REREAD = 30.0  # seconds within which a hint must have been followed up
+LAG = 0.03  # seconds between two looks while libvirt has not noticed an exit; it does within 0.2 s (facts: libvirt 4.3)
+LAG_LOOKS = 10
+
+
+class LibvirtHypervisor:
+    """One libvirt.  Build and use it on the asyncio loop.
+
+    uri: as libvirt takes it.  host, incarnation: who speaks in observations.  check_disks: False is the administrator's
+    ``death_proof = "exit"``.  pid_folder: where libvirt keeps its domains' pid files, if not beside its socket.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        host: HostId,
+        incarnation: Incarnation,
+        *,
+        check_disks: bool = True,
+        pid_folder: Path | None = None,
+        clock: Clock = boottime,
+    ) -> None:
+        self._uri, self._witness, self._clock = uri, Witness(host, incarnation), clock
+        self._finder = finder_for(uri, pid_folder)
+        self._watch = ProcessWatch(clock)
+        self._roster = Roster()
+        self._link = Link(uri, self)
+        self._undertaker = Undertaker(
+            self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks
+        )
+        self._sinks: list[EventSink] = []
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---- the port
+
+    @property
+    def name(self) -> str:
+        """The URI."""
+        return self._uri
+
+    async def run(self) -> None:
+        """See the port."""
+        await self._link.run()
+
+    async def wait_ready(self, deadline: Deadline) -> None:
+        """See the port."""
+        await self._link.wait_ready(deadline)
+
+    async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
+        """See the port."""
+        seen = await self._ask(read_all, deadline)
+        known = {one.uuid for one in seen}
+        ended = [domain for domain in self._roster.ended_domains() if domain.uuid not in known]
+        given_up = [uuid for uuid in self._given_up() if uuid not in known]
+        return [
+            *[self._record(one.uuid, one.name, self._state(one)) for one in seen],
+            *[self._record(domain.uuid, domain.name, self._forgotten_state(domain.uuid)) for domain in ended],
+            *[self._record(uuid, self._name_of(uuid), VmState.RUNNING) for uuid in given_up],
+        ]
+
+    async def find(self, target: str, deadline: Deadline) -> VmRecord | None:
+        """See the port."""
+        vm = as_uuid(target)
+        remembered = vm or self._remembered_uuid(target)
+        if remembered is not None and self._undertaker.proven_off(remembered):
+            return self._record(remembered, self._name_of(remembered), VmState.OFF)
+        seen = await self._look_up(target, vm, deadline)
+        if seen is not None:
+            return self._record(seen.uuid, seen.name, self._state(seen))
+        return self._forgotten(remembered)
+
+    async def power_off(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
+        """See the port."""
+        return await self._undertaker.end(vm, deadline, permit)
+
+    async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
+        """See the port."""
+        if not await self._undertaker.libvirt_done(vm, deadline):
+            raise HypervisorError(self._uri, "libvirt has not finished the kill before")
+        ended = self._roster.ended_domain(vm)
+        xml = ended.xml if ended else ""
+        try:
+            # Once and never again: after a broken connection nobody knows whether it has started (S4).
+            before = await self._link.call_once(lambda conn: boot(conn, self._uri, vm, deadline, permit, xml), deadline)
+        except (libvirt.libvirtError, LinkLostError) as error:
+            raise HypervisorError(self._uri, f"the start failed: {error}") from error
+        was = VmState.OFF if before is Power.GONE else before.state
+        after = VmState.RUNNING if before.over else before.state
+        host, incarnation = self._witness.host, self._witness.incarnation
+        return Observation(vm, after, host, incarnation, Proof.NONE, self._clock(), before.migrates, was)
+
+    def neighbours(self) -> Sequence[tuple[str, Uuid]]:
+        """See the port."""
+        return self._roster.addresses()
+
+    def subscribe(self, sink: EventSink) -> None:
+        """See the port."""
+        self._sinks.append(sink)
+
+    async def close(self) -> None:
+        """See the port."""
+        await self._undertaker.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._link.close()
+        self._watch.close()
+
+    # ---- what a restart must not forget
+
+    @property
+    def remembered(self) -> Remembered:
+        """Transient VMs that were ended here, and VMs that left: keep it on this host's disk."""
+        return self._roster.remembered
+
+    def remember(self, past: Remembered) -> None:
+        """Take up what an earlier run kept.  Before run()."""
+        self._roster.remember(past)
+
+    # ---- the link's events
+
+    def connected(self, conn: libvirt.virConnect) -> None:
+        """Register for events, then learn what there is; in a worker thread."""
+        register = conn.domainEventRegisterAny
+        register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None)
+        register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot, None)
+        for event in (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED):
+            with contextlib.suppress(libvirt.libvirtError):  # not every driver has them
+                register(None, event, self._on_device, None)
+        with contextlib.suppress(libvirt.libvirtError):
+            register(None, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._on_job, None)
+        everything = read_everything(conn, self._finder)
+        self._in_loop(lambda: self._learn_all(everything))
+
+    def lost(self) -> None:
+        """Events may be missed from now on; the next inventory makes good for them."""
+        self._roster.changed()
+
+    # ---- libvirt's events, in libvirt's thread
+
+    def _on_lifecycle(self, _conn: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
+        self._hear(domain, events.read_lifecycle(event, detail))
+
+    def _on_reboot(self, _conn: object, domain: libvirt.virDomain, _opaque: object) -> None:
+        self._hear(domain, Meaning("rebooted", Turn.CHANGED))
+
+    def _on_device(self, _conn: object, domain: libvirt.virDomain, _alias: str, _opaque: object) -> None:
+        self._hear(domain, Meaning("devices", Turn.CHANGED))
+
+    def _on_job(self, _conn: object, domain: libvirt.virDomain, stats: dict[str, int], _opaque: object) -> None:
+        self._hear(domain, events.read_job_completed(stats.get(libvirt.VIR_DOMAIN_JOB_OPERATION, 0)))
+
+    def _hear(self, domain: libvirt.virDomain, meaning: Meaning) -> None:
+        vm, at = Uuid(domain.UUIDString()), self._clock()
+        self._in_loop(lambda: self._heard(vm, meaning, at))
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(call)
+
+    # ---- the same, in the loop
+
+    def _heard(self, vm: Uuid, meaning: Meaning, at: float) -> None:
+        self._roster.turn(vm, meaning.turn, at)
+        for sink in tuple(self._sinks):
+            sink(DomainEvent(vm, meaning.kind, meaning.detail))
+        if meaning.kind not in ("rebooted", "resumed", "suspended"):
+            self._spawn(self._read_again(vm))
+
+    def _learn_all(self, everything: Everything) -> None:
+        self._roster.learn_all(everything.known)
+        for held in everything.held:
+            self._watch.follow(held)
+
+    async def _read_again(self, vm: Uuid) -> None:
+        try:
+            detail = await self._ask(
+                lambda conn: read_detail(conn, vm, self._finder), Deadline.after(REREAD, self._clock)
+            )
+        except HypervisorError as error:
+            log.warning("could not read %s again: %s", vm, error)
+            return
+        for held in detail.held:
+            self._watch.follow(held)
+        if detail.known is None:
+            self._roster.forget(vm)
+        else:
+            self._roster.learn(detail.known)
+
+    # ---- questions
+
+    async def _ask(self, question: Callable[[libvirt.virConnect], T], deadline: Deadline) -> T:
+        try:
+            return await self._link.call(question, deadline)
+        except libvirt.libvirtError as error:
+            raise HypervisorError(self._uri, str(error)) from error
+
+    async def _look_up(self, target: str, vm: Uuid | None, deadline: Deadline) -> Seen | None:
+        """Ask; ask again while libvirt says "running" of a process that the kernel has seen end."""
+        arriving = vm is not None and self._roster.is_arriving(vm)
+        seen = await self._ask(lambda conn: look_up(conn, target, vm, arriving), deadline)
+        for _ in range(LAG_LOOKS):
+            if seen is None or not self._lags(seen) or deadline.expired:
+                break
+            await asyncio.sleep(LAG)
+            seen = await self._ask(lambda conn: look_up(conn, target, vm, arriving), deadline)
+        return seen
+
+    def _lags(self, seen: Seen) -> bool:
+        return seen.power.plain and self._watch.has_ended(seen.uuid) and not self._undertaker.proven_off(seen.uuid)
+
+    # ---- words
+
+    def _state(self, seen: Seen) -> VmState:
+        if self._undertaker.proven_off(seen.uuid):
+            return VmState.OFF
+        if seen.power in (Power.OFF, Power.LEFT) and self._watch.alive(seen.uuid):
+            return VmState.RUNNING  # libvirt has given up a process that the kernel still has
+        if seen.power is Power.OFF and self._roster.is_left(seen.uuid):
+            return VmState.UNKNOWN
+        if seen.power is Power.OUTGOING and self._roster.is_arriving(seen.uuid):
+            return VmState.INCOMING
+        return seen.power.state
+
+    def _remembered_uuid(self, name: str) -> Uuid | None:
+        """The VM that had this name, of those that libvirt may not know any more."""
+        ended = (domain.uuid for domain in self._roster.ended_domains() if domain.name == name)
+        return self._roster.named(name) or next(ended, None) or self._watch.named(name)
+
+    def _forgotten(self, vm: Uuid | None) -> VmRecord | None:
+        """A VM that libvirt does not know: ended here, or given up while its process lives."""
+        if vm is None or not (self._roster.ended_domain(vm) or self._watch.alive(vm)):
+            return None
+        return self._record(vm, self._name_of(vm), self._forgotten_state(vm))
+
+    def _forgotten_state(self, vm: Uuid) -> VmState:
+        return VmState.RUNNING if self._watch.alive(vm) else VmState.OFF
+
+    def _given_up(self) -> Sequence[Uuid]:
+        """VMs of this libvirt that it has dropped while their process lives."""
+        alive = {watched.qemu.vm for watched in self._watch.everything()}
+        return [vm for vm in alive if self._roster.known(vm) and not self._roster.ended_domain(vm)]
+
+    def _name_of(self, vm: Uuid) -> str:
+        known, ended = self._roster.known(vm), self._roster.ended_domain(vm)
+        if known or ended:
+            return known.name if known else ended.name if ended else ""
+        return next((watched.qemu.name for watched in self._watch.alive(vm)), "")
+
+    def _record(self, vm: Uuid, name: str, state: VmState) -> VmRecord:
+        return VmRecord(vm, name, state, self._witness.host, self._witness.incarnation, self._roster.generation)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

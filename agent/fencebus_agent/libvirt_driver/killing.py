@@ -1,0 +1,191 @@
+"""Converts an order to end a VM into one run of libvirt calls in a worker thread: look, permit, kill (design 6.2).
+
+What it sees it tells at once, before the kill, so that the asyncio loop can wait for the exit while destroy() is
+still polling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import libvirt
+
+from fencebus_agent.death import End, Job, Kill, Look, Power
+from fencebus_agent.disks import Outliving, outliving
+from fencebus_agent.hypervisor import HypervisorUnreachable, Permit
+from fencebus_agent.image_locks import see_locked
+from fencebus_agent.libvirt_driver.processes import ProcessFinder
+from fencebus_agent.libvirt_driver.reading import read_job, read_power
+from fencebus_agent.process_watch import Held
+from fencebus_schemas.deadline import Clock, Deadline, boottime
+from fencebus_schemas.model import Life, Uuid
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the thread needs to know.  ``uri`` is for errors."""
+
+    uri: str
+    vm: Uuid
+    deadline: Deadline
+    permit: Permit
+    arriving: bool = False
+    began: float | None = None
+    """When the driver saw the life begin; used where no process tells."""
+    check_disks: bool = True
+    clock: Clock = boottime
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What the thread saw before it acted.  The receiver owns the pidfds in ``held``."""
+
+    look: Look
+    held: tuple[Held, ...] = ()
+    name: str = ""
+    transient_xml: str = ""
+    """The definition of a transient domain; empty if it is persistent."""
+    disks: Outliving = field(default_factory=Outliving)
+    at_rest: bool = False
+    """Nothing ran, nothing was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Domain:
+    """What was read before the look."""
+
+    handle: libvirt.virDomain
+    transient_xml: str
+    disks: Outliving
+    held: tuple[Held, ...]
+
+
+def strike(
+    conn: libvirt.virConnect, order: Order, finder: ProcessFinder | None, tell: Callable[[Sight], None]
+) -> End | None:
+    """End the VM.  ``None`` if it was at rest.  finder: ``None`` where no process stands behind a domain.
+
+    Raises ActRefused if the permit does, HypervisorUnreachable if the deadline passed before the kill, libvirtError.
+    """
+    try:
+        handle = conn.lookupByUUIDString(order.vm)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+        tell(_at_rest(order, finder, Look(order.clock(), Power.GONE, watched=finder is not None), ""))
+        return None
+    name = handle.name()
+    if read_power(handle) in (Power.OFF, Power.SAVED, Power.LEFT):
+        _rest(handle, order, finder, tell, name)
+        return None
+    domain = _read(handle, order, finder)
+    look = _look(domain, order, finder is not None)
+    if look.power.over or look.power is Power.LEFT:
+        _release(domain.held)
+        _rest(handle, order, finder, tell, name)
+        return None
+    try:
+        _allow(order, look.life)
+    except BaseException:
+        _release(domain.held)
+        raise
+    tell(Sight(look, domain.held, name, domain.transient_xml, domain.disks))
+    return _kill(handle)
+
+
+def _release(held: tuple[Held, ...]) -> None:
+    for one in held:
+        one.release()
+
+
+def _allow(order: Order, life: Life | None) -> None:
+    """S12: nothing is carried out late; this thread may have waited for a connection or hung in a call."""
+    if order.deadline.expired:
+        raise HypervisorUnreachable(order.uri, "the look took until the deadline: nothing was done")
+    order.permit(life)
+
+
+def _rest(
+    handle: libvirt.virDomain,
+    order: Order,
+    finder: ProcessFinder | None,
+    tell: Callable[[Sight], None],
+    name: str,
+) -> None:
+    """A domain at rest: set its saved life aside, and see whether a process is left (facts: libvirt 4.5)."""
+    if handle.hasManagedSaveImage():
+        _allow(order, Life(f"saved:{order.vm}"))
+        handle.managedSaveRemove()
+    look = Look(order.clock(), read_power(handle), watched=finder is not None)
+    tell(_at_rest(order, finder, replace(look, saved_image=look.power is Power.SAVED), name))
+
+
+def _at_rest(order: Order, finder: ProcessFinder | None, look: Look, name: str) -> Sight:
+    held = finder.every_process(order.vm) if finder else ()
+    return Sight(look, held, name, at_rest=True)
+
+
+def _read(handle: libvirt.virDomain, order: Order, finder: ProcessFinder | None) -> _Domain:
+    xml = ""
+    if not handle.isPersistent():
+        xml = handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+    held = finder.running(order.vm, handle.name()) if finder else ()
+    disks = Outliving()
+    if finder and order.check_disks:
+        disks = see_locked(outliving(handle.XMLDesc()))
+    return _Domain(handle, xml, disks, held)
+
+
+def _look(domain: _Domain, order: Order, watched: bool) -> Look:
+    saved = bool(domain.handle.hasManagedSaveImage())
+    at = order.clock()
+    # The job first: without one at this moment, no migration can have handed over by at + HANDOVER, whatever the
+    # state says.
+    job = read_job(domain.handle)
+    power = read_power(domain.handle, order.arriving or job is Job.UNSEEN)
+    return Look(at, power, job, _life(domain, order), watched, saved)
+
+
+def _life(domain: _Domain, order: Order) -> Life:
+    if domain.held:
+        return domain.held[0].qemu.life
+    return Life(f"id {domain.handle.ID()}", order.began)
+
+
+def _kill(handle: libvirt.virDomain) -> End:
+    kill, text = _destroy(handle)
+    if kill is Kill.LOST:
+        return End(kill, Power.RUNNING, error=text)
+    try:
+        saved = _drop_image(handle)
+        return End(kill, read_power(handle), saved, error=text)
+    except libvirt.libvirtError as error:
+        if error.get_error_domain() == libvirt.VIR_FROM_RPC:
+            return End(Kill.LOST, Power.RUNNING, error=str(error))
+        return End(kill, Power.RUNNING, error=str(error))
+
+
+def _destroy(handle: libvirt.virDomain) -> tuple[Kill, str]:
+    try:
+        handle.destroy()
+    except libvirt.libvirtError as error:
+        if error.get_error_domain() == libvirt.VIR_FROM_RPC:
+            return Kill.LOST, str(error)
+        return _REFUSALS.get(error.get_error_code() or 0, Kill.FAILED), str(error)
+    return Kill.DONE, ""
+
+
+_REFUSALS = {libvirt.VIR_ERR_OPERATION_INVALID: Kill.NOT_RUNNING, libvirt.VIR_ERR_NO_DOMAIN: Kill.GONE}
+
+
+def _drop_image(handle: libvirt.virDomain) -> bool:
+    """Remove a saved image that was in the making when the kill came; say whether one is still there."""
+    try:
+        if handle.hasManagedSaveImage():
+            handle.managedSaveRemove()
+        return bool(handle.hasManagedSaveImage())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise

@@ -1,0 +1,231 @@
+"""Decides, attempt by attempt, how a VM is ended on libvirt: starts threads, follows processes, keeps what must be
+remembered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+
+import libvirt
+
+from fencebus_agent import image_locks
+from fencebus_agent.death import Decision, End, Finding, Lingering, Power, Witness, observe
+from fencebus_agent.hypervisor import ActRefused, HypervisorError, Permit, UnknownDomain
+from fencebus_agent.libvirt_driver.attempt import Attempt
+from fencebus_agent.libvirt_driver.killing import Order, Sight, strike
+from fencebus_agent.libvirt_driver.link import Link, LinkLostError
+from fencebus_agent.libvirt_driver.processes import ProcessFinder
+from fencebus_agent.process_watch import ProcessWatch, Watched
+from fencebus_agent.roster import EndedDomain, Roster
+from fencebus_agent.worker_threads import WorkerThreads
+from fencebus_schemas.deadline import Clock, Deadline
+from fencebus_schemas.model import Observation, Uuid, VmState
+
+log = logging.getLogger(__name__)
+
+PAUSE = 0.1  # seconds between two attempts, and between two looks at an image's lock
+
+
+class Undertaker:
+    """Ends VMs.  One at a time each, any number in parallel.  For the asyncio loop.
+
+    finder: ``None`` where no process stands behind a domain.  check_disks: False where the exit alone is the proof.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        finder: ProcessFinder | None,
+        watch: ProcessWatch,
+        roster: Roster,
+        witness: Witness,
+        clock: Clock,
+        check_disks: bool = True,
+    ) -> None:
+        self._link, self._finder, self._watch, self._roster = link, finder, watch, roster
+        self._witness, self._clock, self._check_disks = witness, clock, check_disks
+        self._attempts: dict[Uuid, Attempt] = {}
+        self._threads = WorkerThreads("images", limit=4)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---- what others ask
+
+    def proven_off(self, vm: Uuid) -> bool:
+        """True while its end is proven and libvirt has not caught up."""
+        attempt = self._attempts.get(vm)
+        return attempt is not None and attempt.killed and attempt.finding.decision is Decision.OFF
+
+    async def libvirt_done(self, vm: Uuid, deadline: Deadline) -> bool:
+        """Wait for a kill that libvirt has not finished; False if that took until the deadline."""
+        attempt = self._attempts.get(vm)
+        return attempt is None or await attempt.libvirt_done(deadline)
+
+    async def end(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
+        """See Hypervisor.power_off."""
+        seen = False
+        while True:
+            attempt, own = await self._join_or_begin(vm, deadline, permit)
+            await attempt.conclusion(deadline)
+            if own:
+                self._raise_failure(attempt)
+            finding = attempt.finding
+            if self._is_unknown(attempt, finding) and not seen:
+                raise UnknownDomain(self._link.uri, f"no domain {vm}")
+            again = attempt.failure is not None or finding.decision is Decision.LOOK_AGAIN
+            if not again or deadline.expired:
+                return self._observation(attempt, finding, vanished=seen)
+            seen = seen or attempt.killed
+            await attempt.libvirt_done(deadline)
+            await asyncio.sleep(min(PAUSE, deadline.remaining()))
+
+    async def close(self) -> None:
+        """Give up what runs; a destroy() that libvirt works on goes on."""
+        self._threads.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # ---- one attempt
+
+    async def _join_or_begin(self, vm: Uuid, deadline: Deadline, permit: Permit) -> tuple[Attempt, bool]:
+        """The attempt that is under way, else a new one; and whether it is this caller's own."""
+        if vm not in self._attempts:
+            await self._link.wait_ready(deadline)
+        under_way = self._attempts.get(vm)  # another request may have begun while this one waited
+        if under_way is not None:
+            return under_way, False
+        return self._begin(vm, deadline, permit), True
+
+    def _begin(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Attempt:
+        attempt = self._attempts[vm] = Attempt(vm)
+        order = Order(
+            self._link.uri,
+            vm,
+            deadline,
+            permit,
+            self._roster.is_arriving(vm),
+            self._roster.began(vm),
+            self._check_disks,
+            self._clock,
+        )
+        tell = self._teller(attempt)
+        thread = self._link.begin(lambda conn: strike(conn, order, self._finder, tell))
+        self._spawn(self._follow(attempt, thread))
+        return attempt
+
+    def _teller(self, attempt: Attempt) -> Callable[[Sight], None]:
+        loop = asyncio.get_running_loop()
+        return lambda sight: _ignore(loop.call_soon_threadsafe(self._saw, attempt, sight))
+
+    def _saw(self, attempt: Attempt, sight: Sight) -> None:
+        held = [self._watch.follow(held) for held in sight.held]
+        # A process that libvirt gave up long ago may still write beside the one that it knows (facts: libvirt 4.5).
+        others = [watched for watched in self._watch.alive(attempt.vm) if watched not in held]
+        rest = sight.look.power in (Power.OFF, Power.SAVED, Power.GONE)
+        look = replace(sight.look, left_before=rest and self._roster.is_left(attempt.vm))
+        attempt.saw(sight, look, [*held, *others], self._lingering(attempt.vm, sight))
+        for process in attempt.processes:
+            self._spawn(self._tell_exit(attempt, process))
+
+    def _lingering(self, vm: Uuid, sight: Sight) -> Lingering | None:
+        if sight.at_rest:
+            return _blind(self._roster.lingering(vm))
+        if sight.disks.locked:
+            writes = f"a write to {', '.join(sight.disks.locked)} (io_uring) may be under way"
+            return Lingering(writes, ends_visibly=True)
+        return _blind(sight.disks.blind)
+
+    async def _tell_exit(self, attempt: Attempt, process: Watched) -> None:
+        await process.gone.wait()
+        attempt.changed.set()
+
+    async def _follow(self, attempt: Attempt, thread: asyncio.Future[End | None]) -> None:
+        """Live as long as anything of the attempt does, whoever waits for it."""
+        try:
+            end = await thread
+        except (ActRefused, HypervisorError, LinkLostError, libvirt.libvirtError) as error:
+            attempt.failure = error
+            end = None
+        finally:
+            attempt.returned.set()
+        if end is not None:
+            await self._weigh(attempt, end)
+        attempt.changed.set()
+        if attempt.failure is None and attempt.finding.decision is not Decision.LOOK_AGAIN:
+            for process in attempt.processes:
+                await process.gone.wait()
+            await self._outlast_disks(attempt)
+        self._conclude(attempt)
+
+    async def _weigh(self, attempt: Attempt, end: End) -> None:
+        """Complete libvirt's answer with what its events say of migration, where it will be needed."""
+        spoke = False
+        if attempt.look is not None and not attempt.look.too_soon_to_migrate(self._clock()):
+            await self._link.settle_events(Deadline.after(1.0, self._clock))
+            spoke = self._roster.spoke_since(attempt.vm, attempt.look.at)
+        attempt.end = replace(end, spoke_of_migration=spoke)
+
+    async def _outlast_disks(self, attempt: Attempt) -> None:
+        """After the exit: wait until the locks that were seen are gone; what cannot be seen stays said."""
+        if attempt.sight is None or attempt.sight.disks.harmless:
+            return
+        disks = attempt.sight.disks
+        await asyncio.wrap_future(self._threads.submit(lambda: image_locks.outlast(disks)))
+        attempt.lingering = _blind(disks.blind)
+        if disks.blind:
+            self._roster.lingers(attempt.vm, disks.blind)
+        attempt.changed.set()
+
+    def _conclude(self, attempt: Attempt) -> None:
+        """Keep what outlives the attempt, then let the next one begin."""
+        finding, sight = attempt.finding, attempt.sight
+        if attempt.killed and finding.decision is Decision.IN_FLIGHT:
+            self._roster.killed_in_flight(attempt.vm)
+        if sight is not None and sight.transient_xml and finding.decision is Decision.OFF:
+            self._roster.ended(EndedDomain(attempt.vm, sight.name, sight.transient_xml, self._clock()))
+        if self._attempts.get(attempt.vm) is attempt:
+            del self._attempts[attempt.vm]
+
+    # ---- words
+
+    def _raise_failure(self, attempt: Attempt) -> None:
+        failure = attempt.failure
+        if isinstance(failure, (ActRefused, HypervisorError)):
+            raise failure
+        if isinstance(failure, libvirt.libvirtError):
+            raise HypervisorError(self._link.uri, str(failure))
+
+    def _is_unknown(self, attempt: Attempt, finding: Finding) -> bool:
+        """Not known to libvirt, no process of it, never ended here, not seen to leave."""
+        look = attempt.look
+        gone = look is not None and look.power is Power.GONE and finding.decision is Decision.OFF
+        return gone and self._roster.ended_domain(attempt.vm) is None
+
+    def _observation(self, attempt: Attempt, finding: Finding, vanished: bool) -> Observation:
+        if attempt.look is None:
+            return self._nothing_seen(attempt.vm, finding)
+        if vanished and self._is_unknown(attempt, finding):
+            finding = Finding(Decision.IN_FLIGHT, why="it vanished while it was being killed")
+        now = self._clock()
+        return observe(self._witness, attempt.vm, attempt.look, finding, now, attempt.killed)
+
+    def _nothing_seen(self, vm: Uuid, finding: Finding) -> Observation:
+        host, incarnation = self._witness.host, self._witness.incarnation
+        from_proof = finding.proof
+        return Observation(vm, VmState.UNKNOWN, host, incarnation, from_proof, self._clock(), detail=finding.why)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _blind(why: str) -> Lingering | None:
+    return Lingering(why) if why else None
+
+
+def _ignore(handle: object) -> None:
+    """call_soon_threadsafe's handle is of no use here."""

@@ -1,0 +1,183 @@
+"""Decides what a driver remembers about VMs beside what the hypervisor says now: names, addresses, who left, who was
+ended here.
+
+Pure bookkeeping; it changes only through the methods named after what happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from fencebus_schemas.model import Uuid
+
+
+class Turn(Enum):
+    """What an event means for the memory of a VM."""
+
+    STARTED = "started"
+    """A life began here."""
+    ARRIVING = "arriving"
+    """A process waits here for a life that is still elsewhere."""
+    RESUMED = "resumed"
+    LEAVING = "leaving"
+    """A migration away from here was spoken of."""
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class EndedDomain:
+    """A transient VM that was ended here: the hypervisor has forgotten it, and this makes it anew."""
+
+    uuid: Uuid
+    name: str
+    xml: str
+    """The definition it had, secrets included: keep it from other users."""
+    at: float
+    """CLOCK_BOOTTIME seconds of its proven end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What must survive a restart of the daemon."""
+
+    ended: tuple[EndedDomain, ...] = ()
+    left: frozenset[Uuid] = frozenset()
+    """VMs that migrated away, or were about to when their process ended here: off here says nothing about them
+    (S14).
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A VM's name and MAC addresses, as last read."""
+
+    uuid: Uuid
+    name: str
+    macs: tuple[str, ...] = ()
+
+
+class Roster:
+    """One driver's memory."""
+
+    def __init__(self) -> None:
+        self._known: dict[Uuid, Known] = {}
+        self._ended: dict[Uuid, EndedDomain] = {}
+        self._left: set[Uuid] = set()
+        self._arriving: set[Uuid] = set()
+        self._spoke: dict[Uuid, float] = {}
+        self._began: dict[Uuid, float] = {}
+        self._lingering: dict[Uuid, str] = {}
+        self.generation = 0
+
+    # ---- what happened
+
+    def turn(self, vm: Uuid, turn: Turn, at: float) -> None:
+        """An event was heard; ``at`` in CLOCK_BOOTTIME seconds."""
+        self.generation += 1
+        if turn in (Turn.STARTED, Turn.ARRIVING):
+            self._start(vm, at, turn is Turn.ARRIVING)
+        elif turn is Turn.RESUMED:
+            # It runs here: what was arriving has come, what was leaving has not gone.
+            self._arriving.discard(vm)
+            self._left.discard(vm)
+        elif turn is Turn.LEAVING:
+            self._left.add(vm)
+        if turn in (Turn.ARRIVING, Turn.LEAVING):
+            self._spoke[vm] = at
+
+    def _start(self, vm: Uuid, at: float, arriving: bool) -> None:
+        self._began[vm] = at
+        self._ended.pop(vm, None)
+        self._left.discard(vm)
+        self._lingering.pop(vm, None)
+        if arriving:
+            self._arriving.add(vm)
+        else:
+            self._arriving.discard(vm)
+
+    def learn_all(self, everything: Iterable[Known]) -> None:
+        """The inventory was read: it takes the place of what was known."""
+        self._known = {known.uuid: known for known in everything}
+        self.generation += 1
+
+    def learn(self, known: Known) -> None:
+        """One VM was read."""
+        self._known[known.uuid] = known
+
+    def forget(self, vm: Uuid) -> None:
+        """The hypervisor does not know it any more."""
+        self._known.pop(vm, None)
+        self._began.pop(vm, None)
+        self._arriving.discard(vm)
+        self.generation += 1
+
+    def changed(self) -> None:
+        """Something else changed."""
+        self.generation += 1
+
+    def killed_in_flight(self, vm: Uuid) -> None:
+        """Its process was ended here while it may have been migrating: its being off here says nothing."""
+        self._left.add(vm)
+
+    def ended(self, domain: EndedDomain) -> None:
+        """A transient VM was ended here."""
+        self._ended[domain.uuid] = domain
+        self.generation += 1
+
+    def lingers(self, vm: Uuid, why: str) -> None:
+        """Something of its last life may still write, and its end cannot be seen."""
+        self._lingering[vm] = why
+
+    # ---- what is remembered
+
+    def known(self, vm: Uuid) -> Known | None:
+        """A VM's name and addresses."""
+        return self._known.get(vm)
+
+    def named(self, name: str) -> Uuid | None:
+        """The VM that was last known by this name."""
+        return next((known.uuid for known in self._known.values() if known.name == name), None)
+
+    def addresses(self) -> Sequence[tuple[str, Uuid]]:
+        """(MAC, VM) of all interfaces."""
+        return [(mac, known.uuid) for known in self._known.values() for mac in known.macs]
+
+    def is_left(self, vm: Uuid) -> bool:
+        """True if it migrated away, or may have."""
+        return vm in self._left
+
+    def is_arriving(self, vm: Uuid) -> bool:
+        """True if its process here still waits for a migration."""
+        return vm in self._arriving
+
+    def spoke_since(self, vm: Uuid, at: float) -> bool:
+        """True if an event spoke of a migration of it at that time or later."""
+        return self._spoke.get(vm, float("-inf")) >= at
+
+    def began(self, vm: Uuid) -> float | None:
+        """When its start was seen; ``None`` if it was there before us."""
+        return self._began.get(vm)
+
+    def lingering(self, vm: Uuid) -> str:
+        """The sentence about what of its last life may still write; empty if nothing is known to."""
+        return self._lingering.get(vm, "")
+
+    def ended_domains(self) -> Sequence[EndedDomain]:
+        """All transient VMs that were ended here and have not started since."""
+        return tuple(self._ended.values())
+
+    def ended_domain(self, vm: Uuid) -> EndedDomain | None:
+        """One of them."""
+        return self._ended.get(vm)
+
+    @property
+    def remembered(self) -> Remembered:
+        """What must survive a restart."""
+        return Remembered(tuple(self._ended.values()), frozenset(self._left))
+
+    def remember(self, past: Remembered) -> None:
+        """Take up what an earlier run of the daemon remembered, before the first connection."""
+        self._ended.update({domain.uuid: domain for domain in past.ended})
+        self._left.update(past.left)
