@@ -111,10 +111,12 @@ class Look:
 
     @property
     def quick(self) -> bool:
-        """True if an exit right after this look needs no other witness."""
-        return (
-            self.watched and self.power.plain and self.job is Job.NONE and not self.saved_image and not self.in_flight
-        )
+        """True if an end right after this look needs no other witness."""
+        return self.power.plain and self.job is Job.NONE and not self.saved_image and not self.in_flight
+
+    def too_soon_to_migrate(self, at: float) -> bool:
+        """True if no migration can have handed the VM over between this look and ``at``."""
+        return self.quick and at - self.at <= HANDOVER
 
 
 @dataclass(frozen=True, slots=True)
