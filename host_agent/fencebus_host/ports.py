@@ -34,8 +34,12 @@ class Listener(Protocol):
     def name(self) -> str:
         """``tcp``, ``multicast:br1``: as logs and ``via`` show it."""
 
-    async def serve(self, handle: Handle) -> None:
-        """Serve until cancelled; raises OSError when its socket cannot be opened or is lost."""
+    async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
+        """Serve until cancelled, calling ``ready`` once open; raises OSError when its socket cannot be opened or is
+        lost.
+
+        What has been accepted goes on after a cancellation, so that a reload breaks off nothing.
+        """
 
 
 class Router(Protocol):

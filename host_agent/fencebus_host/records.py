@@ -1,4 +1,4 @@
-"""Keeps on disk what must survive the daemon: the kills that were made, and the history of power actions.
+"""Keeps on disk what must survive the daemon: kills, what drivers must remember, the history of power actions.
 
 One sqlite file in the state folder, written by one thread.  A kill is committed and synced before ``ended`` returns
 (S4); the history is written behind and may lose its last lines in a power cut.  A disk that is full is an error,
@@ -12,12 +12,12 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from fencebus_agent.roster import EndedDomain, Remembered
 from fencebus_host.fencing import RecordError
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.model import FenceOutcome, FenceRequest, Observation, Uuid
@@ -30,40 +30,40 @@ MOST_HISTORY = 10_000
 """Finished power actions kept; older ones are dropped."""
 
 SCHEMA = """
+CREATE TABLE IF NOT EXISTS kill (
+    vm TEXT NOT NULL, hypervisor TEXT NOT NULL, life TEXT NOT NULL, proof TEXT NOT NULL,
+    request TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (vm, hypervisor)
+);
 CREATE TABLE IF NOT EXISTS ended (
-    vm TEXT NOT NULL, hypervisor TEXT NOT NULL, name TEXT NOT NULL, life TEXT NOT NULL, proof TEXT NOT NULL, request
-    TEXT NOT NULL, at REAL NOT NULL, definition TEXT NOT NULL, PRIMARY KEY (vm, hypervisor)
+    hypervisor TEXT NOT NULL, vm TEXT NOT NULL, name TEXT NOT NULL, xml TEXT NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (hypervisor, vm)
+);
+CREATE TABLE IF NOT EXISTS departed (
+    hypervisor TEXT NOT NULL, vm TEXT NOT NULL, PRIMARY KEY (hypervisor, vm)
 );
 CREATE TABLE IF NOT EXISTS history (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, request TEXT NOT NULL, source TEXT NOT NULL, via TEXT NOT NULL,
-    action TEXT NOT NULL, target TEXT NOT NULL, ok INTEGER NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL, seconds
-    REAL NOT NULL, observations TEXT NOT NULL
+    action TEXT NOT NULL, target TEXT NOT NULL, ok INTEGER NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
+    seconds REAL NOT NULL, observations TEXT NOT NULL
 );
 """
 
+Memory = Callable[[], Remembered]
+"""What one hypervisor's driver has to remember across a restart of the daemon."""
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A life that this host ended and proved to have ended."""
-
-    vm: Uuid
-    hypervisor: str
-    name: str
-    life: str
-    definition: str
-    """The domain's XML if it was transient, so that an ``on`` can make it anew; else empty."""
-
-
-DefinitionOf = Callable[[Observation], str]
-"""The definition that must outlive the daemon, for a domain that libvirt itself forgets; else an empty text."""
+Statement = tuple[str, Sequence[tuple[object, ...]]]
 
 
 class Records:
     """The state folder's database."""
 
-    def __init__(self, folder: Path, definition_of: DefinitionOf, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, memories: Mapping[str, Memory], wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """``memories`` by the name of their hypervisor."""
         self._path = folder / "records.sqlite"
-        self._definition_of = definition_of
+        self._memories = memories
+        self._kept: dict[str, Remembered] = {}
         self._wall_clock = wall_clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._database: sqlite3.Connection | None = None
@@ -81,32 +81,41 @@ class Records:
 
     async def ended(self, request: FenceRequest, evidence: Evidence) -> None:
         """Write down the lives that were ended; on the disk when this returns.  Raises RecordError."""
-        names = {(record.uuid, record.hypervisor): record.name for record in evidence.records}
-        rows = [
-            (
-                seen.vm,
-                seen.hypervisor,
-                names.get((seen.vm, seen.hypervisor), ""),
-                seen.ended.mark,
-                seen.proof.value,
-                request.id,
-                self._wall_clock(),
-                self._definition_of(seen),
-            )
-            for seen in evidence.observations
-            if seen.ended
-        ]
-        await self._in_thread(lambda: self._write("REPLACE INTO ended VALUES (?,?,?,?,?,?,?,?)", rows))
+        seen = [seen for seen in evidence.observations if seen.ended]
+        kills = [(*_kill(one), request.id, self._wall_clock()) for one in seen]
+        statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)]
+        memories = {
+            one.hypervisor: self._memories[one.hypervisor]() for one in seen if one.hypervisor in self._memories
+        }
+        for hypervisor, memory in memories.items():
+            statements += _replaced(hypervisor, memory)
+        await self._in_thread(lambda: self._write(statements))
+        self._kept.update(memories)
 
-    async def all_ended(self) -> Sequence[Ended]:
-        """The lives that are on record as ended, for a daemon that starts."""
-        query = "SELECT vm, hypervisor, name, life, definition FROM ended ORDER BY vm, hypervisor"
-        rows = await self._in_thread(lambda: self._opened().execute(query).fetchall())
-        return [Ended(Uuid(vm), hypervisor, name, life, definition) for vm, hypervisor, name, life, definition in rows]
+    async def keep(self, hypervisor: str) -> None:
+        """Write down what this hypervisor's driver remembers, if that has changed.  Raises RecordError."""
+        memory = self._memories[hypervisor]()
+        if self._kept.get(hypervisor) != memory:
+            await self._in_thread(lambda: self._write(_replaced(hypervisor, memory)))
+            self._kept[hypervisor] = memory
 
-    async def forget_ended(self, vm: Uuid, hypervisor: str) -> None:
-        """A fresh boot of the VM was seen: the record of its former end has served."""
-        await self._in_thread(lambda: self._write("DELETE FROM ended WHERE vm=? AND hypervisor=?", [(vm, hypervisor)]))
+    async def remembered(self, hypervisor: str) -> Remembered:
+        """What this hypervisor's driver remembered when the daemon last ran.  Raises RecordError."""
+        ended = "SELECT vm, name, xml, at FROM ended WHERE hypervisor=?"
+        departed = "SELECT vm FROM departed WHERE hypervisor=?"
+        domains = await self._in_thread(lambda: self._opened().execute(ended, (hypervisor,)).fetchall())
+        left = await self._in_thread(lambda: self._opened().execute(departed, (hypervisor,)).fetchall())
+        memory = Remembered(
+            tuple(EndedDomain(Uuid(vm), name, xml, at) for vm, name, xml, at in domains),
+            frozenset(Uuid(vm) for (vm,) in left),
+        )
+        self._kept[hypervisor] = memory
+        return memory
+
+    async def kills(self) -> Sequence[tuple[str, str, str]]:
+        """The last kill of each VM: (UUID, life, request id).  Raises RecordError."""
+        query = "SELECT vm, life, request FROM kill ORDER BY at"
+        return await self._in_thread(lambda: self._opened().execute(query).fetchall())
 
     def note(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
         """Take down a finished power action; returns at once, a failure is logged."""
@@ -144,18 +153,36 @@ class Records:
             raise sqlite3.ProgrammingError("the records are closed")
         return self._database
 
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    def _write(self, statements: Sequence[Statement]) -> None:
+        """All of them or none, and synced."""
         database = self._opened()
         with database:
             database.execute("BEGIN IMMEDIATE")
-            database.executemany(statement, rows)
+            for statement, rows in statements:
+                database.executemany(statement, rows)
 
     def _note(self, row: tuple[object, ...]) -> None:
         try:
-            self._write("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)", [row])
-            self._write("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
+            insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)", [row])
+            trim = ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
+            self._write([insert, trim])
         except (sqlite3.Error, OSError) as error:
             log.warning("history not written: %s", error)
+
+
+def _kill(seen: Observation) -> tuple[str, str, str, str]:
+    life = seen.ended.mark if seen.ended else ""
+    return seen.vm, seen.hypervisor, life, seen.proof.value
+
+
+def _replaced(hypervisor: str, memory: Remembered) -> list[Statement]:
+    """The statements that put one driver's memory in the place of what was kept of it."""
+    return [
+        ("DELETE FROM ended WHERE hypervisor=?", [(hypervisor,)]),
+        ("DELETE FROM departed WHERE hypervisor=?", [(hypervisor,)]),
+        ("INSERT INTO ended VALUES (?,?,?,?,?)", [(hypervisor, d.uuid, d.name, d.xml, d.at) for d in memory.ended]),
+        ("INSERT INTO departed VALUES (?,?)", [(hypervisor, vm) for vm in sorted(memory.left)]),
+    ]
 
 
 def _plain(seen: Observation) -> dict[str, object]:

@@ -149,7 +149,8 @@ class _Verdict:
         text = f" text={outcome.text!r}" if outcome.text else ""
         return (
             f"verdict request={request.id} action={request.action.name.lower()} target={request.target!r} "
-            f"{_origin(request)} ok={'yes' if outcome.ok else 'no'} reason={outcome.reason.value} seconds={self._seconds:.3f}{text}"
+            f"{_origin(request)} ok={'yes' if outcome.ok else 'no'} reason={outcome.reason.value} "
+            f"seconds={self._seconds:.3f}{text}"
         )
 
 

@@ -263,7 +263,7 @@ def decide_on(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
 
 
 def decide_status(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
-    """The answer to ``status``: ON if any place claims a life of it, OFF if all that know it, and all others, say so."""
+    """The answer to ``status``: ON if any place claims a life of it, OFF if all places say so."""
     objection = first_objection(request, evidence, (s8_one_target, target_is_known))
     if objection:
         return failure(request, objection, evidence)

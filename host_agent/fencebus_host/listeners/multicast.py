@@ -23,7 +23,7 @@ from fencebus_host.locality import Located, Origin, answers
 from fencebus_host.ports import Handle
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.errors import WireError
-from fencebus_schemas.model import Action, Source
+from fencebus_schemas.model import Source
 from fencebus_schemas.xvm import REQUEST_LENGTH
 
 log = logging.getLogger(__name__)
@@ -64,19 +64,18 @@ class MulticastListener:
         self._tasks: set[asyncio.Task[None]] = set()
         self.name = settings.name
 
-    async def serve(self, handle: Handle) -> None:
+    async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the group cannot be joined or its socket fails."""
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         endpoint = _Datagrams(lambda data, sender: self._received(data, sender, handle), failed)
         transport, _ = await loop.create_datagram_endpoint(lambda: endpoint, sock=open_group_socket(self._settings))
         log.info("listener=%s ready on %s port %d", self.name, self._settings.address, self._settings.port)
+        ready()
         try:
             await failed
         finally:
             transport.close()
-            for task in self._tasks:
-                task.cancel()
 
     # -- a datagram ----------
 
@@ -130,16 +129,16 @@ class MulticastListener:
                 self._answered(call.admitted.signature)
 
     async def _connect_and_answer(self, call: _Call, handle: Handle) -> bool:
-        """True if the guest has its answer, or will not get one from this host."""
-        target_here = self._settings.local_guests_only is LocalGuestsOnly.AUTO and await self._target_lives_here(call)
+        """True if the guest has its answer."""
         located = self._reception.locator.locate(call.waiting[0])
-        if located.origin is not Origin.UNRESOLVED and not self._may_answer(call, located, target_here):
-            return True
+        if located.origin is not Origin.UNRESOLVED and not await self._may_answer(call, located):
+            return False
         stream = await _connect(call.waiting)
         try:
-            located = self._reception.locator.locate(call.waiting[0])
-            if not self._may_answer(call, located, target_here):
-                return True
+            if located.origin is Origin.UNRESOLVED:
+                located = self._reception.locator.locate(call.waiting[0])
+                if not await self._may_answer(call, located):
+                    return False
             return await self._exchange(stream, call, located, handle)
         finally:
             stream.writer.close()
@@ -151,22 +150,19 @@ class MulticastListener:
         source = Source(call.waiting[0], located.vm)
         request = fence_request(call.admitted, source, self.name, reception.patience, call.received_at)
         await answer(stream, handle, request)
-        return await stream.hung_up(HANG_UP_SECONDS)
+        # After a list C's client leaves a byte unread, which looks like a broken connection; a list changes nothing.
+        return await stream.hung_up(HANG_UP_SECONDS) or not call.admitted.action.changes
 
-    async def _target_lives_here(self, call: _Call) -> bool:
+    async def _may_answer(self, call: _Call, located: Located) -> bool:
+        mode = self._settings.local_guests_only
         wire = call.admitted.wire
-        return (
-            call.admitted.action.has_target
-            and call.admitted.action is not Action.NULL
-            and await self._lives_here(wire.domain)
-        )
-
-    def _may_answer(self, call: _Call, located: Located, target_here: bool) -> bool:
-        allowed = answers(self._settings.local_guests_only, located.origin, target_here)
-        if not allowed:
-            error = WireError("not-local", f"not a guest of this host ({located.origin.value}): {call.admitted.wire}")
-            self._reception.refusals.tell(self.name, call.waiting[0], error)
-        return allowed
+        asks = mode is LocalGuestsOnly.AUTO and located.origin in (Origin.ELSEWHERE, Origin.UNRESOLVED)
+        lives_here = asks and call.admitted.action.has_target and await self._lives_here(wire.domain)
+        if answers(mode, located.origin, lives_here):
+            return True
+        error = WireError("not-local", f"not a guest of this host ({located.origin.value}): {wire}")
+        self._reception.refusals.tell(self.name, call.waiting[0], error)
+        return False
 
 
 async def _connect(waiting: Waiting) -> Stream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fencebus_host.config.model import Family, TcpSettings
@@ -51,29 +52,23 @@ class TcpListener:
         self._seats = Seats()
         self.name = settings.name
 
-    async def serve(self, handle: Handle) -> None:
+    async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the address cannot be bound."""
-        tasks: set[asyncio.Task[None]] = set()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
             await self._serve_peer(Stream(reader, writer), handle)
 
-        family = socket.AF_INET if self._settings.family is Family.IPV4 else socket.AF_INET6
         settings = self._settings
+        family = socket.AF_INET if settings.family is Family.IPV4 else socket.AF_INET6
         server = await asyncio.start_server(
             connected, settings.address, settings.port, family=family, backlog=BACKLOG, reuse_address=True
         )
         log.info("listener=%s ready on %s port %d", self.name, settings.address, settings.port)
+        ready()
         try:
-            async with server:
-                await server.serve_forever()
+            await asyncio.get_running_loop().create_future()
         finally:
-            for task in tasks:
-                task.cancel()
+            server.close()
 
     async def _serve_peer(self, stream: Stream, handle: Handle) -> None:
         address = peer_address(stream)

@@ -1,0 +1,134 @@
+"""Builds the daemon's parts from its configuration: the one place where classes are chosen and given what they need."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fencebus_agent.libvirt_driver import LibvirtHypervisor
+from fencebus_host.complaints import Complaints
+from fencebus_host.config.model import (
+    BackendSettings,
+    Config,
+    DeathProof,
+    Digest,
+    KeyedSettings,
+    LibvirtSettings,
+    ListenerSettings,
+    MulticastSettings,
+    TcpSettings,
+)
+from fencebus_host.config.problems import ConfigError, Problem, Where
+from fencebus_host.door import Door
+from fencebus_host.fencing import Fencing
+from fencebus_host.ledger import Ledger
+from fencebus_host.listeners.multicast import MulticastListener
+from fencebus_host.listeners.refusal import Refusals
+from fencebus_host.listeners.session import Handshake
+from fencebus_host.listeners.tcp import Reception, TcpListener
+from fencebus_host.locality import GuestLocator
+from fencebus_host.neighbours import is_own_address, mac_addresses_of
+from fencebus_host.policy import Policy
+from fencebus_host.ports import Listener
+from fencebus_host.records import Memory, Records
+from fencebus_host.replay import SeenRequests
+from fencebus_host.routers.local import LocalRouter
+from fencebus_host.service import FenceService
+from fencebus_schemas.deadline import Deadline
+from fencebus_schemas.digest import HASH_NAMES
+from fencebus_schemas.model import HostId, Incarnation, Uuid
+
+LIVES_HERE_SECONDS = 2.0
+
+
+def this_incarnation(proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> Incarnation:
+    """This start of this host's daemon."""
+    boot = (proc / "sys/kernel/random/boot_id").read_text("ascii").strip()
+    machine = etc / "machine-id"
+    return Incarnation(boot, machine.read_text("ascii").strip() if machine.exists() else "", secrets.token_hex(8))
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What stands behind the listeners."""
+
+    hypervisors: Sequence[LibvirtHypervisor]
+    records: Records
+    router: LocalRouter
+    fencing: Fencing
+    service: FenceService
+
+    async def lives_here(self, target: str) -> bool:
+        """True if the VM of this name or UUID has a life on this host; a hypervisor that is silent has none to show."""
+        found = await self.router.find(target, Deadline.after(LIVES_HERE_SECONDS))
+        return any(record.state.is_claim for record in found.records)
+
+    def guests(self) -> Sequence[tuple[str, Uuid]]:
+        """(MAC, VM) of every network interface of every VM of this host."""
+        return [pair for hypervisor in self.hypervisors for pair in hypervisor.neighbours()]
+
+
+def build_core(config: Config) -> Core:
+    """The hypervisors, the router to them, and the service; needs the running event loop.
+
+    Raises ConfigError for a backend that this daemon cannot run.
+    """
+    host, incarnation = HostId(config.daemon.host_name), this_incarnation()
+    settings = _libvirt(config.backend)
+    hypervisors = [
+        LibvirtHypervisor(uri, host, incarnation, check_disks=settings.death_proof is DeathProof.FULL)
+        for uri in dict.fromkeys(settings.uris)
+    ]
+    records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
+    router = LocalRouter(hypervisors)
+    fencing = Fencing(router, Ledger(), records)
+    service = FenceService(router, Policy(config.groups), fencing, records)
+    return Core(hypervisors, records, router, fencing, service)
+
+
+def _memory_of(hypervisor: LibvirtHypervisor) -> Memory:
+    return lambda: hypervisor.remembered
+
+
+def _libvirt(backend: BackendSettings) -> LibvirtSettings:
+    if isinstance(backend, LibvirtSettings):
+        return backend
+    where = backend.where or Where("")
+    text = f"the backend {backend.kind!r} is not in this version"
+    advice = 'backend = "libvirt" fences the VMs of this host'
+    raise ConfigError([Problem("backend-missing", text, where, advice)])
+
+
+class ListenerFactory:
+    """Builds listeners; what they share (replays seen, refusals told) outlives a reload."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._refusals = Refusals(Complaints())
+        self._locator = GuestLocator(is_own_address, mac_addresses_of, core.guests)
+        self._seen: dict[float, SeenRequests] = {}
+
+    def build(self, settings: ListenerSettings) -> Listener | None:
+        """The listener; ``None`` for a kind that this daemon does not have."""
+        if isinstance(settings, TcpSettings):
+            return TcpListener(settings, self._reception(settings))
+        if isinstance(settings, MulticastSettings):
+            seen = self._seen_for(settings)
+            return MulticastListener(settings, self._reception(settings), seen.answered, self._core.lives_here)
+        return None
+
+    def _reception(self, settings: KeyedSettings) -> Reception:
+        door = Door(settings.keys, _number(settings.hash), self._seen_for(settings))
+        handshake = Handshake(_number(settings.auth))
+        return Reception(door, handshake, self._locator, self._refusals, settings.request_timeout)
+
+    def _seen_for(self, settings: ListenerSettings) -> SeenRequests:
+        """One memory for all listeners of equal patience: what was recorded at one must not be played to another."""
+        patience = settings.request_timeout
+        return self._seen.setdefault(patience, SeenRequests(patience))
+
+
+def _number(digest: Digest) -> int:
+    return HASH_NAMES.index(digest.value)

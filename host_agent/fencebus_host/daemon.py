@@ -1,0 +1,268 @@
+"""fence_virtd: read the command line and the configuration, build everything, run it, stop it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fencebus_agent.hypervisor import EventSink, HypervisorError
+from fencebus_host import logs
+from fencebus_host.assembly import ListenerFactory, build_core
+from fencebus_host.background import Starter, go_to_background
+from fencebus_host.config import command_line
+from fencebus_host.config.command_line import PROGRAM, Answer, Invocation
+from fencebus_host.config.load import find, load
+from fencebus_host.config.model import Config, KeyedSettings, ListenerSettings
+from fencebus_host.config.problems import ConfigError
+from fencebus_host.fencing import RecordError
+from fencebus_host.pidfile import AlreadyRunning, PidFile
+from fencebus_host.policy import Policy
+from fencebus_host.supervision import Part, Ready
+from fencebus_host.systemd import Notifier
+from fencebus_schemas.deadline import Deadline
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 255
+"""As C: a configuration that cannot be used."""
+FIRST_TRY_SECONDS = 5.0
+"""How long the start waits for each part's first try before it reports READY."""
+DRAIN_SECONDS = 10.0
+"""How long a daemon that stops lets its running actions go on."""
+PID_FOLDER = Path("/var/run")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the daemon is given by whoever starts it."""
+
+    config_file: Path | None
+    notifier: Notifier
+    release_starter: Callable[[], None]
+    wait_for_init: bool = False
+
+
+class Daemon:
+    """The running daemon: its parts, its signals, its end."""
+
+    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+        self._config = config
+        self._surroundings = surroundings
+        self._core = build_core(config)
+        self._factory = ListenerFactory(self._core)
+        self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
+        self._listeners: dict[ListenerSettings, Part] = {}
+        self._stop = asyncio.Event()
+        self._keeping: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Run until a signal; returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        await self._recall()
+        self._router.start()
+        self._follow(self._config)
+        watchdog = asyncio.create_task(self._watchdog())
+        try:
+            return await self._serve()
+        finally:
+            watchdog.cancel()
+            await self._shut_down()
+
+    async def _serve(self) -> int:
+        await self._first_tries()
+        if self._is_deaf() and not self._surroundings.wait_for_init:
+            log.error("no listener could be opened; -w would wait and go on trying")
+            return EXIT_FAILED
+        self._surroundings.notifier.tell("READY=1", self._status())
+        self._surroundings.release_starter()
+        log.info("%s ready: %s", PROGRAM, self._status().removeprefix("STATUS="))
+        await self._stop.wait()
+        return 0
+
+    # -- parts ----------
+
+    async def _run_router(self, ready: Ready) -> None:
+        running = asyncio.create_task(self._core.router.run())
+        try:
+            for hypervisor in self._core.hypervisors:
+                await hypervisor.wait_ready(Deadline.after(float("inf")))
+            ready()
+            await running
+        finally:
+            running.cancel()
+
+    def _follow(self, config: Config) -> None:
+        """Start the listeners that the configuration has, stop those that it has no more, leave the others alone."""
+        for settings in [known for known in self._listeners if known not in config.listeners]:
+            part = self._listeners.pop(settings)
+            self._keep(asyncio.create_task(part.stop()))
+        for settings in config.listeners:
+            added = None if settings in self._listeners else self._listener(settings)
+            if added is not None:
+                self._listeners[settings] = added
+                added.start()
+        warn_of(config)
+
+    def _listener(self, settings: ListenerSettings) -> Part | None:
+        if isinstance(settings, KeyedSettings) and settings.needs_key:
+            log.warning("listener=%s not started: it needs a key; make one and name it with key_file", settings.name)
+            return None
+        listener = self._factory.build(settings)
+        if listener is None:
+            log.warning("listener=%s not started: this version has no such listener", settings.name)
+            return None
+        return Part(
+            f"listener {settings.name}",
+            lambda ready: listener.serve(self._core.service.handle, ready),
+            self._tell_status,
+        )
+
+    async def _first_tries(self) -> None:
+        tries = [asyncio.create_task(part.tried.wait()) for part in (self._router, *self._listeners.values())]
+        _, late = await asyncio.wait(tries, timeout=FIRST_TRY_SECONDS)
+        for task in late:
+            task.cancel()
+
+    def _is_deaf(self) -> bool:
+        return all(part.trouble for part in self._listeners.values())
+
+    # -- memory ----------
+
+    async def _recall(self) -> None:
+        """Give the drivers back what they knew when the daemon last ran, and write down what changes from now on."""
+        await self._core.records.open()
+        for hypervisor in self._core.hypervisors:
+            hypervisor.remember(await self._core.records.remembered(hypervisor.name))
+            hypervisor.subscribe(self._note_change(hypervisor.name))
+
+    def _note_change(self, hypervisor: str) -> EventSink:
+        return lambda _event: self._keep(asyncio.create_task(self._write_down(hypervisor)))
+
+    async def _write_down(self, hypervisor: str) -> None:
+        try:
+            await self._core.records.keep(hypervisor)
+        except RecordError as error:
+            log.error("%s", error)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    # -- signals ----------
+
+    def _reload(self) -> None:
+        """SIGHUP: keys, groups and listeners anew; a configuration with mistakes changes nothing."""
+        try:
+            config = load(self._surroundings.config_file)
+        except ConfigError as error:
+            log.error("reload refused, the old configuration stays in force:\n%s", error)
+            return
+        if config.backend != self._config.backend or config.daemon != self._config.daemon:
+            log.warning("reload: changes to the backend and to fence_virtd's own settings need a restart")
+        self._config = config
+        self._core.service.reconfigure(Policy(config.groups))
+        self._follow(config)
+        self._tell_status()
+        log.info("configuration reloaded")
+
+    # -- systemd ----------
+
+    async def _watchdog(self) -> None:
+        seconds = self._surroundings.notifier.watchdog_seconds
+        while seconds:
+            self._surroundings.notifier.tell("WATCHDOG=1")
+            await asyncio.sleep(seconds / 3)
+
+    def _tell_status(self) -> None:
+        self._surroundings.notifier.tell(self._status())
+
+    def _status(self) -> str:
+        parts = (self._router, *self._listeners.values())
+        troubles = [f"{part.name}: {part.trouble}" for part in parts if part.trouble]
+        works = [part.name for part in parts if not part.trouble]
+        return "STATUS=" + "; ".join([f"working: {', '.join(works) or 'nothing'}", *troubles])
+
+    # -- the end ----------
+
+    async def _shut_down(self) -> None:
+        """Take nothing new, finish what has begun, then let go of everything."""
+        self._surroundings.notifier.tell("STOPPING=1")
+        log.info("%s stopping", PROGRAM)
+        await asyncio.gather(*(part.stop() for part in self._listeners.values()))
+        await self._core.fencing.drain(DRAIN_SECONDS)
+        await self._router.stop()
+        for hypervisor in self._core.hypervisors:
+            await hypervisor.close()
+        await self._core.records.close()
+
+
+def warn_of(config: Config) -> None:
+    """Log what the configuration's author should know."""
+    for problem in config.warnings:
+        log.warning("%s", problem)
+    if config.groups is None and config.listeners:
+        log.warning("no groups in the configuration: every guest that has the key may fence every VM")
+
+
+def raise_descriptor_limit() -> None:
+    """As many open connections as the system allows: a flood of them must not use up the descriptors for libvirt."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _run(config: Config, surroundings: Surroundings) -> int:
+    try:
+        return await Daemon(config, surroundings).run()
+    except (ConfigError, RecordError, HypervisorError) as error:
+        log.error("%s", error)
+        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
+
+
+def _serve(config: Config, invocation: Invocation, starter: Starter) -> int:
+    debug = config.daemon.debug if invocation.debug is None else invocation.debug
+    logs.set_up(PROGRAM, _in_foreground(config, invocation), debug)
+    try:
+        pid_file = PidFile(invocation.pid_file or PID_FOLDER / f"{PROGRAM}.pid")
+    except (AlreadyRunning, OSError) as error:
+        log.error("%s", error)
+        return EXIT_FAILED
+    raise_descriptor_limit()
+    waits = invocation.wait_for_init or config.daemon.wait_for_init
+    surroundings = Surroundings(config.file, Notifier(), starter.release, waits)
+    try:
+        return asyncio.run(_run(config, surroundings))
+    finally:
+        pid_file.close()
+
+
+def _in_foreground(config: Config, invocation: Invocation) -> bool:
+    return invocation.foreground or config.daemon.foreground
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program; returns its exit status."""
+    asked = command_line.read(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(asked, Answer):
+        (sys.stderr if asked.status else sys.stdout).write(asked.text)
+        return asked.status
+    try:
+        config = load(find(asked.config))
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n{PROGRAM}: not started: the configuration has mistakes\n")
+        return EXIT_CONFIG
+    starter = Starter(-1) if _in_foreground(config, asked) else go_to_background()
+    return _serve(config, asked, starter)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
