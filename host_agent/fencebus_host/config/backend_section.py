@@ -25,7 +25,7 @@ Build = Callable[[Reading, Where | None], BackendSettings]
 
 
 def backend(
-    asked: str, where: Where | None, section: Item | None, name_mode: NameMode | None, problems: Problems
+    asked: str | None, where: Where | None, section: Item | None, name_mode: NameMode | None, problems: Problems
 ) -> BackendSettings:
     """The settings of the backend ``asked`` for; libvirt's if nobody asked.
 
@@ -34,23 +34,24 @@ def backend(
     items = children(section, problems)
     builders = _builders(items, name_mode, problems)
     unknown(items, builders, "unknown-backend", problems)
-    chosen = asked or "libvirt"
+    chosen = "libvirt" if asked is None else asked
     if chosen not in builders:
         place = where or Where("")
-        problems.error(place, "unknown-backend", f"there is no backend `{asked}`", did_you_mean(asked, builders))
+        problems.error(place, "unknown-backend", f"there is no backend `{chosen}`", did_you_mean(chosen, builders))
         chosen = "libvirt"
-    for name, (table, _) in builders.items():
+    for name in builders:
         if name != chosen:
-            _check_unused(items, name, table, problems)
-    table, build = builders[chosen]
-    return build(Reading(last_section(items, chosen, problems), table, problems), where)
+            unused = Problems()
+            _build(items, name, builders[name], None, unused)
+            problems.take_as_warnings(unused)  # C never looks into the section of a backend that does not run
+    return _build(items, chosen, builders[chosen], where, problems)
 
 
-def _check_unused(items: tuple[Item, ...], name: str, table: Section, problems: Problems) -> None:
-    """C never looks into the section of a backend that does not run, so that its mistakes do not stop the daemon."""
-    sink = Problems()
-    Reading(last_section(items, name, sink), table, sink)
-    problems.take_as_warnings(sink)
+def _build(
+    items: tuple[Item, ...], name: str, builder: tuple[Section, Build], where: Where | None, problems: Problems
+) -> BackendSettings:
+    table, build = builder
+    return build(Reading(last_section(items, name, problems), table, problems), where)
 
 
 def _builders(

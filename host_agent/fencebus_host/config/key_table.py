@@ -96,7 +96,7 @@ LISTENER: Key[tuple[str, ...]] = Key(
     "every kind that has a section below `listeners`; without one: tcp, multicast, vsock, serial",
     "The listeners to run, with commas between them. `multicast` runs all instances of it, `multicast:br1` one.",
 )
-BACKEND: Key[str] = Key("backend", str.lower, "", "libvirt", "How the VM of a request is reached.")
+BACKEND: Key[str | None] = Key("backend", str.lower, None, "libvirt", "How the VM of a request is reached.")
 DEBUG = Key("debug", _LOG, 0, "0", "How much is logged, from 0; as `-d`.")
 FOREGROUND = Key("foreground", values.switch, False, "0", "1: stay in the foreground, as `-F`.")
 WAIT_FOR_INIT = Key("wait_for_init", values.switch, False, "0", "1: wait for what is not ready yet, as `-w`.")

@@ -11,9 +11,10 @@ HEAD = """\
 
 <!-- Made from host_agent/fencebus_host/config/key_table.py by: python -m fencebus_host.config.reference -->
 
-`fence_virtd` reads `/etc/fence_virt.conf`, or the file that `-f` names. A file of the C `fence_virtd` works as it stands;
-what is read differently is listed in [differences-config.md](differences-config.md). Without a file the defaults below
-count: libvirt's `qemu:///system`, and the listeners that can run, of which tcp and multicast need a key.
+`fence_virtd` reads `/etc/fence_virt.conf`, or the file that `-f` names. A file of the C `fence_virtd` works as it
+stands; what is read differently is listed in [differences-config.md](differences-config.md). Without a file the
+defaults below count: libvirt's `qemu:///system`, and the listeners that can run, of which tcp and multicast need a
+key.
 
 ## How a file is written
 
@@ -37,18 +38,20 @@ groups {
 }
 ```
 
-* Every value stands in double quotes, numbers too, and is followed by `;`. There are no escapes; a value may span lines.
+* Every value stands in double quotes, numbers too, and is followed by `;`. There are no escapes; a value may span
+  lines.
 * Names of sections and keys, and the words among their values, are the same in upper and lower case.
-* Of a key or section that occurs twice the last one counts, as in the C program; sections are not merged. A warning names
-  the file and line of what is ignored. `uuid` and `ip` of a group, the groups and the hosts are lists: every one counts.
+* Of a key or section that occurs twice the last one counts, as in the C program; sections are not merged. A warning
+  names the file and line of what is ignored. `uuid` and `ip` of a group, the groups and the hosts are lists: every
+  one counts.
 * Numbers are whole numbers; a switch is `"0"` or `"1"`.
-* An unknown section, key or word is an error, and the daemon does not start. All errors are reported at once, each with
-  file, line, a stable code and, where there is one, the word that was probably meant. In the section of a listener or
-  backend that is not in use they are warnings.
-* Without a `groups` section everybody may fence everybody. With one, a group without members matches nobody, and a section
-  without groups lets nobody fence anybody.
-* The key files and this file are never changed by the daemon. To be readable by others than the owner is a warning; to be
-  missing, unreadable or empty is an error. A listener with `hash = "none"` and `auth = "none"` needs no key.
+* An unknown section, key or word is an error, and the daemon does not start. All errors are reported at once, each
+  with file, line, a stable code and, where there is one, the word that was probably meant. In the section of a
+  listener or backend that is not in use they are warnings.
+* Without a `groups` section everybody may fence everybody. With one, a group without members matches nobody, and a
+  section without groups lets nobody fence anybody.
+* The key files and this file are never changed by the daemon. To be readable by others than the owner is a warning;
+  to be missing, unreadable or empty is an error. A listener with `hash = "none"` and `auth = "none"` needs no key.
 * `SIGHUP` reads everything again. If the new file has errors they are logged and the old settings stay.
 """
 

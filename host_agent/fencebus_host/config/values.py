@@ -49,7 +49,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
     """A reader of whole numbers from ``low`` to ``high``.  C reads "12x" as 12 and "x" as 0 (atoi); that is refused."""
 
     def read(value: str) -> int:
-        stripped = value.strip(" \t")
+        stripped = value.strip()  # atoi and strtol step over leading blanks
         if not _WHOLE.fullmatch(stripped) or not low <= int(stripped) <= high:
             raise BadValueError(f'must be a whole number from {low} to {high}, not "{value}"')
         return int(stripped)
