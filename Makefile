@@ -20,6 +20,10 @@ ALL := .tox/all/bin
 RECIPE := setup.py pyproject.toml schemas/fencebus_schemas/__init__.py $(wildcard guest_client/bin/*)
 # --no-input and closed standard input everywhere: nobody is there to be asked in CI.
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --no-input --disable-pip-version-check
+# An editable install is found through site-packages, which the guest's launchers do not read (python3 -IS): links into
+# the checkout, where a launcher finds its packages beside itself.
+LINK_LAUNCHERS = for each in $(notdir $(wildcard guest_client/bin/fence_*)); do \
+	ln -sf ../../guest_client/bin/$$each $(VENV)/bin/$$each; done
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -63,6 +67,7 @@ $(STAMPS)/python: | debian-runtime
 
 $(STAMPS)/host: $(STAMPS)/python $(RECIPE)
 	$(PIP_INSTALL) --editable '.[host]' </dev/null
+	@$(LINK_LAUNCHERS)
 	@touch $@
 
 $(STAMPS)/tox: $(STAMPS)/python setup.py
@@ -71,6 +76,7 @@ $(STAMPS)/tox: $(STAMPS)/python setup.py
 
 $(STAMPS)/dev: $(STAMPS)/host
 	$(PIP_INSTALL) --editable '.[dev]' </dev/null
+	@$(LINK_LAUNCHERS)
 	@touch $@ $(STAMPS)/tox
 
 clean:
