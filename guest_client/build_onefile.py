@@ -80,8 +80,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--python", action="append", help="an interpreter to add byte code for")
     options = parser.parse_args(arguments)
     build(options.output, options.python or ["/usr/bin/python3"])
-    print(f"{os.path.relpath(options.output)}: {options.output.stat().st_size} bytes; copy it as fence_virt or
-    fence_xvm")
+    size = options.output.stat().st_size
+    print(f"{os.path.relpath(options.output)}: {size} bytes; copy it as fence_virt or fence_xvm")
 
 
 if __name__ == "__main__":
