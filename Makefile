@@ -14,7 +14,8 @@ PYTHON ?= /usr/bin/python3
 SECONDS ?= 60
 
 VENV := .venv
-STAMPS := .stamps
+# Inside it, so that who removes it removes them too.
+STAMPS := $(VENV)/stamps
 ALL := .tox/all/bin
 # What decides about the contents of the virtual environment.
 RECIPE := setup.py pyproject.toml schemas/fencebus_schemas/__init__.py $(wildcard guest_client/bin/*)
@@ -80,5 +81,5 @@ $(STAMPS)/dev: $(STAMPS)/host
 	@touch $@ $(STAMPS)/tox
 
 clean:
-	rm -rf $(VENV) $(STAMPS) .tox build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis htmlcov
+	rm -rf $(VENV) .tox build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -94,7 +94,7 @@ setup(
     },
     # Not `scripts=`: pip would put the environment's interpreter in their first line and drop -IS.
     data_files=[("bin", guest_launchers())],
-    entry_points={"console_scripts": ["fence_virtd = fencebus_host.daemon:main"]},
+    entry_points={"console_scripts": ["fence_virtd = fencebus_host.launch:main"]},
     extras_require={
         "host": HOST,
         "qmf": QMF,

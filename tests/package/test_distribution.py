@@ -21,7 +21,6 @@ LEFT_OUT = shutil.ignore_patterns(
     ".git",
     ".venv",
     ".tox",
-    ".stamps",
     "build",
     "dist",
     ".*_cache",

@@ -1,0 +1,20 @@
+"""Decides whether the daemon's libraries are installed, before anything of it is imported."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+LIBRARIES = ("lark", "libvirt")
+NOT_INSTALLED = 1
+
+
+def main() -> int:
+    """Start fence_virtd and return its exit status; say how to install what is missing, instead of a traceback."""
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    if missing:
+        sys.stderr.write(f"fence_virtd: not installed: {', '.join(missing)}; on a host: pip install 'fencebus[host]'\n")
+        return NOT_INSTALLED
+    from fencebus_host import daemon
+
+    return daemon.main()
