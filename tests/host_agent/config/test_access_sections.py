@@ -100,3 +100,9 @@ def test_no_hosts_is_an_empty_list(tmp_path: Path) -> None:
 def test_a_wrong_section_is_refused(tmp_path: Path, text: str, code: str) -> None:
     problems = refused(tmp_path, SERIAL + text)
     assert code in codes(problems)
+
+
+def test_long_entries_stay_whole(tmp_path: Path) -> None:
+    found = groups(tmp_path, f'groups {{ group {{ uuid = "{"x" * 1000}"; name = "{"y" * 1000}"; }} }}')
+    assert found is not None
+    assert (found[0].uuids, found[0].name) == (("x" * 1000,), "y" * 1000)
