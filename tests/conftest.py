@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import ports
 from tests.server_process import ServerProcess
+
+if TYPE_CHECKING:
+    from tests.libvirtd import Libvirtd
 
 StartProgram = Callable[..., ServerProcess]
 
@@ -50,3 +54,12 @@ def key_file(tmp_path: Path) -> Path:
     path.touch(mode=0o600)
     path.write_bytes(bytes(range(256)) * 16)
     return path
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[Libvirtd]:
+    """A real libvirtd with QEMU, one for the whole run; a test discards the guests that it makes."""
+    from tests.libvirtd import running_libvirtd
+
+    with running_libvirtd() as daemon:
+        yield daemon

@@ -96,9 +96,11 @@ class Look:
     power: Power
     job: Job = Job.NONE
     life: Life | None = None
+    """What the kill, or the removal of a saved image, is to end; ``None`` if there was nothing to end."""
     watched: bool = True
     """A local process stands behind the domain, and its exit is the proof."""
     saved_image: bool = False
+    """A saved image of it exists, and could not be set aside."""
     left_before: bool = False
     """This host's own record says that the domain migrated away, or was about to, and it was not seen to come back."""
 
@@ -237,8 +239,8 @@ class Witness:
     incarnation: Incarnation
 
 
-def observe(witness: Witness, vm: Uuid, look: Look, finding: Finding, now: float, acted: bool) -> Observation:
-    """Put a finding into the words that a verdict is made of; ``acted`` if a kill was sent out after the look."""
+def observe(witness: Witness, vm: Uuid, look: Look, finding: Finding, now: float) -> Observation:
+    """Put a finding into the words that a verdict is made of."""
     off = finding.decision is Decision.OFF
     return Observation(
         vm,
@@ -248,8 +250,9 @@ def observe(witness: Witness, vm: Uuid, look: Look, finding: Finding, now: float
         finding.proof,
         now,
         migration_in_flight=finding.decision is Decision.IN_FLIGHT,
-        was=look.power.state,
-        ended=look.life if off and acted else None,
+        # What the hypervisor has forgotten, and this host has ended, was off (S5: a VM that was off stays off).
+        was=VmState.OFF if off and look.power is Power.GONE else look.power.state,
+        ended=look.life if off else None,
         detail=finding.why,
     )
 

@@ -11,7 +11,7 @@ from fencebus_agent.death import Decision, End, Finding, Lingering, Look, judge,
 from fencebus_agent.libvirt_driver.killing import Sight
 from fencebus_agent.process_watch import Watched, last_exit
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import Life, Uuid
+from fencebus_schemas.model import Uuid
 
 
 class Attempt:
@@ -24,8 +24,8 @@ class Attempt:
         self.processes: Sequence[Watched] = ()
         self.end: End | None = None
         self.lingering: Lingering | None = None
-        self.returned = asyncio.Event()
-        """Set once the thread is done: libvirt has finished with the domain, or has failed."""
+        self.buried = asyncio.Event()
+        """Set once libvirt and the kernel have finished with the domain, and what must be remembered is."""
         self.changed = asyncio.Event()
         self.failure: BaseException | None = None
 
@@ -38,11 +38,6 @@ class Attempt:
     def killed(self) -> bool:
         """True once a kill is on its way."""
         return self.sight is not None and not self.sight.at_rest
-
-    @property
-    def life(self) -> Life | None:
-        """The life that the kill was for."""
-        return self.look.life if self.look is not None and self.killed else None
 
     @property
     def finding(self) -> Finding:
@@ -65,10 +60,10 @@ class Attempt:
             self.changed.clear()
             await _until(self.changed, deadline)
 
-    async def libvirt_done(self, deadline: Deadline) -> bool:
-        """Return once the thread is done, or at the deadline; say which."""
-        await _until(self.returned, deadline)
-        return self.returned.is_set()
+    async def burial(self, deadline: Deadline) -> bool:
+        """Return once nothing of the attempt is under way, or at the deadline; say which."""
+        await _until(self.buried, deadline)
+        return self.buried.is_set()
 
 
 async def _until(event: asyncio.Event, deadline: Deadline) -> None:

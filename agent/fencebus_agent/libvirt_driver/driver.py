@@ -14,8 +14,10 @@ from typing import TypeVar
 import libvirt
 
 from fencebus_agent.death import Power, Witness
+from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import DomainEvent, EventSink, HypervisorError, Permit
 from fencebus_agent.libvirt_driver import events
+from fencebus_agent.libvirt_driver.devices import read_all_devices
 from fencebus_agent.libvirt_driver.events import Meaning
 from fencebus_agent.libvirt_driver.inventory import (
     Everything,
@@ -27,7 +29,7 @@ from fencebus_agent.libvirt_driver.inventory import (
 )
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
 from fencebus_agent.libvirt_driver.processes import finder_for
-from fencebus_agent.libvirt_driver.starting import boot
+from fencebus_agent.libvirt_driver.starting import Start, boot
 from fencebus_agent.libvirt_driver.undertaker import Undertaker
 from fencebus_agent.process_watch import ProcessWatch
 from fencebus_agent.roster import Remembered, Roster, Turn
@@ -116,19 +118,23 @@ class LibvirtHypervisor:
 
     async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
-        if not await self._undertaker.libvirt_done(vm, deadline):
-            raise HypervisorError(self._uri, "libvirt has not finished the kill before")
+        if not await self._undertaker.burial(vm, deadline):
+            raise HypervisorError(self._uri, "the kill before has not been finished")
         ended = self._roster.ended_domain(vm)
-        xml = ended.xml if ended else ""
         try:
             # Once and never again: after a broken connection nobody knows whether it has started (S4).
-            before = await self._link.call_once(lambda conn: boot(conn, self._uri, vm, deadline, permit, xml), deadline)
+            start = Start(self._uri, vm, deadline, permit, ended.xml if ended else "")
+            before = await self._link.call_once(lambda conn: boot(conn, start, self._finder), deadline)
         except (libvirt.libvirtError, LinkLostError) as error:
             raise HypervisorError(self._uri, f"the start failed: {error}") from error
         was = VmState.OFF if before is Power.GONE else before.state
         after = VmState.RUNNING if before.over else before.state
         host, incarnation = self._witness.host, self._witness.incarnation
         return Observation(vm, after, host, incarnation, Proof.NONE, self._clock(), before.migrates, was)
+
+    async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
+        """See the port."""
+        return await self._ask(read_all_devices, deadline)
 
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """See the port."""

@@ -7,7 +7,7 @@ still polling.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import libvirt
 
@@ -114,11 +114,15 @@ def _rest(
     name: str,
 ) -> None:
     """A domain at rest: set its saved life aside, and see whether a process is left (facts: libvirt 4.5)."""
+    power, life = read_power(handle), None
     if handle.hasManagedSaveImage():
-        _allow(order, Life(f"saved:{order.vm}"))
+        life = Life(f"saved:{order.vm}")
+        _allow(order, life)
         handle.managedSaveRemove()
-    look = Look(order.clock(), read_power(handle), watched=finder is not None)
-    tell(_at_rest(order, finder, replace(look, saved_image=look.power is Power.SAVED), name))
+    at = order.clock()
+    power = power if life else read_power(handle)
+    look = Look(at, power, life=life, watched=finder is not None, saved_image=bool(handle.hasManagedSaveImage()))
+    tell(_at_rest(order, finder, look, name))
 
 
 def _at_rest(order: Order, finder: ProcessFinder | None, look: Look, name: str) -> Sight:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import libvirt
 
 from fencebus_agent.death import Power
 from fencebus_agent.hypervisor import HypervisorError, Permit, UnknownDomain
+from fencebus_agent.libvirt_driver.processes import ProcessFinder
 from fencebus_agent.libvirt_driver.reading import read_power
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Uuid
@@ -15,31 +17,52 @@ from fencebus_schemas.model import Uuid
 PAUSE = 0.05  # seconds between two attempts while libvirt still buries the last life
 
 
-def boot(conn: libvirt.virConnect, uri: str, vm: Uuid, deadline: Deadline, permit: Permit, transient_xml: str) -> Power:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the thread needs to know.  ``uri`` is for errors."""
+
+    uri: str
+    vm: Uuid
+    deadline: Deadline
+    permit: Permit
+    transient_xml: str = ""
+    """The definition to make it anew from, if libvirt has forgotten it."""
+
+
+def boot(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> Power:
     """Start the VM; say what it was before.  A VM that is on is left alone.
 
-    transient_xml: the definition to make it anew from, if libvirt has forgotten it; may be empty.
-    Raises UnknownDomain, ActRefused, HypervisorError at the deadline, libvirtError if the start failed.
+    finder: ``None`` where no process stands behind a domain.
+    Raises UnknownDomain, ActRefused, HypervisorError if it must not be started, libvirtError if the start failed.
     """
-    domain = _lookup(conn, vm)
+    domain = _lookup(conn, start.vm)
     power = Power.GONE if domain is None else read_power(domain)
     if not power.over:
         return power
-    if domain is None and not transient_xml:
-        raise UnknownDomain(uri, f"no domain {vm}")
-    _allow(uri, deadline, permit)
+    if domain is None and not start.transient_xml:
+        raise UnknownDomain(start.uri, f"no domain {start.vm}")
+    _allow(start, finder)
     if domain is None:
-        _make_anew(conn, transient_xml, deadline)
+        _make_anew(conn, start)
     else:
         _boot_afresh(domain)
     return power
 
 
-def _allow(uri: str, deadline: Deadline, permit: Permit) -> None:
-    """S12: nothing is carried out late."""
-    if deadline.expired:
-        raise HypervisorError(uri, "the deadline passed before the start: nothing was done")
-    permit(None)
+def _allow(start: Start, finder: ProcessFinder | None) -> None:
+    if finder is not None and _is_alive(start.vm, finder):
+        # S15: a second copy ruins disks like a false fence, and libvirt may have given up a process that still writes.
+        raise HypervisorError(start.uri, f"a process of {start.vm} is alive, though libvirt does not know it")
+    if start.deadline.expired:  # S12: nothing is carried out late
+        raise HypervisorError(start.uri, "the deadline passed before the start: nothing was done")
+    start.permit(None)
+
+
+def _is_alive(vm: Uuid, finder: ProcessFinder) -> bool:
+    processes = finder.every_process(vm)
+    for held in processes:
+        held.release()
+    return bool(processes)
 
 
 def _lookup(conn: libvirt.virConnect, vm: Uuid) -> libvirt.virDomain | None:
@@ -63,13 +86,13 @@ def _boot_afresh(domain: libvirt.virDomain) -> None:
         domain.createWithFlags(0)
 
 
-def _make_anew(conn: libvirt.virConnect, xml: str, deadline: Deadline) -> None:
+def _make_anew(conn: libvirt.virConnect, start: Start) -> None:
     while True:
         try:
-            conn.createXML(xml)
+            conn.createXML(start.transient_xml)
         except libvirt.libvirtError as error:
             # "already being removed": the last life is still being buried (facts: libvirt 4.3).
-            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED or deadline.remaining() < PAUSE:
+            if error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED or start.deadline.remaining() < PAUSE:
                 raise
             time.sleep(PAUSE)
         else:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import libvirt
 
 from fencebus_agent import image_locks
-from fencebus_agent.death import Decision, End, Finding, Lingering, Power, Witness, observe
+from fencebus_agent.death import Decision, End, Finding, Lingering, Look, Power, Witness, judge_rest, observe
 from fencebus_agent.hypervisor import ActRefused, HypervisorError, Permit, UnknownDomain
 from fencebus_agent.libvirt_driver.attempt import Attempt
 from fencebus_agent.libvirt_driver.killing import Order, Sight, strike
@@ -58,16 +58,18 @@ class Undertaker:
         attempt = self._attempts.get(vm)
         return attempt is not None and attempt.killed and attempt.finding.decision is Decision.OFF
 
-    async def libvirt_done(self, vm: Uuid, deadline: Deadline) -> bool:
-        """Wait for a kill that libvirt has not finished; False if that took until the deadline."""
+    async def burial(self, vm: Uuid, deadline: Deadline) -> bool:
+        """Wait for a kill that libvirt or the kernel has not finished; False if that took until the deadline."""
         attempt = self._attempts.get(vm)
-        return attempt is None or await attempt.libvirt_done(deadline)
+        return attempt is None or await attempt.burial(deadline)
 
     async def end(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See Hypervisor.power_off."""
         seen = False
         while True:
             attempt, own = await self._join_or_begin(vm, deadline, permit)
+            if not own and attempt.finding.decision is Decision.OFF:
+                return self._still_off(attempt)
             await attempt.conclusion(deadline)
             if own:
                 self._raise_failure(attempt)
@@ -78,7 +80,7 @@ class Undertaker:
             if not again or deadline.expired:
                 return self._observation(attempt, finding, vanished=seen)
             seen = seen or attempt.killed
-            await attempt.libvirt_done(deadline)
+            await attempt.burial(deadline)
             await asyncio.sleep(min(PAUSE, deadline.remaining()))
 
     async def close(self) -> None:
@@ -149,8 +151,6 @@ class Undertaker:
         except (ActRefused, HypervisorError, LinkLostError, libvirt.libvirtError) as error:
             attempt.failure = error
             end = None
-        finally:
-            attempt.returned.set()
         if end is not None:
             await self._weigh(attempt, end)
         attempt.changed.set()
@@ -188,6 +188,7 @@ class Undertaker:
             self._roster.ended(EndedDomain(attempt.vm, sight.name, sight.transient_xml, self._clock()))
         if self._attempts.get(attempt.vm) is attempt:
             del self._attempts[attempt.vm]
+        attempt.buried.set()
 
     # ---- words
 
@@ -209,8 +210,12 @@ class Undertaker:
             return self._nothing_seen(attempt.vm, finding)
         if vanished and self._is_unknown(attempt, finding):
             finding = Finding(Decision.IN_FLIGHT, why="it vanished while it was being killed")
-        now = self._clock()
-        return observe(self._witness, attempt.vm, attempt.look, finding, now, attempt.killed)
+        return observe(self._witness, attempt.vm, attempt.look, finding, self._clock())
+
+    def _still_off(self, attempt: Attempt) -> Observation:
+        """Its end was proven before this request came, and libvirt has not finished the kill: it was off, and is."""
+        at_rest = Look(self._clock(), Power.OFF, watched=self._finder is not None)
+        return observe(self._witness, attempt.vm, at_rest, judge_rest(at_rest, 0), self._clock())
 
     def _nothing_seen(self, vm: Uuid, finding: Finding) -> Observation:
         host, incarnation = self._witness.host, self._witness.incarnation
