@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fencebus_agent.guest_devices import GuestDevices
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.errors import FencebusError
 from fencebus_schemas.model import Life, Observation, Reason, Uuid, VmRecord
@@ -107,6 +108,9 @@ class Hypervisor(Protocol):
         Waits for a kill that the hypervisor has not finished.  A transient VM that this driver ended is made anew
         from the definition it had.  Raises HypervisorError if the start failed.
         """
+
+    async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
+        """The serial lines, channels and vsock addresses of all guests, as they are now."""
 
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """(MAC address in lower case, VM) of every network interface of every VM known here, from memory, without

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from fencebus_agent.guest_devices import GuestDevices, GuestLine
 from fencebus_agent.hypervisor import (
     DomainEvent,
     EventSink,
@@ -32,6 +33,8 @@ class MemoryVm:
     state: VmState = VmState.RUNNING
     persistent: bool = True
     macs: tuple[str, ...] = ()
+    lines: tuple[GuestLine, ...] = ()
+    cid: int | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +58,7 @@ class _Vm:
 
     def __init__(self, vm: MemoryVm) -> None:
         self.uuid, self.name, self.persistent, self.macs = vm.uuid, vm.name, vm.persistent, vm.macs
+        self.devices = GuestDevices(vm.uuid, vm.name, vm.lines, vm.cid)
         self.state = vm.state
         self.life: Life | None = Life(f"{vm.uuid}#0") if vm.state.is_claim else None
         self.lives = 0
@@ -192,6 +196,12 @@ class MemoryHypervisor:
             permit(None)
             await self._start(target, deadline)
             return self._observation(target, was, None, False)
+
+    async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
+        """The devices of every VM."""
+        await self.wait_ready(deadline)
+        running = (VmState.RUNNING, VmState.PAUSED)
+        return [replace(vm.devices, running=vm.state in running) for vm in self._vms.values()]
 
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """(MAC, VM) of every interface."""

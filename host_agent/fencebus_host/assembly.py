@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fencebus_agent.guest_devices import GuestDevices
+from fencebus_agent.hypervisor import EventSink
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.complaints import Complaints
 from fencebus_host.config.model import (
@@ -18,6 +21,7 @@ from fencebus_host.config.model import (
     LibvirtSettings,
     ListenerSettings,
     MulticastSettings,
+    SerialSettings,
     TcpSettings,
 )
 from fencebus_host.config.problems import ConfigError, Problem, Where
@@ -26,6 +30,7 @@ from fencebus_host.fencing import Fencing
 from fencebus_host.ledger import Ledger
 from fencebus_host.listeners.multicast import MulticastListener
 from fencebus_host.listeners.refusal import Refusals
+from fencebus_host.listeners.serial import SerialListener
 from fencebus_host.listeners.session import Handshake
 from fencebus_host.listeners.tcp import Reception, TcpListener
 from fencebus_host.locality import GuestLocator
@@ -41,6 +46,7 @@ from fencebus_schemas.digest import HASH_NAMES
 from fencebus_schemas.model import HostId, Incarnation, Uuid
 
 LIVES_HERE_SECONDS = 2.0
+DEVICES_SECONDS = 30.0
 
 
 def this_incarnation(proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> Incarnation:
@@ -64,6 +70,17 @@ class Core:
         """True if the VM of this name or UUID has a life on this host; a hypervisor that is silent has none to show."""
         found = await self.router.find(target, Deadline.after(LIVES_HERE_SECONDS))
         return any(record.state.is_claim for record in found.records)
+
+    async def devices(self) -> Sequence[GuestDevices]:
+        """The serial lines, channels and vsock addresses of all guests of this host."""
+        deadline = Deadline.after(DEVICES_SECONDS)
+        found = await asyncio.gather(*(hypervisor.devices(deadline) for hypervisor in self.hypervisors))
+        return [guest for guests in found for guest in guests]
+
+    def subscribe(self, sink: EventSink) -> None:
+        """Call ``sink`` for each change that any hypervisor reports."""
+        for hypervisor in self.hypervisors:
+            hypervisor.subscribe(sink)
 
     def guests(self) -> Sequence[tuple[str, Uuid]]:
         """(MAC, VM) of every network interface of every VM of this host."""
@@ -117,6 +134,8 @@ class ListenerFactory:
         if isinstance(settings, MulticastSettings):
             seen = self._seen_for(settings)
             return MulticastListener(settings, self._reception(settings), seen.answered, self._core.lives_here)
+        if isinstance(settings, SerialSettings):
+            return SerialListener(settings, self._core.devices, self._core.subscribe)
         return None
 
     def _reception(self, settings: KeyedSettings) -> Reception:

@@ -9,7 +9,17 @@ from collections.abc import Iterable
 
 from fencebus_host.ports import Answer
 from fencebus_schemas.model import FenceOutcome, Reason, VmRecord, VmState
-from fencebus_schemas.xvm import REPLY_DENIED, REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS, ListRecord, pack_list
+from fencebus_schemas.serialline import pack_reply
+from fencebus_schemas.xvm import (
+    REPLY_DENIED,
+    REPLY_FAILURE,
+    REPLY_LIST,
+    REPLY_OFF,
+    REPLY_SUCCESS,
+    ListRecord,
+    pack_list,
+    pack_records,
+)
 
 STATE_RUNNING = 1
 STATE_SHUTOFF = 5
@@ -35,3 +45,14 @@ def network_reply(answer: Answer) -> bytes:
     if answer.outcome.ok and answer.outcome.reason is Reason.LISTED:
         return pack_list(list_records(answer.vms))
     return bytes([reply_code(answer.outcome)])
+
+
+def line_reply(answer: Answer) -> bytes:
+    """The bytes for a serial line or a VM channel.
+
+    C ends a list with a second reply of 5 bytes that no client reads.  It would stay on the line, and the next
+    program that asks there could take its "success" for the answer to a fence; it is left out.
+    """
+    if answer.outcome.ok and answer.outcome.reason is Reason.LISTED:
+        return pack_reply(REPLY_LIST) + pack_records(list_records(answer.vms))
+    return pack_reply(reply_code(answer.outcome))

@@ -87,6 +87,11 @@ class RequestReader:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @property
+    def pending(self) -> bool:
+        """Whether a request has begun whose rest has not come."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes | memoryview) -> list[SerialRequest]:
         """Return the requests that ``data`` completes; rubbish between them is dropped."""
         self._buffer += data
