@@ -17,9 +17,9 @@ def set_raw(fd: int, speed: int, frame: str) -> None:
     size, parity, stop = frame[0], frame[1], frame[2]
     control = termios.CLOCAL | termios.CREAD | termios.CRTSCTS | _SIZES[size] | _PARITIES[parity] | _STOPS[stop]
     rate = getattr(termios, f"B{speed}")
-    characters: list[bytes | int] = [0] * len(termios.tcgetattr(fd)[6])
-    characters[termios.VMIN] = 1
     try:
+        characters: list[bytes | int] = [0] * len(termios.tcgetattr(fd)[6])
+        characters[termios.VMIN] = 1
         termios.tcsetattr(fd, termios.TCSANOW, [0, 0, control, 0, rate, rate, characters])
         termios.tcflush(fd, termios.TCIOFLUSH)
     except termios.error as error:

@@ -70,3 +70,12 @@ def test_signing_a_request_imports_nothing_slow() -> None:
     if digest.fips_enabled():
         pytest.skip("a FIPS machine takes the digests from hashlib")
     assert done.stdout.split() == []
+
+
+def test_an_interpreter_without_the_module_takes_hashlib(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "_BUILTIN", {"sha256": ("_no_such_module",)})
+    assert digest.find_digest("sha256", fips=False)(b"") == hashlib.sha256(b"").digest()
+
+
+def test_an_error_shows_its_detail_and_its_code() -> None:
+    assert str(WireError("length", "too short")) == "too short [length]"

@@ -1,0 +1,196 @@
+"""Asking over a serial line, a device that is no terminal, and a VM channel."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import socket
+import termios
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fencebus_guest.answers import ask_on_line
+from fencebus_guest.failures import LineFailure, NoAnswer
+from fencebus_guest.line import Line
+from fencebus_guest.patience import Patience
+from fencebus_guest.terminal import hang_up, set_raw
+from fencebus_schemas import serialline, xvm
+from tests.guest_client.conftest import RunClient
+
+UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
+RECORDS = [xvm.ListRecord("test", UUID, 1)]
+REQUEST = serialline.SerialRequest(xvm.ACTION_STATUS, "vm1", 7)
+
+
+@contextmanager
+def host_end(fd: int, answer: bytes) -> Iterator[list[serialline.SerialRequest]]:
+    """Answer the first request that comes out of `fd`; the requests are in the list."""
+    requests: list[serialline.SerialRequest] = []
+
+    def serve() -> None:
+        reader = serialline.RequestReader()
+        patience = Patience(10)
+        while not requests:
+            requests.extend(reader.feed(Line(fd).receive(100, patience)))
+        os.write(fd, answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield requests
+    finally:
+        thread.join(15)
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    """A pseudo terminal: the host's descriptor and the guest's device."""
+    host, guest = pty.openpty()
+    try:
+        yield host, os.ttyname(guest)
+    finally:
+        os.close(host)
+        os.close(guest)
+
+
+@pytest.mark.parametrize(
+    ("action", "answer", "status", "output"),
+    (
+        ("off", serialline.pack_reply(0), 0, ""),
+        ("status", b"login: ab" + serialline.pack_reply(2), 2, "Status: OFF\n"),
+        ("list", serialline.pack_list_reply(RECORDS), 0, f"{'test':<32} {UUID} on\n"),
+    ),
+)
+def test_a_request_over_a_terminal_is_answered(
+    run_client: RunClient, terminal: tuple[int, str], action: str, answer: bytes, status: int, output: str
+) -> None:
+    host, device = terminal
+    with host_end(host, answer) as requests:
+        done = run_client("fence_virt", "-D", device, "-P", "9600,7E2", "-n", "vm1", "-o", action)
+    assert (done.status, done.output) == (status, output)
+    assert requests[0].domain == "vm1"
+
+
+def test_a_silent_line_is_internal_failure_255_within_the_timeout(
+    run_client: RunClient, terminal: tuple[int, str]
+) -> None:
+    begun = time.monotonic()
+    done = run_client("fence_virt", "-D", terminal[1], "-n", "vm1", "-o", "off", "-t", "1")
+    assert time.monotonic() - begun < 2
+    assert done.status == 255
+    assert done.errors.startswith("Unknown response (-1)\nfence_virt: no answer on /dev/pts/")
+
+
+def test_a_device_in_use_is_not_shared(run_client: RunClient, tmp_path: Path) -> None:
+    device = tmp_path / "device"
+    device.touch()
+    ready, release = socket.socketpair()
+    with ready, release:
+        child = os.fork()
+        if child == 0:
+            with device.open("r+") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX)
+                release.send(b"locked")
+                release.recv(1)
+                os._exit(0)
+        ready.recv(10)
+        done = run_client("fence_virt", "-D", str(device), "-n", "vm1", "-o", "off")
+        ready.send(b"x")
+        os.waitpid(child, 0)
+    assert done.status == 255
+    assert "is in use" in done.errors
+
+
+def test_a_missing_device_is_internal_failure_255(run_client: RunClient) -> None:
+    done = run_client("fence_virt", "-D", "/dev/nosuch", "-n", "vm1", "-o", "off")
+    assert done.status == 255
+    assert "cannot open /dev/nosuch: No such file" in done.errors
+
+
+def test_a_device_that_is_no_terminal_is_used_as_it_is(run_client: RunClient) -> None:
+    # /dev/null takes everything and reads as a virtio port does whose host side is not connected.
+    begun = time.monotonic()
+    done = run_client("fence_virt", "-D", "/dev/null", "-n", "vm1", "-o", "off", "-t", "1")
+    assert done.status == 255
+    assert 0.9 < time.monotonic() - begun < 2
+
+
+def test_a_virtio_port_is_asked_without_terminal_settings() -> None:
+    guest, host = socket.socketpair()
+    with guest, host, host_end(host.fileno(), serialline.pack_reply(2)) as requests:
+        guest.setblocking(False)
+        answer = ask_on_line(Line(guest.fileno(), ends=False), REQUEST, 5)
+    assert (answer.code, requests) == (2, [REQUEST])
+
+
+def test_a_list_that_breaks_off_on_a_line_is_a_failure() -> None:
+    guest, host = socket.socketpair()
+    with guest, host:
+        host.sendall(serialline.pack_list_reply(RECORDS)[:200])
+        host.shutdown(socket.SHUT_WR)
+        with pytest.raises(NoAnswer) as caught:
+            ask_on_line(Line(guest.fileno()), REQUEST, 1)
+    assert caught.value.status == 255
+
+
+def test_a_host_that_takes_nothing_is_waited_for_no_longer_than_the_patience() -> None:
+    for ends in (True, False):
+        guest, host = socket.socketpair()
+        with guest, host:
+            guest.setblocking(False)
+            with pytest.raises(LineFailure, match="does not take"):
+                Line(guest.fileno(), ends=ends).send(bytes(10_000_000), Patience(0.2))
+
+
+def test_a_broken_descriptor_is_a_line_failure() -> None:
+    reader, writer = os.pipe()
+    try:
+        with pytest.raises(LineFailure):
+            Line(reader).send(b"x", Patience(0.1))
+        os.close(reader)
+        with pytest.raises(LineFailure, match="Broken pipe"):
+            Line(writer).send(b"x", Patience(0.1))
+    finally:
+        os.close(writer)
+    with open(os.devnull, "wb") as null, pytest.raises(LineFailure):
+        Line(null.fileno()).receive(1, Patience(0.1))
+
+
+def test_the_line_is_raw_at_the_given_speed_and_frame(terminal: tuple[int, str]) -> None:
+    fd = os.open(terminal[1], os.O_RDWR | os.O_NOCTTY)
+    try:
+        set_raw(fd, 19200, "7O2")
+        _, output, control, local, speed, _, _ = termios.tcgetattr(fd)
+        assert (output, local, speed) == (0, 0, termios.B19200)
+        assert control & termios.CSTOPB
+        hang_up(fd)
+    finally:
+        os.close(fd)
+    with pytest.raises(OSError, match="Inappropriate"), open(os.devnull, "wb") as null:
+        set_raw(null.fileno(), 9600, "8N1")
+
+
+def test_a_vm_channel_is_a_tcp_connection_with_the_serial_protocol(run_client: RunClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        arguments = ["-A", "127.0.0.1", "-p", port, "-n", "vm1"]
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection, host_end(connection.fileno(), serialline.pack_reply(0)):
+                pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        done = run_client("fence_virt", *arguments, "-o", "status")
+        thread.join(10)
+    assert done == (0, "Status: ON\n", "")
+    done = run_client("fence_virt", *arguments, "-o", "off")
+    assert done.status == 255
+    assert "cannot connect to 127.0.0.1:" in done.errors
