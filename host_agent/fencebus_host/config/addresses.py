@@ -16,7 +16,7 @@ _NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
 
 def family_and_address(reading: Reading, where: Where, problems: Problems) -> tuple[Family, str]:
     """Family and address of a tcp listener; the address may be a host name, which the listener resolves."""
-    family, address = _choose(reading, reading.get(keys.TCP_ADDRESS), {4: "127.0.0.1", 6: "::1"}, problems)
+    family, address = _choose(reading, reading.get(keys.TCP_ADDRESS), {4: "127.0.0.1", 6: "::1"}, where, problems)
     where = reading.where(keys.TCP_ADDRESS) or where
     literal = _literal(address)
     if literal is None and (_NUMBERS.fullmatch(address) or not _HOST_NAME.fullmatch(address)):
@@ -29,7 +29,7 @@ def family_and_address(reading: Reading, where: Where, problems: Problems) -> tu
 def multicast_family_and_address(reading: Reading, where: Where, problems: Problems) -> tuple[Family, str]:
     """Family and group of a multicast listener."""
     defaults = {4: "225.0.0.12", 6: "ff05::3:1"}
-    family, address = _choose(reading, reading.get(keys.MULTICAST_ADDRESS), defaults, problems)
+    family, address = _choose(reading, reading.get(keys.MULTICAST_ADDRESS), defaults, where, problems)
     literal = _literal(address)
     if literal is None or not literal.is_multicast:
         where = reading.where(keys.MULTICAST_ADDRESS) or where
@@ -38,21 +38,18 @@ def multicast_family_and_address(reading: Reading, where: Where, problems: Probl
     return family, address
 
 
-def _choose(reading: Reading, address: str | None, defaults: dict[int, str], problems: Problems) -> tuple[Family, str]:
+def _choose(
+    reading: Reading, address: str | None, defaults: dict[int, str], where: Where, problems: Problems
+) -> tuple[Family, str]:
     family = reading.get(keys.FAMILY)
     literal = None if address is None else _literal(address)
     if family is None:
         family = Family.IPV6 if literal is not None and literal.version == 6 else Family.IPV4
     elif literal is not None and literal.version != _version(family):
-        _report_mismatch(reading, family, literal, problems)
-    return family, address or defaults[_version(family)]
-
-
-def _report_mismatch(reading: Reading, family: Family, literal: IPv4Address | IPv6Address, problems: Problems) -> None:
-    where = reading.where(keys.FAMILY)
-    if where is not None:
         message = f'`family = "{family.value}"` does not fit the address {literal}'
-        problems.error(where, "family-mismatch", message, f'family = "ipv{literal.version}";')
+        place = reading.where(keys.FAMILY) or where
+        problems.error(place, "family-mismatch", message, f'family = "ipv{literal.version}";')
+    return family, address or defaults[_version(family)]
 
 
 def _version(family: Family) -> int:

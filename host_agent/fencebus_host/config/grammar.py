@@ -112,8 +112,6 @@ class _Reader:
         found = repair(wrong, Context(self._before, self._name, tuple(self._open)))
         if found.code:
             self._report(found.code, found.message, found.suggestion, found.line or wrong.line)
-        if token.type == END and found.drop:
-            raise _GiveUpError  # everything was a mistake: there is no tree
         for kind, text in found.insert:
             self._feed(_made(kind, text, wrong.line))
         return not found.drop

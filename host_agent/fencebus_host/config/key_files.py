@@ -44,6 +44,9 @@ def _read_key(file: Path, where: Where, problems: Problems) -> bytes | None:
         problems.error(where, "bad-key", f"the key {file} is empty")
         return None
     check_mode(status.st_mode, file, where, "key", problems)
+    if not file.is_absolute():
+        message = f"{file} counts from the folder in which the daemon is started; a reload may not find it"
+        problems.warning(where, "relative-path", message, f"write {file.absolute()}")
     if status.st_size > KEY_SIZE:
         problems.warning(where, "long-key", f"only the first {KEY_SIZE} bytes of the key {file} count")
     return key

@@ -24,7 +24,7 @@ MAX_SIZE = 1 << 20
 def find(explicit: Path | None) -> Path | None:
     """The file to load: the one that was named, else the usual one if it is there, else none."""
     if explicit is not None:
-        return explicit
+        return explicit.absolute()  # a reload happens in another working folder
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 

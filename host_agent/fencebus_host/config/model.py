@@ -89,7 +89,8 @@ class ListenerSettings:
     """Tells several listeners of one kind apart: the ``br1`` of ``multicast = "br1" { ... }``."""
     request_timeout: float = REQUEST_TIMEOUT
     """Seconds from receipt to answer (S9)."""
-    where: Where
+    where: Where = field(compare=False)
+    """Not compared: a listener goes on undisturbed when a reload finds it at another line."""
 
     @property
     def name(self) -> str:
@@ -169,7 +170,7 @@ class BackendSettings:
 
     kind: str
     """The word of the configuration: ``libvirt``, ``cpg``, ..."""
-    where: Where | None = None
+    where: Where | None = field(default=None, compare=False)
     """Where it was chosen; ``None`` if nobody chose, and the daemon may look around."""
 
 
@@ -226,7 +227,7 @@ class Group:
     """UUIDs or names of VMs, as written."""
     ips: tuple[str, ...]
     """Sources: IP addresses, networks (``192.0.2.0/24``), or vsock CIDs in decimal, as written."""
-    where: Where
+    where: Where = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)

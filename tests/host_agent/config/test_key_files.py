@@ -87,3 +87,13 @@ def test_a_key_open_to_others_is_a_warning_and_stays_as_it_is(tmp_path: Path, mo
 def test_a_key_that_nobody_named_may_be_missing_but_not_bad(tmp_path: Path) -> None:
     assert read(tmp_path / "none", may_be_missing=True) == ((), ())
     assert [problem.code for problem in read(key(tmp_path, b""), may_be_missing=True)[1]] == ["bad-key"]
+
+
+def test_a_relative_path_counts_from_the_working_folder_as_in_c_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = key(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    keys, problems = read(Path("key"))
+    assert keys == (b"secret",)
+    assert [(problem.code, problem.suggestion) for problem in problems] == [("relative-path", f"write {path}")]

@@ -193,6 +193,19 @@ def test_a_file_that_was_named_is_found_even_if_it_is_missing(tmp_path: Path) ->
     assert find(None) in (None, Path("/etc/fence_virt.conf"))
 
 
+def test_a_file_named_by_a_relative_path_is_still_found_after_a_change_of_folder() -> None:
+    assert find(Path("a.conf")) == Path.cwd() / "a.conf"
+
+
+def test_settings_that_only_moved_in_the_file_are_equal_so_that_a_reload_leaves_their_listeners_alone(
+    tmp_path: Path, key_file: Path
+) -> None:
+    text = tcp(key_file, rest='backends { libvirt { } } groups { group { uuid = "a"; } }')
+    before, after = loaded(tmp_path, text), loaded(tmp_path, "# a new first line\n" + text)
+    assert before.listeners[0].where != after.listeners[0].where
+    assert before == after
+
+
 def test_loading_again_reads_the_key_again(tmp_path: Path, key_file: Path) -> None:
     path = written(tmp_path, tcp(key_file))
     before = load(path)
