@@ -23,6 +23,7 @@ from fencebus_host.config.model import (
     MulticastSettings,
     SerialSettings,
     TcpSettings,
+    VsockSettings,
 )
 from fencebus_host.config.problems import ConfigError, Problem, Where
 from fencebus_host.door import Door
@@ -32,7 +33,9 @@ from fencebus_host.listeners.multicast import MulticastListener
 from fencebus_host.listeners.refusal import Refusals
 from fencebus_host.listeners.serial import SerialListener
 from fencebus_host.listeners.session import Handshake
-from fencebus_host.listeners.tcp import Reception, TcpListener
+from fencebus_host.listeners.stream import Reception, StreamListener
+from fencebus_host.listeners.tcp import TcpWire
+from fencebus_host.listeners.vsock import VsockWire
 from fencebus_host.locality import GuestLocator
 from fencebus_host.neighbours import is_own_address, mac_addresses_of
 from fencebus_host.policy import Policy
@@ -130,10 +133,14 @@ class ListenerFactory:
     def build(self, settings: ListenerSettings) -> Listener | None:
         """The listener; ``None`` for a kind that this daemon does not have."""
         if isinstance(settings, TcpSettings):
-            return TcpListener(settings, self._reception(settings))
+            return StreamListener(settings.name, TcpWire(settings, self._locator), self._reception(settings))
+        if isinstance(settings, VsockSettings):
+            return StreamListener(settings.name, VsockWire(settings, self._core.devices), self._reception(settings))
         if isinstance(settings, MulticastSettings):
             seen = self._seen_for(settings)
-            return MulticastListener(settings, self._reception(settings), seen.answered, self._core.lives_here)
+            return MulticastListener(
+                settings, self._reception(settings), self._locator, seen.answered, self._core.lives_here
+            )
         if isinstance(settings, SerialSettings):
             return SerialListener(settings, self._core.devices, self._core.subscribe)
         return None
@@ -141,7 +148,7 @@ class ListenerFactory:
     def _reception(self, settings: KeyedSettings) -> Reception:
         door = Door(settings.keys, _number(settings.hash), self._seen_for(settings))
         handshake = Handshake(_number(settings.auth))
-        return Reception(door, handshake, self._locator, self._refusals, settings.request_timeout)
+        return Reception(door, handshake, self._refusals, settings.request_timeout)
 
     def _seen_for(self, settings: ListenerSettings) -> SeenRequests:
         """One memory for all listeners of equal patience: what was recorded at one must not be played to another."""

@@ -127,6 +127,9 @@ class Source:
     text: str
     vm: Uuid | None = None
     """The guest behind it, where that is known."""
+    vm_name: str = ""
+    known: bool = False
+    """True where the hypervisor vouches for ``vm`` (a line, vsock); false where only an address speaks for it."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from fencebus_host.config.model import LocalGuestsOnly, MulticastSettings
 from fencebus_host.door import Admitted, fence_request
 from fencebus_host.listeners.group_socket import open_group_socket
 from fencebus_host.listeners.session import Stream, answer
-from fencebus_host.listeners.tcp import Reception
-from fencebus_host.locality import Located, Origin, answers
+from fencebus_host.listeners.stream import Reception
+from fencebus_host.locality import GuestLocator, Located, Origin, answers
 from fencebus_host.ports import Handle
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.errors import WireError
@@ -53,11 +53,13 @@ class MulticastListener:
         self,
         settings: MulticastSettings,
         reception: Reception,
+        locator: GuestLocator,
         answered: Callable[[bytes], None],
         lives_here: LivesHere,
     ) -> None:
         self._settings = settings
         self._reception = reception
+        self._locator = locator
         self._answered = answered
         self._lives_here = lives_here
         self._calls = CallBacks(reception.patience)
@@ -130,13 +132,13 @@ class MulticastListener:
 
     async def _connect_and_answer(self, call: _Call, handle: Handle) -> bool:
         """True if the guest has its answer."""
-        located = self._reception.locator.locate(call.waiting[0])
+        located = self._locator.locate(call.waiting[0])
         if located.origin is not Origin.UNRESOLVED and not await self._may_answer(call, located):
             return False
         stream = await _connect(call.waiting)
         try:
             if located.origin is Origin.UNRESOLVED:
-                located = self._reception.locator.locate(call.waiting[0])
+                located = self._locator.locate(call.waiting[0])
                 if not await self._may_answer(call, located):
                     return False
             return await self._exchange(stream, call, located, handle)

@@ -124,7 +124,8 @@ class SerialListener:
     async def _serve_connection(
         self, line: GuestLine, handle: Handle, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        session = LineSession(LineTerms(Source(line.vm, line.vm), self.name, self._settings.request_timeout), handle)
+        source = Source(line.vm, line.vm, line.vm_name, known=True)
+        session = LineSession(LineTerms(source, self.name, self._settings.request_timeout), handle)
         try:
             await session.serve(reader, writer)
         finally:
