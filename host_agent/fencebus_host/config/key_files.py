@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
 from fencebus_host.config.problems import Problems, Where
+from fencebus_host.config.regular_file import is_absent, read_regular
 
 KEY_SIZE = 4096
 """Bytes of a key file that count (C: MAX_KEY_LEN); what follows is ignored."""
@@ -17,7 +17,7 @@ def with_keys(files: tuple[Path, ...], where: Where, may_be_missing: bool, probl
 
     ``may_be_missing``: nobody named the file, so that to have none is a state and not a mistake.
     """
-    if may_be_missing and not any(file.exists() for file in files):
+    if may_be_missing and all(is_absent(file) for file in files):
         return ()
     found = [_read_key(file, where, problems) for file in files]
     keys = tuple(key for key in found if key is not None)
@@ -34,7 +34,7 @@ def check_mode(mode: int, file: Path, where: Where, code: str, problems: Problem
 
 def _read_key(file: Path, where: Where, problems: Problems) -> bytes | None:
     try:
-        key, status = _read_regular(file)
+        key, status = read_regular(file, KEY_SIZE)
     except OSError as error:
         reason = error.strerror or str(error)
         hint = f"dd if=/dev/urandom of={file} bs=4096 count=1" if isinstance(error, FileNotFoundError) else ""
@@ -50,13 +50,3 @@ def _read_key(file: Path, where: Where, problems: Problems) -> bytes | None:
     if status.st_size > KEY_SIZE:
         problems.warning(where, "long-key", f"only the first {KEY_SIZE} bytes of the key {file} count")
     return key
-
-
-def _read_regular(file: Path) -> tuple[bytes, os.stat_result]:
-    """The first bytes of a regular file; OSError for anything else, without waiting for a pipe's other end."""
-    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is not a file")
-        return stream.read(KEY_SIZE), status

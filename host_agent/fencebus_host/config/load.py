@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import stat
 from pathlib import Path
 
 from fencebus_host.config import key_table as keys
@@ -14,6 +12,7 @@ from fencebus_host.config.key_files import check_mode
 from fencebus_host.config.listener_sections import listeners
 from fencebus_host.config.model import DEFAULT_CONFIG, REQUEST_TIMEOUT, Config, DaemonSettings
 from fencebus_host.config.problems import ConfigError, Problems, Where
+from fencebus_host.config.regular_file import is_absent, read_regular
 from fencebus_host.config.section import Reading, last_section, unknown
 from fencebus_host.config.tree import Item
 
@@ -25,7 +24,7 @@ def find(explicit: Path | None) -> Path | None:
     """The file to load: the one that was named, else the usual one if it is there, else none."""
     if explicit is not None:
         return explicit.absolute()  # a reload happens in another working folder
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+    return None if is_absent(DEFAULT_CONFIG) else DEFAULT_CONFIG
 
 
 def load(path: Path | None) -> Config:
@@ -56,14 +55,9 @@ def _parsed(text: str | None, path: Path, problems: Problems) -> tuple[Item, ...
 def _text(path: Path, problems: Problems) -> str | None:
     where = Where(str(path))
     try:
-        with path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            content = stream.read(MAX_SIZE + 1)
+        content, status = read_regular(path, MAX_SIZE + 1)
     except OSError as error:
         problems.error(where, "unreadable-file", f"cannot read {path}: {error.strerror or error}")
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        problems.error(where, "unreadable-file", f"{path} is not a file")
         return None
     if len(content) > MAX_SIZE:
         problems.error(where, "too-large", f"{path} has more than {MAX_SIZE} bytes")

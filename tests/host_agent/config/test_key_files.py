@@ -89,6 +89,11 @@ def test_a_key_that_nobody_named_may_be_missing_but_not_bad(tmp_path: Path) -> N
     assert [problem.code for problem in read(key(tmp_path, b""), may_be_missing=True)[1]] == ["bad-key"]
 
 
+def test_a_link_to_nowhere_is_a_bad_key_and_not_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "none")
+    assert [problem.code for problem in read(tmp_path / "link", may_be_missing=True)[1]] == ["bad-key"]
+
+
 def test_a_relative_path_counts_from_the_working_folder_as_in_c_with_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -168,8 +169,14 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 
 
 def test_a_device_is_not_a_file() -> None:
-    with pytest.raises(ConfigError, match="is not a file"):
+    with pytest.raises(ConfigError, match="it is not a file"):
         load(Path("/dev/zero"))
+
+
+def test_a_pipe_is_not_a_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="it is not a file"):
+        load(tmp_path / "pipe")
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
