@@ -108,7 +108,7 @@ class FenceService:
         found = await self._router.find(request.target, request.deadline)
         if not self._permits(request, found):
             return _denied(request)
-        objection = verdict.first_objection(request, found, (verdict.s8_one_target, verdict.target_is_known))
+        objection = verdict.first_objection(request, found, verdict.DOOR_RULES)
         if objection:
             return Answer(verdict.failure(request, objection, found))
         # Again, as the same request may have arrived twice while its target was looked up.
@@ -160,7 +160,7 @@ def _origin(request: FenceRequest) -> str:
 
 def _names_of(source: Source) -> Spellings:
     """The names of a source that is known to be a guest, not merely an address."""
-    return spellings(source.vm) if source.vm is not None and source.text == source.vm else frozenset()
+    return spellings(source.vm or "", source.vm_name) if source.known else frozenset()
 
 
 def _denied(request: FenceRequest) -> Answer:

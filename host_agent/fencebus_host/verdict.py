@@ -18,7 +18,11 @@ from fencebus_schemas.model import (
     Reason,
     VmRecord,
     VmState,
+    as_uuid,
 )
+
+ALIVE = (VmState.RUNNING, VmState.PAUSED)
+"""The states of a life whose end here is an end: a saved image may be an old one, an incoming process is a guest's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,14 @@ def s1_observed_after_the_request(request: FenceRequest, evidence: Evidence) -> 
 def s2_unknown_is_not_off(request: FenceRequest, evidence: Evidence) -> Objection | None:
     """S2: a VM that nobody knows, or about which somebody did not answer, is not off.
 
-    A hypervisor that is silent matters only where no other has a life of the target: a life found and killed is an
-    answer, but "it is off here" says nothing about the silent one.
+    A hypervisor that is silent matters only where no other had the target alive: a life found alive and ended is an
+    answer, but neither "it is off here" nor a saved image that was set aside says anything about the silent one.
     """
     if not evidence.records:
         return target_is_known(request, evidence)
     if not evidence.observations:
         return Objection(Reason.NOT_PROVEN, f"nothing was observed about {request.target}")
-    if evidence.silent and not any(record.state.is_claim for record in evidence.records):
+    if evidence.silent and not any(seen.ended and seen.was in ALIVE for seen in evidence.observations):
         return Objection(Reason.NOT_PROVEN, f"{_silent(evidence)} did not say whether {request.target} runs there")
     return None
 
@@ -105,6 +109,17 @@ def s8_one_target(request: FenceRequest, evidence: Evidence) -> Objection | None
     return None
 
 
+def s8_name_is_resolved(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S8: while somebody is silent, a name is nobody's yet: the silent one may have another VM of that name.
+
+    For the door, where names are resolved; a UUID needs no resolving.
+    """
+    if evidence.records and evidence.silent and as_uuid(request.target) is None:
+        text = f"{_silent(evidence)} did not say whether another VM there is called {request.target!r}: use the UUID"
+        return Objection(Reason.NOT_PROVEN, text)
+    return None
+
+
 def s14_nothing_in_flight(request: FenceRequest, evidence: Evidence) -> Objection | None:
     """S14: the end of a process here says nothing while a migration may have carried the life elsewhere."""
     for seen in evidence.observations:
@@ -135,6 +150,9 @@ def was_acted_on(request: FenceRequest, evidence: Evidence) -> Objection | None:
     """What was refused directly before the act was not done."""
     return evidence.objection
 
+
+DOOR_RULES: tuple[Rule, ...] = (s8_one_target, target_is_known, s8_name_is_resolved)
+"""What is asked of a power action's target before anything is done to it."""
 
 OFF_RULES: tuple[Rule, ...] = (
     was_acted_on,
@@ -228,7 +246,7 @@ def decide_reboot(request: FenceRequest, evidence: Evidence, start: Evidence | N
 
 def is_to_be_started(evidence: Evidence) -> bool:
     """S5: a reboot starts only what ran: a VM that was off, or only saved, stays off."""
-    return any(seen.was in (VmState.RUNNING, VmState.PAUSED) for seen in evidence.observations)
+    return any(seen.was in ALIVE for seen in evidence.observations)
 
 
 def s15_one_place_to_start(request: FenceRequest, evidence: Evidence) -> Objection | None:
@@ -239,7 +257,7 @@ def s15_one_place_to_start(request: FenceRequest, evidence: Evidence) -> Objecti
         return Objection(
             Reason.NOT_STARTED, f"{_silent(evidence)} did not say whether {request.target} runs there already"
         )
-    alive = [record for record in evidence.records if record.state in (VmState.RUNNING, VmState.PAUSED)]
+    alive = [record for record in evidence.records if record.state in ALIVE]
     if len(alive) == 1:
         return None
     if len(evidence.records) > 1:
@@ -255,16 +273,16 @@ def decide_on(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
     )
     if objection:
         return failure(request, objection, evidence)
-    running = [seen for seen in evidence.observations if seen.state in (VmState.RUNNING, VmState.PAUSED)]
+    running = [seen for seen in evidence.observations if seen.state in ALIVE]
     if not running or running[0].seen_at <= request.received_at:
         return failure(request, Objection(Reason.NOT_STARTED, f"{request.target} was not seen running"), evidence)
-    was_on = running[0].was in (VmState.RUNNING, VmState.PAUSED)
+    was_on = running[0].was in ALIVE
     return _success(request, Reason.ALREADY_ON if was_on else Reason.STARTED, evidence, "")
 
 
 def decide_status(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
     """The answer to ``status``: ON if any place claims a life of it, OFF if all places say so."""
-    objection = first_objection(request, evidence, (s8_one_target, target_is_known))
+    objection = first_objection(request, evidence, DOOR_RULES)
     if objection:
         return failure(request, objection, evidence)
     if any(record.state.is_claim for record in evidence.records):
