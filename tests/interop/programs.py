@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -173,8 +173,3 @@ def both(plan: Plan, folder: Path) -> Iterator[dict[Make, Site]]:
     """C's daemon and ours with the same plan, each in a network of its own."""
     with ExitStack() as running:
         yield {make: running.enter_context(site(make, plan, folder / make.name)) for make in Make}
-
-
-def varied(plan: Plan, **changes: str | float | bytes | tuple[str, ...] | Transport) -> Plan:
-    """The plan with some things changed."""
-    return replace(plan, **changes)

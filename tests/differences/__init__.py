@@ -1,0 +1,1 @@
+"""Every row of docs/differences.md, shown on the C program and on ours."""
