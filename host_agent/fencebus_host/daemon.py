@@ -16,7 +16,7 @@ from fencebus_host import logs
 from fencebus_host.assembly import ListenerFactory, build_core
 from fencebus_host.background import Starter, go_to_background
 from fencebus_host.config import command_line
-from fencebus_host.config.command_line import PROGRAM, Answer, Invocation
+from fencebus_host.config.command_line import PROGRAM, Answer, Invocation, Offer
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config, KeyedSettings, ListenerSettings
 from fencebus_host.config.problems import ConfigError
@@ -37,6 +37,7 @@ FIRST_TRY_SECONDS = 5.0
 DRAIN_SECONDS = 10.0
 """How long a daemon that stops lets its running actions go on."""
 PID_FOLDER = Path("/var/run")
+OFFER = Offer(listeners=("tcp", "multicast", "vsock", "serial"), backends=("libvirt",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ def _in_foreground(config: Config, invocation: Invocation) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit status."""
-    asked = command_line.read(sys.argv[1:] if arguments is None else arguments)
+    asked = command_line.read(sys.argv[1:] if arguments is None else arguments, OFFER)
     if isinstance(asked, Answer):
         (sys.stderr if asked.status else sys.stdout).write(asked.text)
         return asked.status

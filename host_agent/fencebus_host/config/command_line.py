@@ -104,7 +104,8 @@ def _parser() -> _Parser:
 def _path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("a file must have a name")
-    return Path(text)
+    # A daemon in the background leaves the folder in which it was started.
+    return Path(text).absolute()
 
 
 def _level(text: str) -> int:
