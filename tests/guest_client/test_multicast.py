@@ -24,7 +24,16 @@ from tests.guest_client.scripted_daemon import ScriptedDaemon
 
 GROUP = "225.0.0.213"
 GROUP6 = "ff05::3:213"
-LOOPBACK = [LocalAddress(b"\x7f\0\0\1", 1)]
+LOOPBACK = {
+    socket.AF_INET: [LocalAddress(b"\x7f\0\0\1", 1), LocalAddress(b"\x7f\0\0\2", 1)],
+    socket.AF_INET6: [LocalAddress(bytes(15) + b"\1", 1)],
+}
+
+
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a test leaves the loopback interface."""
+    monkeypatch.setattr(multicast, "local_addresses", lambda family: LOOPBACK[family])
 
 
 def ask(run_client: RunClient, key: str, port: int, *more: str, group: str = GROUP) -> Run:
@@ -57,7 +66,7 @@ def test_ipv6_works_alike(run_client: RunClient, key: str, tcp_port: int) -> Non
 def test_a_lost_datagram_is_sent_again_byte_for_byte(
     run_client: RunClient, key: str, tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(multicast, "local_addresses", lambda family: LOOPBACK)
+    monkeypatch.setattr(multicast, "local_addresses", lambda family: LOOPBACK[family][:1])
     with ScriptedDaemon(KEY, b"\0") as daemon:
         daemon.serve_multicast(GROUP, tcp_port, ignore=2)
         assert ask(run_client, key, tcp_port, "-o", "off", "-r", "2").status == 0
@@ -70,7 +79,7 @@ def test_every_local_address_asks_with_the_same_seqno(run_client: RunClient, key
         daemon.serve_multicast(GROUP, tcp_port, ignore=1000)
         assert ask(run_client, key, tcp_port, "-o", "off", "-t", "1", "-r", "20").status == 1
     requests = [xvm.XvmRequest.unpack(datagram) for datagram in daemon.datagrams]
-    assert b"\x7f\0\0\1" in {request.address for request in requests}
+    assert {request.address for request in requests} == {b"\x7f\0\0\1", b"\x7f\0\0\2"}
     assert len({(request.seqno, request.random) for request in requests}) == 1
 
 
