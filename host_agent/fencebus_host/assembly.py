@@ -122,13 +122,14 @@ def _libvirt(backend: BackendSettings) -> LibvirtSettings:
 
 
 class ListenerFactory:
-    """Builds listeners; what they share (replays seen, refusals told) outlives a reload."""
+    """Builds listeners; what they share (replays seen, challenges out, refusals told) outlives a reload."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._refusals = Refusals(Complaints())
         self._locator = GuestLocator(is_own_address, mac_addresses_of, core.guests)
         self._seen: dict[float, SeenRequests] = {}
+        self._issued: set[bytes] = set()
 
     def build(self, settings: ListenerSettings) -> Listener | None:
         """The listener; ``None`` for a kind that this daemon does not have."""
@@ -147,7 +148,8 @@ class ListenerFactory:
 
     def _reception(self, settings: KeyedSettings) -> Reception:
         door = Door(settings.keys, _number(settings.hash), self._seen_for(settings))
-        handshake = Handshake(_number(settings.auth))
+        # One set for all listeners: a challenge of one must not be answered by another (reflection).
+        handshake = Handshake(_number(settings.auth), self._issued)
         return Reception(door, handshake, self._refusals, settings.request_timeout)
 
     def _seen_for(self, settings: ListenerSettings) -> SeenRequests:

@@ -24,10 +24,11 @@ from fencebus_host.ports import Handle
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.model import Source
-from fencebus_schemas.xvm import REQUEST_LENGTH
+from fencebus_schemas.xvm import XvmRequest
 
 log = logging.getLogger(__name__)
 
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
 CONNECT_SECONDS = 5.0
 """As C: how long a guest may take to accept the call-back."""
 HANG_UP_SECONDS = 2.0
@@ -84,7 +85,7 @@ class MulticastListener:
     def _received(self, data: bytes, sender: str, handle: Handle) -> None:
         received_at = boottime()
         try:
-            call = self._call_for(data, received_at)
+            call = self._call_for(data, sender, received_at)
         except WireError as error:
             self._reception.refusals.tell(self.name, sender, error)
             return
@@ -95,17 +96,12 @@ class MulticastListener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _call_for(self, data: bytes, received_at: float) -> _Call | None:
+    def _call_for(self, data: bytes, sender: str, received_at: float) -> _Call | None:
         """The call that a datagram asks for, ``None`` if it is already being made; raises WireError."""
         admitted = self._reception.door.admit(data)
         wire = admitted.wire
         log.debug("listener=%s received %s", self.name, wire)
-        if not wire.address or not wire.port:
-            raise WireError("no-callback", "the datagram does not say where to call back")
-        address = ipaddress.ip_address(wire.address)
-        if address.is_multicast or address.is_unspecified:
-            raise WireError("no-callback", f"{address} is nobody's address")
-        waiting = (str(address), wire.port)
+        waiting = _waiting(wire, sender, self._locator.own_address)
         asked = (admitted.action, wire.seqno, wire.domain.lower())
         step = self._calls.consider(waiting, asked)
         if step is Step.CROWDED:
@@ -124,7 +120,8 @@ class MulticastListener:
         except WireError as error:
             self._reception.refusals.tell(self.name, call.waiting[0], error)
         except OSError as error:
-            log.info("listener=%s source=%s:%d does not take the call-back: %s", self.name, *call.waiting, error)
+            refusal = WireError("no-answer", f"nobody takes the call-back at port {call.waiting[1]}: {error}")
+            self._reception.refusals.tell(self.name, call.waiting[0], refusal)
         finally:
             self._calls.end(call.waiting, call.asked, answered)
             if answered and call.admitted.signature:
@@ -167,6 +164,23 @@ class MulticastListener:
         return False
 
 
+def _waiting(wire: XvmRequest, sender: str, is_own: Callable[[str], bool]) -> Waiting:
+    """Where the guest waits; raises WireError for a place at which no guest can.
+
+    An address of this host is believed only to a datagram that this host sent: it would turn the daemon's call, and
+    the access rules, to what listens here (facts: fence-virt 6.2, 19).
+    """
+    if not wire.address or not wire.port:
+        raise WireError("no-callback", "the datagram does not say where to call back")
+    address = ipaddress.ip_address(wire.address)
+    mapped = address.version == 6 and address.ipv4_mapped is not None
+    if address.is_multicast or address.is_unspecified or address == _BROADCAST or mapped:
+        raise WireError("no-callback", f"no guest can have the address {address}")
+    if is_own(str(address)) and not is_own(sender):
+        raise WireError("no-callback", f"{address} is this host's own address")
+    return str(address), wire.port
+
+
 async def _connect(waiting: Waiting) -> Stream:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -176,9 +190,7 @@ async def _connect(waiting: Waiting) -> Stream:
 
 
 class _Datagrams(asyncio.DatagramProtocol):
-    """Hands datagrams on; one byte more than a request has is enough to see that one is too long."""
-
-    max_size = REQUEST_LENGTH + 1
+    """Hands datagrams on."""
 
     def __init__(self, received: Callable[[bytes, str], None], failed: asyncio.Future[None]) -> None:
         self._received = received

@@ -28,10 +28,6 @@ class Stream:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    def is_open(self) -> bool:
-        """True while the peer is there to hear an answer (S12); may be called from any thread."""
-        return not self.reader.at_eof() and self.reader.exception() is None
-
     async def read(self, length: int, seconds: float) -> bytes:
         """Exactly so many bytes; raises WireError("silent") if they do not come in time, ("closed") if they never
         will.
@@ -47,15 +43,25 @@ class Stream:
             raise WireError("closed", f"lost: {error}") from None
 
     async def send(self, data: bytes) -> None:
-        """All of ``data``; raises WireError if the peer does not take it."""
+        """All of ``data``, down to the kernel; raises WireError if the peer does not take it."""
         try:
+            self.writer.transport.set_write_buffer_limits(0)
             self.writer.write(data)
             async with asyncio.timeout(STEP_SECONDS):
                 await self.writer.drain()
         except TimeoutError:
+            self.abort()  # a close would keep the descriptor until the peer has read the rest, which may be never
             raise WireError("unread", "the peer does not read what is sent to it") from None
         except OSError as error:
             raise WireError("closed", f"lost: {error}") from None
+
+    async def left(self) -> None:
+        """Return when the peer has closed or broken off; whatever it sends until then is dropped."""
+        try:
+            while await self.reader.read(4096):
+                pass
+        except OSError:
+            return
 
     async def hung_up(self, seconds: float) -> bool:
         """Wait until the peer closes; true if it did so in order, false if it broke off or stayed."""
@@ -105,6 +111,14 @@ async def _drive(side: Generator[Send | Read, bytes, bytes], stream: Stream) -> 
 
 
 async def answer(stream: Stream, handle: Handle, request: FenceRequest) -> None:
-    """Have the request carried out and send the reply; raises WireError if the peer does not take it."""
-    result = await handle(request, stream.is_open)
+    """Have the request carried out and send the reply; raises WireError if the peer does not take it.
+
+    The request is wanted while the peer is connected (S12), also if it left bytes behind that nobody asked for.
+    """
+    leaving = asyncio.create_task(stream.left())
+    try:
+        result = await handle(request, lambda: not leaving.done())
+    finally:
+        leaving.cancel()
+        await asyncio.wait({leaving})
     await stream.send(network_reply(result))
