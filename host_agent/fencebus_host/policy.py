@@ -53,8 +53,8 @@ def _mentions(group: Group, names: Spellings) -> bool:
 
 
 def _has_member(group: Group, source: Source, names: Spellings) -> bool:
-    if names:
-        return _mentions(group, names)
+    if names and _mentions(group, names):
+        return True
     return any(_same_address(entry, source.text) for entry in group.ips)
 
 
@@ -65,12 +65,13 @@ def _same_address(entry: str, text: str) -> bool:
     if entry.lower() == text.lower():
         return True
     try:
-        return ipaddress.ip_address(_plain(text)) in ipaddress.ip_network(entry, strict=False)
+        return _address(text) in ipaddress.ip_network(entry, strict=False)
     except ValueError:
         return False
 
 
-def _plain(address: str) -> str:
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     """An address without its zone, and an IPv4 address that came through an IPv6 socket as IPv4."""
-    bare = address.split("%", 1)[0]
-    return bare.removeprefix("::ffff:") if "." in bare else bare
+    address = ipaddress.ip_address(text.split("%", 1)[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
