@@ -172,14 +172,15 @@ class Ledger:
         Returns what those that waited for it are to do now.
         """
         entry = self._entries.pop(outcome.request)
-        self._same.pop(entry.request.identity, None)
-        self._remember(entry.request, outcome)
+        if self._same.get(entry.request.identity) == outcome.request:
+            del self._same[entry.request.identity]
+        self.remember(entry.request, outcome)
         lane = self._lanes.get(entry.vm)
         if lane is not None and lane.running is entry:
             del self._lanes[entry.vm]
             return [(waiter.request.id, self._next_step(waiter)) for waiter in lane.waiting]
-        if lane is not None and entry in lane.waiting:
-            lane.waiting.remove(entry)
+        if lane is not None:
+            _leave(lane, entry)
         return []
 
     def _next_step(self, waiter: _Entry) -> Admission:
@@ -203,7 +204,10 @@ class Ledger:
 
     # -- memory ----------
 
-    def _remember(self, request: FenceRequest, outcome: FenceOutcome) -> None:
+    def remember(self, request: FenceRequest, outcome: FenceOutcome) -> None:
+        """Keep an outcome for the same request sent again (S7), until the request's deadline; ``finish`` does so by
+        itself.
+        """
         self._finished[request.identity] = (request.deadline.at, outcome)
         if len(self._finished) > self._most_remembered:
             del self._finished[next(iter(self._finished))]
@@ -213,6 +217,13 @@ class Ledger:
         now = self._clock()
         while self._finished and next(iter(self._finished.values()))[0] <= now:
             del self._finished[next(iter(self._finished))]
+
+
+def _leave(lane: _Lane, entry: _Entry) -> None:
+    """S12: nobody waits any more on whose behalf a request was answered, so nothing is done on its behalf either."""
+    for queue in (lane.waiting, lane.running.followers):
+        if entry in queue:
+            queue.remove(entry)
 
 
 def _may_join(action: Action, running: _Entry) -> bool:
