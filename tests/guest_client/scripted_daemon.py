@@ -112,8 +112,9 @@ def join(group: str, port: int) -> socket.socket:
         udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         udp.bind(("::", port))
-        membership = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", socket.if_nametoindex("lo"))
-        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
+        if group.startswith("ff"):
+            membership = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", socket.if_nametoindex("lo"))
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
         return udp
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
