@@ -89,7 +89,7 @@ class LibvirtWorld:
 
     def __init__(self, hypervisor: LibvirtHypervisor, proof: Proof, daemon: Libvirtd | None) -> None:
         self.hypervisor, self.proof, self._daemon = hypervisor, proof, daemon
-        self._made: list[str] = []
+        self.made: list[str] = []
 
     @property
     def admin(self) -> libvirt.virConnect:
@@ -106,13 +106,13 @@ class LibvirtWorld:
 
     async def clean(self) -> None:
         """Discard what was made."""
-        for vm in self._made:
+        for vm in self.made:
             if self._daemon is not None:
                 await asyncio.to_thread(self._daemon.discard, vm)
 
     def _add(self, name: str, state: VmState, transient: bool, mac: str) -> Uuid:
         vm = str(uuid.uuid4())
-        self._made.append(vm)
+        self.made.append(vm)
         domain = self._create(self._xml(name, vm, mac), transient, state is not VmState.OFF)
         if state is VmState.PAUSED:
             domain.suspend()
@@ -168,6 +168,7 @@ async def driver_world(folder: Path) -> AsyncIterator[LibvirtWorld]:
 @contextlib.asynccontextmanager
 async def qemu_world(daemon: Libvirtd) -> AsyncIterator[LibvirtWorld]:
     """Real QEMU, running."""
+    await asyncio.to_thread(daemon.revive)
     hypervisor = LibvirtHypervisor(daemon.uri, HOST, INCARNATION)
     async with serving(hypervisor):
         world = LibvirtWorld(hypervisor, Proof.PROCESS_EXIT, daemon)

@@ -116,12 +116,24 @@ class Libvirtd:
             else:
                 return
 
+    @property
+    def namespace(self) -> int:
+        """A process in the mount namespace in which libvirtd and its guests live."""
+        assert self._keeper is not None
+        return self._keeper.pid
+
     def kill(self) -> None:
         """SIGKILL libvirtd; its guests run on."""
         os.kill(self.pid, signal.SIGKILL)
         while Path(f"/proc/{self.pid}").exists():
             time.sleep(0.01)
         (self.folder / "run" / "libvirtd.pid").unlink(missing_ok=True)
+
+    def revive(self) -> None:
+        """Start libvirtd if a test has left it dead."""
+        state = Path(f"/proc/{self.pid}/cmdline")
+        if not state.exists() or not state.read_bytes():
+            self.start()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -146,6 +158,15 @@ class Libvirtd:
         else:
             self.admin.defineXML(xml).create()
         return vm
+
+    def lose(self, name: str) -> None:
+        """Make libvirt give up a guest whose process lives, as it does 80 s after a kill that the kernel cannot
+        finish.
+        """
+        self.kill()
+        for suffix in ("pid", "xml"):
+            (self.socket.parent / "qemu" / f"{name}.{suffix}").unlink()
+        self.start()
 
     def qemu_pid(self, name: str) -> int:
         """The process of a running guest."""

@@ -136,6 +136,10 @@ class Roster:
         """A VM's name and addresses."""
         return self._known.get(vm)
 
+    def vms(self) -> Sequence[Uuid]:
+        """All VMs that the hypervisor was last heard to have."""
+        return tuple(self._known)
+
     def named(self, name: str) -> Uuid | None:
         """The VM that was last known by this name."""
         return next((known.uuid for known in self._known.values() if known.name == name), None)

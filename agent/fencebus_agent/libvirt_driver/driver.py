@@ -25,6 +25,7 @@ from fencebus_agent.libvirt_driver.inventory import (
     look_up,
     read_all,
     read_detail,
+    read_each,
     read_everything,
 )
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
@@ -91,22 +92,21 @@ class LibvirtHypervisor:
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """See the port."""
-        seen = await self._ask(read_all, deadline)
-        known = {one.uuid for one in seen}
-        ended = [domain for domain in self._roster.ended_domains() if domain.uuid not in known]
-        given_up = [uuid for uuid in self._given_up() if uuid not in known]
-        return [
-            *[self._record(one.uuid, one.name, self._state(one)) for one in seen],
-            *[self._record(domain.uuid, domain.name, self._forgotten_state(domain.uuid)) for domain in ended],
-            *[self._record(uuid, self._name_of(uuid), VmState.RUNNING) for uuid in given_up],
-        ]
+        dying = self._undertaker.dying()
+        seen = await self._ask(self._reader(frozenset(dying)), deadline)
+        asked = [self._record(one.uuid, one.name, self._state(one)) for one in seen if one.uuid not in dying]
+        named = [self._record(vm, self._name_of(vm), state) for vm, state in dying.items()]
+        told = {record.uuid for record in (*asked, *named)}
+        forgotten = [vm for vm in self._forgotten_vms() if vm not in told]
+        return [*asked, *named, *[self._record(vm, self._name_of(vm), self._forgotten_state(vm)) for vm in forgotten]]
 
     async def find(self, target: str, deadline: Deadline) -> VmRecord | None:
         """See the port."""
         vm = as_uuid(target)
         remembered = vm or self._remembered_uuid(target)
-        if remembered is not None and self._undertaker.proven_off(remembered):
-            return self._record(remembered, self._name_of(remembered), VmState.OFF)
+        dying = self._undertaker.dying()
+        if remembered is not None and remembered in dying:
+            return self._record(remembered, self._name_of(remembered), dying[remembered])
         seen = await self._look_up(target, vm, deadline)
         if seen is not None:
             return self._record(seen.uuid, seen.name, self._state(seen))
@@ -242,6 +242,11 @@ class LibvirtHypervisor:
         except libvirt.libvirtError as error:
             raise HypervisorError(self._uri, str(error)) from error
 
+    def _reader(self, dying: frozenset[Uuid]) -> Callable[[libvirt.virConnect], Sequence[Seen]]:
+        """How to read the inventory: in one go, unless that would wait for a VM that is being killed."""
+        others = [vm for vm in self._roster.vms() if vm not in dying]
+        return (lambda conn: read_each(conn, others)) if dying else read_all
+
     async def _look_up(self, target: str, vm: Uuid | None, deadline: Deadline) -> Seen | None:
         """Ask; ask again while libvirt says "running" of a process that the kernel has seen end."""
         arriving = vm is not None and self._roster.is_arriving(vm)
@@ -283,10 +288,11 @@ class LibvirtHypervisor:
     def _forgotten_state(self, vm: Uuid) -> VmState:
         return VmState.RUNNING if self._watch.alive(vm) else VmState.OFF
 
-    def _given_up(self) -> Sequence[Uuid]:
-        """VMs of this libvirt that it has dropped while their process lives."""
-        alive = {watched.qemu.vm for watched in self._watch.everything()}
-        return [vm for vm in alive if self._roster.known(vm) and not self._roster.ended_domain(vm)]
+    def _forgotten_vms(self) -> Sequence[Uuid]:
+        """VMs of this libvirt that it may not know any more: ended here, or given up while their process lives."""
+        given_up = [process.qemu.vm for process in self._watch.everything() if self._roster.known(process.qemu.vm)]
+        ended = [domain.uuid for domain in self._roster.ended_domains()]
+        return list(dict.fromkeys([*ended, *given_up]))
 
     def _name_of(self, vm: Uuid) -> str:
         known, ended = self._roster.known(vm), self._roster.ended_domain(vm)

@@ -4,6 +4,7 @@ addresses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import libvirt
@@ -47,6 +48,12 @@ def read_all(conn: libvirt.virConnect) -> list[Seen]:
     saved = {domain.UUIDString() for domain in conn.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE)}
     rows = conn.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE)
     return [_seen(domain, stats["state.state"], stats["state.reason"], saved) for domain, stats in rows]
+
+
+def read_each(conn: libvirt.virConnect, vms: Sequence[Uuid]) -> list[Seen]:
+    """These domains in their present condition, one after the other; those that libvirt does not know are left out."""
+    found = [look_up(conn, "", vm) for vm in vms]
+    return [seen for seen in found if seen is not None]
 
 
 def _seen(domain: libvirt.virDomain, state: int, reason: int, saved: set[str]) -> Seen:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 
 import libvirt
@@ -55,8 +55,11 @@ class Undertaker:
 
     def proven_off(self, vm: Uuid) -> bool:
         """True while its end is proven and libvirt has not caught up."""
-        attempt = self._attempts.get(vm)
-        return attempt is not None and attempt.killed and attempt.finding.decision is Decision.OFF
+        return self.dying().get(vm) is VmState.OFF
+
+    def dying(self) -> Mapping[Uuid, VmState]:
+        """The VMs that are being killed and what they are; to ask libvirt about one blocks until it has given up."""
+        return {vm: _state(attempt) for vm, attempt in self._attempts.items() if attempt.killed}
 
     async def burial(self, vm: Uuid, deadline: Deadline) -> bool:
         """Wait for a kill that libvirt or the kernel has not finished; False if that took until the deadline."""
@@ -226,6 +229,11 @@ class Undertaker:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _state(attempt: Attempt) -> VmState:
+    """OFF if proven; else a claim: its process lives, or nobody knows better."""
+    return VmState.OFF if attempt.finding.decision is Decision.OFF else VmState.RUNNING
 
 
 def _blind(why: str) -> Lingering | None:

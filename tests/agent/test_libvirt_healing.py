@@ -1,0 +1,99 @@
+"""libvirtd is killed, restarted and frozen under the driver: calls end at their deadline, and all is well
+afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+from fencebus_agent.hypervisor import DomainEvent, HypervisorUnreachable
+from fencebus_schemas.model import Proof, VmState
+from tests.hypervisors import LibvirtWorld, allow, eventually, fresh_name, soon
+from tests.libvirtd import Libvirtd
+
+
+async def test_without_libvirtd_a_call_fails_at_its_deadline_and_heals_by_itself(
+    qemu: LibvirtWorld, libvirtd: Libvirtd
+) -> None:
+    name = fresh_name()
+    vm = await qemu.add(name)
+    await asyncio.to_thread(libvirtd.kill)
+    began = time.monotonic()
+    with pytest.raises(HypervisorUnreachable):
+        await qemu.hypervisor.find(name, soon(0.5))
+    with pytest.raises(HypervisorUnreachable):
+        await qemu.hypervisor.list(soon(0.5))
+    with pytest.raises(HypervisorUnreachable):
+        await qemu.hypervisor.power_off(vm, soon(0.5), allow)
+    assert 1.4 < time.monotonic() - began < 2.5
+    waiting = asyncio.create_task(qemu.hypervisor.find(name, soon()))
+    await asyncio.to_thread(libvirtd.start)
+    record = await waiting
+    assert record is not None
+    assert record.state is VmState.RUNNING
+
+
+async def test_a_death_while_libvirtd_was_away_is_known_afterwards(qemu: LibvirtWorld, libvirtd: Libvirtd) -> None:
+    name = fresh_name()
+    vm = await qemu.add(name)
+    pid = libvirtd.qemu_pid(name)
+    await asyncio.to_thread(libvirtd.kill)
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.to_thread(libvirtd.start)
+    seen = await qemu.hypervisor.power_off(vm, soon(), allow)
+    assert (seen.state, seen.proof) == (VmState.OFF, Proof.PROCESS_EXIT)
+
+
+async def test_events_come_again_after_a_restart(qemu: LibvirtWorld, libvirtd: Libvirtd) -> None:
+    vm = await qemu.add(fresh_name())
+    await asyncio.to_thread(libvirtd.kill)
+    await asyncio.to_thread(libvirtd.start)
+    await qemu.hypervisor.find(vm, soon())
+    heard: list[DomainEvent] = []
+    qemu.hypervisor.subscribe(heard.append)
+    await qemu.hypervisor.power_off(vm, soon(), allow)
+    await eventually(lambda: any(event.vm == vm and event.kind == "stopped" for event in heard))
+
+
+async def test_a_libvirtd_that_dies_under_a_kill_does_not_take_the_proof_with_it(
+    qemu: LibvirtWorld, libvirtd: Libvirtd
+) -> None:
+    name = fresh_name()
+    vm = await qemu.add(name)
+    pid = libvirtd.qemu_pid(name)
+    os.kill(pid, signal.SIGSTOP)
+    off = asyncio.create_task(qemu.hypervisor.power_off(vm, soon(25), allow))
+    await asyncio.sleep(0.5)
+    await asyncio.to_thread(libvirtd.kill)
+    await asyncio.to_thread(libvirtd.start)
+    await asyncio.sleep(0.5)
+    os.kill(pid, signal.SIGCONT)
+    seen = await off
+    assert (seen.state, seen.proof) == (VmState.OFF, Proof.PROCESS_EXIT)
+
+
+async def test_a_frozen_libvirtd_costs_each_call_its_deadline_and_no_more(
+    qemu: LibvirtWorld, libvirtd: Libvirtd
+) -> None:
+    name = fresh_name()
+    vm = await qemu.add(name)
+    with libvirtd.frozen():
+        for _ in range(3):
+            began = time.monotonic()
+            with pytest.raises(HypervisorUnreachable):
+                await qemu.hypervisor.find(name, soon(0.3))
+            seen = await qemu.hypervisor.power_off(vm, soon(0.3), allow)
+            assert (seen.state, seen.proof) == (VmState.UNKNOWN, Proof.NONE)
+            assert time.monotonic() - began < 1.5
+        await asyncio.sleep(4)  # until the keepalive has given the connection up
+        with pytest.raises(HypervisorUnreachable):
+            await qemu.hypervisor.find(name, soon(0.3))
+    record = await qemu.hypervisor.find(name, soon())
+    assert record is not None
+    assert record.state is VmState.RUNNING  # the kills whose deadline had passed were not carried out late (S12)
+    assert (await qemu.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF
