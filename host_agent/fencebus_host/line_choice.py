@@ -7,6 +7,7 @@ administrator has set aside.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePath
 
@@ -18,13 +19,25 @@ AGENT_PORTS = ("org.qemu.", "com.redhat.", "org.libguestfs.", "org.spice")
 
 
 def chosen(settings: SerialSettings, guests: Iterable[GuestDevices]) -> frozenset[GuestLine]:
-    """The lines to serve."""
-    return frozenset(
+    """The lines to serve: those of running guests, and of guests that may start, where the daemon listens."""
+    guests = list(guests)
+    running = {line for guest in guests if guest.running for line in guest.lines}
+    taken = {line.path for line in running}
+    waiting = {
         line
         for guest in guests
+        if not guest.running
         for line in guest.lines
-        if (guest.running or line.daemon_listens) and _is_ours(settings, line)
-    )
+        if line.daemon_listens and line.path not in taken
+    }
+    return frozenset(line for line in _unshared(running) | _unshared(waiting) if _is_ours(settings, line))
+
+
+def _unshared(lines: Iterable[GuestLine]) -> frozenset[GuestLine]:
+    """Without those whose socket several guests name: whoever writes there could be any of them."""
+    lines = frozenset(lines)
+    users = Counter(line.path for line in lines)
+    return frozenset(line for line in lines if users[line.path] == 1)
 
 
 def _is_ours(settings: SerialSettings, line: GuestLine) -> bool:
