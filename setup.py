@@ -39,7 +39,7 @@ TESTS = [
 ]
 LINT = ["ruff>=0.12"]
 # mypy sees lark's own types; libvirt's are stubs in typings/.
-TYPE = ["mypy>=1.11", "types-setuptools>=77", "lark>=1.1.9,<2"]
+TYPE = ["mypy>=1.11", "types-setuptools>=77", "types-pyserial>=3.5", "lark>=1.1.9,<2"]
 LAYERS = ["import-linter>=2.0"]
 TOOLS = ["tox>=4.20"]
 # atheris publishes wheels for CPython on x86-64 Linux only; elsewhere the fuzz targets run under hypothesis alone.
@@ -105,7 +105,7 @@ setup(
         "fuzz": FUZZ,
         "type": TYPE,
         "layers": LAYERS,
-        "dev": [*HOST, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS],
+        "dev": [*HOST, *SERIAL, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

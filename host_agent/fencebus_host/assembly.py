@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fencebus_agent.guest_devices import GuestDevices
-from fencebus_agent.hypervisor import EventSink
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.complaints import Complaints
 from fencebus_host.config.model import (
@@ -35,6 +34,7 @@ from fencebus_host.listeners.serial import SerialListener
 from fencebus_host.listeners.session import Handshake
 from fencebus_host.listeners.stream import Reception, StreamListener
 from fencebus_host.listeners.tcp import TcpWire
+from fencebus_host.listeners.tty import TtyListener
 from fencebus_host.listeners.vsock import VsockWire
 from fencebus_host.locality import GuestLocator
 from fencebus_host.neighbours import is_own_address, mac_addresses_of
@@ -46,7 +46,7 @@ from fencebus_host.routers.local import LocalRouter
 from fencebus_host.service import FenceService
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.digest import HASH_NAMES
-from fencebus_schemas.model import HostId, Incarnation, Uuid
+from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
 
 LIVES_HERE_SECONDS = 2.0
 DEVICES_SECONDS = 30.0
@@ -80,10 +80,15 @@ class Core:
         found = await asyncio.gather(*(hypervisor.devices(deadline) for hypervisor in self.hypervisors))
         return [guest for guests in found for guest in guests]
 
-    def subscribe(self, sink: EventSink) -> None:
-        """Call ``sink`` for each change that any hypervisor reports."""
-        for hypervisor in self.hypervisors:
-            hypervisor.subscribe(sink)
+    def hypervisors_at(self, uri: str | None) -> Sequence[LibvirtHypervisor]:
+        """The one whose guests a serial listener is to serve; all of them if none is named, or none has the name."""
+        return [hypervisor for hypervisor in self.hypervisors if hypervisor.name == uri] or self.hypervisors
+
+    async def only_vm(self, target: str) -> VmRecord | None:
+        """The one VM of this name or UUID, if there is exactly one."""
+        found = await self.router.find(target, Deadline.after(LIVES_HERE_SECONDS))
+        uuids = {record.uuid for record in found.records}
+        return found.records[0] if len(uuids) == 1 else None
 
     def guests(self) -> Sequence[tuple[str, Uuid]]:
         """(MAC, VM) of every network interface of every VM of this host."""
@@ -142,8 +147,10 @@ class ListenerFactory:
             return MulticastListener(
                 settings, self._reception(settings), self._locator, seen.answered, self._core.lives_here
             )
+        if isinstance(settings, SerialSettings) and settings.tty is not None:
+            return TtyListener(settings, settings.tty, self._core.only_vm, self._refusals)
         if isinstance(settings, SerialSettings):
-            return SerialListener(settings, self._core.devices, self._core.subscribe)
+            return SerialListener(settings, self._core.hypervisors_at(settings.uri), self._refusals)
         return None
 
     def _reception(self, settings: KeyedSettings) -> Reception:

@@ -166,6 +166,11 @@ SERIAL_URI: Key[str | None] = Key("uri", values.text, None, "libvirt's default",
 SERIAL_PATH: Key[Path | None] = Key(
     "path", values.path, None, "every folder", "Only sockets directly in this folder are used."
 )
+DEVICE: Key[Path | None] = Key(
+    "device", values.absolute_path, None, "none", "A serial port of this host, with the guest `vm` at its end.", OURS
+)
+PARAMS = Key("params", values.serial_line, (115200, 8, "N", 1), "115200,8N1", "Speed and format of `device`.", OURS)
+LINE_VM: Key[str | None] = Key("vm", values.text, None, "none", "The guest at the end of `device`, name or UUID.", OURS)
 MODE = Key("mode", serial_mode, SerialMode.SERIAL, "serial", "serial or vmchannel: which devices are listened on.")
 
 URI: Key[str | None] = Key(
@@ -235,6 +240,9 @@ SERIAL = Section(
         SERIAL_URI,
         SERIAL_PATH,
         MODE,
+        DEVICE,
+        PARAMS,
+        LINE_VM,
         LISTENER_TIMEOUT,
         _dead("key_file", "The C program demands a key it does not use."),
     ),

@@ -16,6 +16,7 @@ from fencebus_host.config.model import (
     MulticastSettings,
     SerialSettings,
     TcpSettings,
+    TtySettings,
     VsockSettings,
 )
 from fencebus_host.config.problems import Problems, Where
@@ -99,7 +100,20 @@ def _serial(reading: Reading, frame: Frame, problems: Problems) -> SerialSetting
         uri=reading.get(keys.SERIAL_URI),
         path=reading.get(keys.SERIAL_PATH),
         mode=reading.get(keys.MODE),
+        tty=_tty(reading, frame, problems),
     )
+
+
+def _tty(reading: Reading, frame: Frame, problems: Problems) -> TtySettings | None:
+    device, vm = reading.get(keys.DEVICE), reading.get(keys.LINE_VM)
+    if (device is None) != (vm is None):
+        missing = "vm" if vm is None else "device"
+        text = f"a serial port of the host needs both `device` and `vm`; `{missing}` is missing"
+        problems.error(frame.where, "incomplete", text, f"add the {missing}")
+    if device is None or vm is None:
+        return None
+    speed, data_bits, parity, stop_bits = reading.get(keys.PARAMS)
+    return TtySettings(device=device, vm=vm, speed=speed, data_bits=data_bits, parity=parity, stop_bits=stop_bits)
 
 
 BUILDERS: dict[str, tuple[Section, Build]] = {

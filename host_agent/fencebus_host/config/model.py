@@ -153,8 +153,21 @@ class VsockSettings(KeyedSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TtySettings:
+    """A serial port of the host itself, with a guest at the other end of the cable."""
+
+    device: Path
+    vm: str
+    """The name or UUID of the guest."""
+    speed: int = 115200
+    data_bits: int = 8
+    parity: str = "N"
+    stop_bits: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SerialSettings(ListenerSettings):
-    """A listener on the sockets behind the guests' serial ports or VM channels."""
+    """A listener on the sockets behind the guests' serial ports or VM channels, or on one serial port of the host."""
 
     kind: str = "serial"
     uri: str | None = None
@@ -162,6 +175,8 @@ class SerialSettings(ListenerSettings):
     path: Path | None = None
     """The only folder in which sockets are used; ``None`` takes all."""
     mode: SerialMode = SerialMode.SERIAL
+    tty: TtySettings | None = None
+    """The host's own serial port; then the guests' sockets are left to other instances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,17 @@ def interface(value: str) -> str:
     return value
 
 
+SERIAL_LINE = re.compile(r"(2400|9600|19200|38400|57600|115200),([5-8])([nNeEoO])([12])")
+
+
+def serial_line(value: str) -> tuple[int, int, str, int]:
+    """Speed, data bits, parity and stop bits, in the spelling of C's client: ``115200,8N1``."""
+    found = SERIAL_LINE.fullmatch(value)
+    if found is None:
+        raise BadValueError("must be like 115200,8N1: one of 2400 9600 19200 38400 57600 115200, 5-8, N E O, 1 2")
+    return int(found[1]), int(found[2]), found[3].upper(), int(found[4])
+
+
 def serial_mode_number(value: str) -> int | None:
     """The C form of the serial mode, a number; ``None`` for a word."""
     return int(value) if _WHOLE.fullmatch(value) else None
