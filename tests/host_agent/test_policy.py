@@ -54,8 +54,11 @@ def test_a_source_that_is_a_guest_is_looked_for_among_the_uuids() -> None:
     assert not guest_may(OTHER, VM, group(VM))
 
 
-def test_a_source_that_is_a_guest_is_not_looked_for_among_the_addresses() -> None:
-    assert not guest_may(OTHER, VM, group(VM, ips=(OTHER,)))
+def test_a_guest_that_has_an_address_too_is_found_by_either() -> None:
+    # A vsock guest is a CID, and the VM that has this CID.
+    for members in (group(VM, OTHER), group(VM, ips=("42",))):
+        assert Policy([members]).permits(Source("42", OTHER), spellings(OTHER), spellings(VM))
+    assert not Policy([group(VM, ips=("43",))]).permits(Source("42", OTHER), spellings(OTHER), spellings(VM))
 
 
 def test_a_source_that_is_an_address_is_not_looked_for_among_the_uuids() -> None:
