@@ -309,4 +309,5 @@ class RecordReader:
 
 
 def _tolerant(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+    # C copies 63 bytes and never writes the 64th: where no NUL came before, it is stack garbage.
+    return field[: NAME_LENGTH - 1].partition(b"\0")[0].decode("utf-8", "surrogateescape")

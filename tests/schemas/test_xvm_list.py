@@ -55,7 +55,7 @@ def test_what_cs_daemon_leaves_in_a_record_does_no_harm() -> None:
     unterminated = b"n" * 64 + UUID.encode() + b"\0" * 27 + b"-" + b"\x01["
     broken_utf8 = b"v\xc3".ljust(64, b"\0") + UUID.encode().ljust(64, b"\0") + b"\x05\0"
     records, done = read(feeding.whole(unterminated + broken_utf8 + bytes(130)))
-    assert records == [xvm.ListRecord("n" * 64, UUID, 1), xvm.ListRecord("v\udcc3", UUID, 5)]
+    assert records == [xvm.ListRecord("n" * 63, UUID, 1), xvm.ListRecord("v\udcc3", UUID, 5)]
     assert done
 
 
