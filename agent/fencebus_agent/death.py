@@ -181,6 +181,18 @@ def judge(look: Look, exited_at: float | None, end: End | None, lingering: Linge
     return _judge_end(look, end)
 
 
+def judge_unseen(end: End | None) -> Finding:
+    """Say what the kill of a running domain has come to whose process the kernel does not show here.
+
+    Another process namespace, a hidden /proc: no exit can be seen, and finding no process afterwards means nothing.
+    """
+    if end is None:
+        return Finding(Decision.WAIT, why="its process cannot be seen from here")
+    if end.kill is not Kill.DONE:
+        return Finding(Decision.LOOK_AGAIN, why=f"the kill: {end.error or end.kill.value}")
+    return Finding(Decision.UNPROVABLE, why="its process cannot be seen from here, so its end cannot be proven")
+
+
 def _judge_living(end: End | None) -> Finding:
     if end is None:
         return Finding(Decision.WAIT, why="its process is alive")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from fencebus_agent.death import Decision, End, Finding, Lingering, Look, judge, judge_rest
+from fencebus_agent.death import Decision, End, Finding, Lingering, Look, judge, judge_rest, judge_unseen
 from fencebus_agent.libvirt_driver.killing import Sight
 from fencebus_agent.process_watch import Watched, last_exit
 from fencebus_schemas.deadline import Deadline
@@ -47,6 +47,8 @@ class Attempt:
         if self.sight.at_rest:
             alive = sum(process.exited_at is None for process in self.processes)
             return judge_rest(self.look, alive, self.lingering)
+        if self.look.watched and not self.processes:
+            return judge_unseen(self.end)
         return judge(self.look, last_exit(self.processes), self.end, self.lingering)
 
     @property

@@ -178,8 +178,6 @@ class Undertaker:
         disks = attempt.sight.disks
         await asyncio.wrap_future(self._threads.submit(lambda: image_locks.outlast(disks)))
         attempt.lingering = _blind(disks.blind)
-        if disks.blind:
-            self._roster.lingers(attempt.vm, disks.blind)
         attempt.changed.set()
 
     def _conclude(self, attempt: Attempt) -> None:
@@ -187,6 +185,8 @@ class Undertaker:
         finding, sight = attempt.finding, attempt.sight
         if attempt.killed and finding.decision is Decision.IN_FLIGHT:
             self._roster.killed_in_flight(attempt.vm)
+        if attempt.killed and finding.decision is Decision.UNPROVABLE:
+            self._roster.lingers(attempt.vm, finding.why)
         if sight is not None and sight.transient_xml and finding.decision is Decision.OFF:
             self._roster.ended(EndedDomain(attempt.vm, sight.name, sight.transient_xml, self._clock()))
         if self._attempts.get(attempt.vm) is attempt:
