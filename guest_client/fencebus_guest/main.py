@@ -108,6 +108,8 @@ def ask(program: str, settings: Settings) -> Answer:
 def _settings(program: str, arguments: list[str]) -> Settings:
     if arguments:
         return CommandLine(program, _remark).read(arguments)
+    if sys.stdin is None:
+        raise UsageError("without options they are read from standard input, which is closed")
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     return read_lines(program, text.splitlines(), _remark)
 

@@ -102,8 +102,8 @@ def _hash(settings: Settings, text: str) -> int:
 def _plug(settings: Settings, text: str) -> str:
     if settings.plug:
         raise ValueError("the target may not be specified more than once")
-    if not 0 < len(text.encode("utf-8", "surrogateescape")) < xvm.NAME_LENGTH:
-        raise ValueError("a name has 1 to 63 bytes")
+    if not 0 < len(text.encode()) < xvm.NAME_LENGTH or "\0" in text:
+        raise ValueError("a name has 1 to 63 bytes of UTF-8, none of them NUL")
     return text
 
 

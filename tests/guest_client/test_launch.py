@@ -121,6 +121,11 @@ def test_standard_input_reaches_the_program(one_file: Path) -> None:
         assert execute(program, stdin="plug=vm1\naction=\n")[0] == 1
 
 
+def test_a_closed_standard_input_is_an_error() -> None:
+    status, _, errors = execute("/bin/sh", "-c", 'exec "$0" <&-', LAUNCHER)
+    assert (status, errors) == (1, "fence_virt: without options they are read from standard input, which is closed\n")
+
+
 @pytest.mark.parametrize(
     ("packages", "launcher"),
     (

@@ -101,6 +101,8 @@ def test_options_without_value_are_switches() -> None:
         ("-k", ""),
         ("-n", ""),
         ("-n", "x" * 64),
+        ("-n", "caf\udce9"),
+        ("-n", "a\0b"),
         ("-n", "a", "-n", "b"),
         ("-n", "a", "-H", "b"),
         ("-n", "a", "--domain", "b"),
