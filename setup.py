@@ -19,8 +19,8 @@ FOLDERS = {
     "fencebus_broker": "broker_config",
 }
 
-# lark reads the configuration file; libvirt-python is compiled against the libvirt-dev of the machine.
-HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0"]
+# lark reads the configuration file, click the command line of fence_virtctl; libvirt-python is compiled against the libvirt-dev of the machine.
+HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9"]
 QMF = ["python-qpid-proton>=0.39"]
 RABBITMQ = ["kombu>=5.3,<6"]
 SERIAL = ["pyserial>=3.5"]
@@ -94,7 +94,12 @@ setup(
     },
     # Not `scripts=`: pip would put the environment's interpreter in their first line and drop -IS.
     data_files=[("bin", guest_launchers())],
-    entry_points={"console_scripts": ["fence_virtd = fencebus_host.launch:main"]},
+    entry_points={
+        "console_scripts": [
+            "fence_virtd = fencebus_host.launch:main",
+            "fence_virtctl = fencebus_host.ctl.__main__:main",
+        ]
+    },
     extras_require={
         "host": HOST,
         "qmf": QMF,

@@ -25,13 +25,14 @@ def listeners(
     found: dict[str, ListenerSettings] = {}
     for item in (*items, *_without_section(chosen, items, where)):
         used = _selected(item, chosen)
-        sink = problems if used else Problems()
+        # Where the sections decide what runs, a misspelt one must not mean that the default ones run instead (S10).
+        sink = problems if used or not (asked or item.name.lower() in BUILDERS) else Problems()
         settings = _build(
             item, Frame(_instance(item), item.where, request_timeout, used, bool(asked) or item in items), sink
         )
         if settings is not None and used:
             found[settings.name] = settings
-        if not used:
+        if sink is not problems:
             problems.take_as_warnings(sink)  # C never looks into the section of a listener that does not run
     return tuple(found.values())
 

@@ -266,3 +266,7 @@ def test_of_a_repeated_key_the_last_one_counts_and_a_warning_names_the_other(tmp
 
 def test_a_mistake_in_an_ignored_key_does_not_matter(tmp_path: Path, key_file: Path) -> None:
     assert only_tcp(loaded(tmp_path, tcp(key_file, 'port = "x"; port = "2";'))).port == 2
+
+
+def test_a_misspelt_listener_is_an_error_where_the_sections_decide_what_runs(tmp_path: Path) -> None:
+    assert codes(refused(tmp_path, "listeners { tpc { } }")) == ["unknown-listener"]

@@ -1,0 +1,110 @@
+"""Turns checked settings back into the file that says all of them, defaults included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from pathlib import Path
+
+from fencebus_host.config import key_table as keys
+from fencebus_host.config.key_table import Key, KnownBy, Section
+from fencebus_host.config.model import BackendSettings, Config, DaemonSettings, Group, ListenerSettings, SerialSettings
+from fencebus_host.config.problems import Where
+from fencebus_host.config.tree import Item
+
+NOWHERE = Where("effective")
+
+# Keys that take several values, whose settings are named for that.
+_FIELDS = {"key_file": "key_files"}
+_LINE: tuple[Key[object], ...] = (keys.DEVICE, keys.PARAMS, keys.LINE_VM)
+_SECTIONS = {section.path: section for section in keys.SECTIONS}
+# What these say stands in other keys of the result.
+_OLD_NAMES = (keys.WAIT_FOR_BACKEND.name, keys.OLD_NAME_MODE.name)
+
+
+def effective(config: Config) -> tuple[Item, ...]:
+    """The items of a file that gives the same settings as ``config``, whatever the defaults."""
+    listeners = tuple(_listener(one) for one in config.listeners)
+    found = [
+        _section("fence_virtd", _daemon(config)),
+        _section("listeners", listeners),
+        _section("backends", [_backend(config.backend)]),
+    ]
+    if config.groups is not None:
+        found.append(_section("groups", [_group(group) for group in config.groups]))
+    if config.hosts:
+        found.append(_section("hosts", [_section("host", [_key("name", name)]) for name in config.hosts]))
+    return tuple(found)
+
+
+def shown(value: object) -> tuple[str, ...]:
+    """How the file writes a setting: no text for none, several where a key is numbered or repeats."""
+    if value is None:
+        return ()
+    if isinstance(value, bool):
+        return ("1" if value else "0",)
+    if isinstance(value, float):
+        return (f"{value:g}",)
+    if isinstance(value, Enum):
+        return (str(value.value),)
+    if isinstance(value, tuple):
+        return tuple(str(part) for part in value)
+    return (str(value),)
+
+
+def _daemon(config: Config) -> Iterator[Item]:
+    yield _key("listener", ", ".join(listener.name for listener in config.listeners))
+    yield _key("backend", config.backend.kind)
+    for key in keys.DAEMON.keys:
+        if key.known_by is not KnownBy.C_ONLY and key.name not in ("listener", "backend", *_OLD_NAMES):
+            yield from _plain(key, config.daemon)
+
+
+def _listener(settings: ListenerSettings) -> Item:
+    section = _SECTIONS[f"listeners/{settings.kind}"]
+    return Item(settings.kind, NOWHERE, settings.instance or None, tuple(_keys(section, settings)))
+
+
+def _backend(settings: BackendSettings) -> Item:
+    return _section(settings.kind, _keys(_SECTIONS[f"backends/{settings.kind}"], settings))
+
+
+def _keys(section: Section, settings: ListenerSettings | BackendSettings) -> Iterator[Item]:
+    for key in section.keys:
+        if key.known_by is not KnownBy.C_ONLY:
+            yield from _line(key, settings) if key in _LINE else _plain(key, settings)
+
+
+def _line(key: Key[object], settings: ListenerSettings | BackendSettings) -> Iterator[Item]:
+    """The keys of a serial port of the host itself, which are settings only together."""
+    tty = settings.tty if isinstance(settings, SerialSettings) else None
+    if tty is not None:
+        texts: dict[Key[object], str] = {
+            keys.DEVICE: str(tty.device),
+            keys.LINE_VM: tty.vm,
+            keys.PARAMS: f"{tty.speed},{tty.data_bits}{tty.parity}{tty.stop_bits}",
+        }
+        yield _key(key.name, texts[key])
+
+
+def _plain(key: Key[object], settings: DaemonSettings | ListenerSettings | BackendSettings) -> Iterator[Item]:
+    field = f"{key.name}s" if key.numbered else _FIELDS.get(key.name, key.name)
+    texts = shown(getattr(settings, field))
+    if key.numbered:
+        yield from (_key(f"{key.name}{number or ''}", text) for number, text in enumerate(texts))
+    elif any(texts):
+        yield _key(key.name, ", ".join(texts))
+
+
+def _group(group: Group) -> Item:
+    named = [_key("name", group.name)] if group.name else []
+    members = [_key("uuid", text) for text in group.uuids] + [_key("ip", text) for text in group.ips]
+    return _section("group", [*named, *members])
+
+
+def _section(name: str, children: Iterable[Item]) -> Item:
+    return Item(name, NOWHERE, children=tuple(children))
+
+
+def _key(name: str, value: str | Path) -> Item:
+    return Item(name, NOWHERE, str(value))

@@ -1,0 +1,24 @@
+"""Decides whether fence_virtctl's libraries are installed, before anything of them is imported."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+LIBRARIES = ("click", "lark")
+
+
+def main() -> int:
+    """Run fence_virtctl and return its exit status; say how to install what is missing, instead of a traceback."""
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    if missing:
+        names = ", ".join(missing)
+        sys.stderr.write(f"fence_virtctl: not installed: {names}; on a host: pip install 'fencebus[host]'\n")
+        return 1
+    from fencebus_host.ctl.program import run
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
