@@ -1,0 +1,91 @@
+"""What a driver remembers of VMs, event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fencebus_agent.roster import EndedDomain, Known, Remembered, Roster, Turn
+from fencebus_schemas.model import Uuid
+
+VM = Uuid("00000000-0000-0000-0000-000000000001")
+OTHER = Uuid("00000000-0000-0000-0000-000000000002")
+ENDED = EndedDomain(VM, "vm1", "<domain/>", 5.0)
+
+
+@pytest.fixture
+def roster() -> Roster:
+    return Roster()
+
+
+def test_names_and_addresses_are_those_last_read(roster: Roster) -> None:
+    roster.learn_all([Known(VM, "vm1", ("52:54:00:00:00:01",)), Known(OTHER, "vm2")])
+    assert roster.named("vm1") == VM
+    assert roster.addresses() == [("52:54:00:00:00:01", VM)]
+    roster.learn(Known(VM, "renamed"))
+    assert (roster.named("vm1"), roster.named("renamed"), roster.addresses()) == (None, VM, [])
+    roster.forget(OTHER)
+    assert roster.vms() == (VM,)
+    roster.learn_all([])
+    assert roster.known(VM) is None
+
+
+def test_a_start_begins_a_life_and_wipes_out_what_was_said_of_the_last(roster: Roster) -> None:
+    roster.ended(ENDED)
+    roster.lingers(VM, "nbd")
+    roster.killed_in_flight(VM)
+    roster.turn(VM, Turn.STARTED, 7.0)
+    assert (roster.began(VM), roster.ended_domain(VM), roster.lingering(VM)) == (7.0, None, "")
+    assert not roster.is_left(VM)
+
+
+def test_a_vm_arrives_when_it_resumes_not_when_its_process_starts(roster: Roster) -> None:
+    roster.turn(VM, Turn.ARRIVING, 1.0)
+    assert roster.is_arriving(VM)
+    assert roster.spoke_since(VM, 1.0)
+    roster.turn(VM, Turn.RESUMED, 2.0)
+    assert not roster.is_arriving(VM)
+
+
+def test_a_fresh_start_does_not_arrive(roster: Roster) -> None:
+    roster.turn(VM, Turn.ARRIVING, 1.0)
+    roster.turn(VM, Turn.STARTED, 2.0)
+    assert not roster.is_arriving(VM)
+
+
+def test_a_vm_that_leaves_has_left_until_it_resumes_or_starts(roster: Roster) -> None:
+    for back in (Turn.RESUMED, Turn.STARTED):
+        roster.turn(VM, Turn.LEAVING, 1.0)
+        roster.turn(VM, Turn.CHANGED, 2.0)
+        assert roster.is_left(VM)
+        assert roster.spoke_since(VM, 0.5)
+        assert not roster.spoke_since(VM, 1.5)
+        roster.turn(VM, back, 3.0)
+        assert not roster.is_left(VM)
+
+
+def test_what_must_survive_a_restart_does(roster: Roster) -> None:
+    roster.ended(ENDED)
+    roster.turn(OTHER, Turn.LEAVING, 1.0)
+    past = roster.remembered
+    assert past == Remembered((ENDED,), frozenset({OTHER}))
+    after = Roster()
+    after.remember(past)
+    assert after.ended_domains() == (ENDED,)
+    assert after.is_left(OTHER)
+
+
+def test_every_change_makes_a_new_generation(roster: Roster) -> None:
+    seen = {roster.generation}
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: roster.learn_all([]),
+        lambda: roster.turn(VM, Turn.CHANGED, 1.0),
+        lambda: roster.ended(ENDED),
+        lambda: roster.forget(VM),
+        roster.changed,
+    )
+    for change in changes:
+        change()
+        assert roster.generation not in seen
+        seen.add(roster.generation)
