@@ -47,7 +47,7 @@ def client_of(rival: Rival) -> Client:
 
 def begin(argv: Sequence[str]) -> int:
     """Start a program that may say what it likes; its pid, to be waited for with ``end``."""
-    return os.posix_spawn(argv[0], argv, os.environ, file_actions=QUIET)
+    return os.posix_spawn(argv[0], list(argv), os.environ, file_actions=QUIET)
 
 
 def end(pid: int) -> int:

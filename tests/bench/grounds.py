@@ -43,4 +43,4 @@ def real_qemu(folder: Path) -> Iterator[Ground]:
     with running_libvirtd() as libvirtd:
         for name in [*VMS.values(), *BYSTANDERS.values()]:
             libvirtd.run(name)
-        yield Ground("QEMU", libvirtd.uri, key_in(folder), folder)
+        yield Ground("QEMU", libvirtd.uri, key_in(folder), folder, real=True)

@@ -18,7 +18,6 @@ from fencebus_schemas.digest import HASH_SHA256
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.handshake import CHALLENGE_LENGTH, Send, guest_side
 from fencebus_schemas.xvm import ACTION_STATUS, FAMILY_IPV4, RANDOM_LENGTH, REPLY_SUCCESS, XvmRequest
-
 from tests.bench.rivals import GROUP, Transport
 
 PATIENCE = 30.0  # seconds, as the clients: an unanswered request is an error then

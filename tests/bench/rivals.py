@@ -58,6 +58,8 @@ class Ground:
     uri: str
     key_file: Path
     folder: Path
+    real: bool = False
+    """Whether its VMs are processes that are killed."""
 
     @property
     def key(self) -> bytes:
