@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 from posix import urandom
 
 from fencebus_schemas.digest import HASH_NONE, MAX_KEY_LENGTH
@@ -71,13 +72,18 @@ def group_of(settings: Settings) -> tuple[int, str]:
     """Return the family number and the multicast group.
 
     Raises:
-        UsageError: the family and the address contradict each other.
+        UsageError: the family and the address contradict each other, or it is none.
     """
     v6 = settings.ip_family == "ipv6" or ":" in settings.multicast_address
     group = settings.multicast_address or (GROUP_IPV6 if v6 else GROUP_IPV4)
     if v6 != (":" in group) or (v6 and settings.ip_family == "ipv4"):
         raise UsageError(f"multicast_address {group} is not of ip_family {settings.ip_family}")
-    return (FAMILY_IPV6 if v6 else FAMILY_IPV4), group
+    family = FAMILY_IPV6 if v6 else FAMILY_IPV4
+    try:
+        _socket.inet_pton(family, group)
+    except OSError:
+        raise UsageError(f"multicast_address {group} is not an address") from None
+    return family, group
 
 
 def read_key(settings: Settings) -> bytes:

@@ -223,6 +223,8 @@ def test_a_unicast_address_may_stand_for_the_group(tcp_port: int) -> None:
         ("ipv4", "225.0.0.9", (2, "225.0.0.9")),
         ("ipv6", "225.0.0.9", None),
         ("ipv4", "ff05::9", None),
+        ("auto", "225.0.0", None),
+        ("auto", "group.example", None),
     ),
 )
 def test_family_and_group_belong_together(family: str, address: str, expected: tuple[int, str] | None) -> None:
