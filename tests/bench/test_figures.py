@@ -15,7 +15,7 @@ def test_the_median_of_an_even_number_lies_between_the_two_in_the_middle() -> No
     assert Figures.of([0.001, 0.002, 0.004, 0.008]).median == 3.0
 
 
-@pytest.mark.parametrize(("count", "expected"), [(1, 1.0), (9, 9.0), (10, 9.0), (20, 18.0), (100, 90.0)])
+@pytest.mark.parametrize(("count", "expected"), ((1, 1.0), (9, 9.0), (10, 9.0), (20, 18.0), (100, 90.0)))
 def test_nine_tenths_of_the_times_do_not_exceed_p90(count: int, expected: float) -> None:
     figures = Figures.of([each / 1000 for each in range(1, count + 1)])
     assert figures.p90 == pytest.approx(expected)

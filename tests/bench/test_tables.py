@@ -26,7 +26,7 @@ def test_a_table_is_markdown_with_figures_to_the_right() -> None:
     assert table(("what", "ms"), [("status", "4.1")]) == "| what | ms |\n| --- | ---: |\n| status | 4.1 |"
 
 
-@pytest.mark.parametrize(("value", "shown"), [(0.1234, "0.12"), (9.876, "9.88"), (45.67, "45.7"), (1006.4, "1006")])
+@pytest.mark.parametrize(("value", "shown"), ((0.1234, "0.12"), (9.876, "9.88"), (45.67, "45.7"), (1006.4, "1006")))
 def test_milliseconds_have_about_three_digits(value: float, shown: str) -> None:
     assert milliseconds(value) == shown
 
