@@ -112,6 +112,9 @@ class Hypervisor(Protocol):
     async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
         """The serial lines, channels and vsock addresses of all guests, as they are now."""
 
+    def cluster_of(self, vm: Uuid) -> str | None:
+        """The label of the VM's guest cluster, from memory; ``None`` if it has none or is not known."""
+
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """(MAC address in lower case, VM) of every network interface of every VM known here, from memory, without
         waiting.

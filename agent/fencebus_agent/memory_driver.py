@@ -35,6 +35,7 @@ class MemoryVm:
     macs: tuple[str, ...] = ()
     lines: tuple[GuestLine, ...] = ()
     cid: int | None = None
+    cluster: str | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +59,7 @@ class _Vm:
 
     def __init__(self, vm: MemoryVm) -> None:
         self.uuid, self.name, self.persistent, self.macs = vm.uuid, vm.name, vm.persistent, vm.macs
+        self.cluster = vm.cluster
         self.devices = GuestDevices(vm.uuid, vm.name, vm.lines, vm.cid)
         self.state = vm.state
         self.life: Life | None = Life(f"{vm.uuid}#0") if vm.state.is_claim else None
@@ -203,6 +205,11 @@ class MemoryHypervisor:
         running = (VmState.RUNNING, VmState.PAUSED)
         return [replace(vm.devices, running=vm.state in running) for vm in self._vms.values()]
 
+    def cluster_of(self, vm: Uuid) -> str | None:
+        """The label of the VM's guest cluster."""
+        known = self._vms.get(vm)
+        return known.cluster if known else None
+
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """(MAC, VM) of every interface."""
         return [(mac.lower(), vm.uuid) for vm in self._vms.values() for mac in vm.macs]
@@ -259,7 +266,8 @@ class MemoryHypervisor:
             sink(DomainEvent(vm, kind))
 
     def _record(self, vm: _Vm) -> VmRecord:
-        return VmRecord(vm.uuid, vm.name, vm.state, self._host, self._incarnation, self._generation)
+        host, incarnation = self._host, self._incarnation
+        return VmRecord(vm.uuid, vm.name, vm.state, host, incarnation, self._generation, vm.cluster)
 
     def _observation(self, vm: _Vm, was: VmState, ended: Life | None, in_flight: bool) -> Observation:
         proven = vm.state is VmState.OFF and not in_flight

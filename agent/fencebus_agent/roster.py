@@ -51,11 +51,12 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A VM's name and MAC addresses, as last read."""
+    """A VM's name, MAC addresses and cluster label, as last read."""
 
     uuid: Uuid
     name: str
     macs: tuple[str, ...] = ()
+    cluster: str | None = None
 
 
 class Roster:

@@ -109,7 +109,11 @@ def build_core(config: Config) -> Core:
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
     router = LocalRouter(hypervisors)
     fencing = Fencing(router, Ledger(), records)
-    service = FenceService(router, Policy(config.groups), fencing, records)
+
+    def label_of(vm: Uuid) -> str | None:
+        return next((label for one in hypervisors if (label := one.cluster_of(vm))), None)
+
+    service = FenceService(router, Policy(config.groups), fencing, records, label_of=label_of)
     return Core(hypervisors, records, router, fencing, service)
 
 

@@ -212,7 +212,10 @@ def warn_of(config: Config) -> None:
     for problem in config.warnings:
         log.warning("%s", problem)
     if config.groups is None and config.listeners:
-        log.warning("no groups in the configuration: every guest that has the key may fence every VM")
+        log.warning(
+            "no groups in the configuration: a guest that has the key, or a line to this host, may fence every VM "
+            "that has no cluster label"
+        )
 
 
 def raise_descriptor_limit() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fencebus_host.config.model import Group
 from fencebus_schemas.model import Source, VmRecord
@@ -22,6 +23,17 @@ def spellings(*names: str) -> Spellings:
     return frozenset(name.lower() for name in names if name)
 
 
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The guest clusters that the two VMs belong to by their libvirt metadata."""
+
+    source: str | None = None
+    target: str | None = None
+
+
+UNLABELLED = Labels()
+
+
 class Policy:
     """The groups of one configuration; ``None`` means that the configuration has none, and everything is allowed."""
 
@@ -33,19 +45,24 @@ class Policy:
         """True if there is no access control at all."""
         return self._groups is None
 
-    def permits(self, source: Source, source_names: Spellings, target: Spellings) -> bool:
+    def permits(self, source: Source, source_names: Spellings, target: Spellings, labels: Labels = UNLABELLED) -> bool:
         """True if ``source`` may act on the VM that is called ``target``.
 
         ``source_names`` are the names of the guest behind the source, where the listener knows it for certain
-        (serial, channel, vsock); empty for a source that is only an address.
+        (serial, channel, vsock); empty for a source that is only an address.  Two VMs with one label may act on each
+        other, and a VM with a label is open to nobody else, unless a group says so.
         """
-        if self._groups is None:
-            return True
-        return any(_has_member(group, source, source_names) and _mentions(group, target) for group in self._groups)
+        if labels != UNLABELLED:
+            return labels.source == labels.target or self._a_group_permits(source, source_names, target)
+        return self._groups is None or self._a_group_permits(source, source_names, target)
 
-    def visible(self, source: Source, source_names: Spellings, record: VmRecord) -> bool:
-        """True if a list that ``source`` asked for shows this VM."""
-        return self.permits(source, source_names, spellings(record.uuid, record.name))
+    def _a_group_permits(self, source: Source, names: Spellings, target: Spellings) -> bool:
+        return any(_has_member(group, source, names) and _mentions(group, target) for group in self._groups or ())
+
+    def visible(self, source: Source, source_names: Spellings, record: VmRecord, label: str | None = None) -> bool:
+        """True if a list that ``source``, whose label is ``label``, asked for shows this VM."""
+        names = spellings(record.uuid, record.name)
+        return self.permits(source, source_names, names, Labels(label, record.cluster))
 
 
 def _mentions(group: Group, names: Spellings) -> bool:

@@ -14,13 +14,17 @@ from typing import Protocol
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host import verdict
 from fencebus_host.fencing import Fencing
-from fencebus_host.policy import Policy, Spellings, spellings
+from fencebus_host.policy import Labels, Policy, Spellings, spellings
 from fencebus_host.ports import Answer, Router, Wanted
 from fencebus_host.verdict import Evidence, Objection
 from fencebus_schemas.deadline import Clock, boottime
-from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, Source
+from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, Source, Uuid
 
 log = logging.getLogger(__name__)
+
+
+LabelOf = Callable[[Uuid], str | None]
+"""The label of a VM's guest cluster, from memory."""
 
 
 class History(Protocol):
@@ -34,13 +38,20 @@ class FenceService:
     """What a listener calls with each request."""
 
     def __init__(
-        self, router: Router, policy: Policy, fencing: Fencing, history: History, clock: Clock = boottime
+        self,
+        router: Router,
+        policy: Policy,
+        fencing: Fencing,
+        history: History,
+        clock: Clock = boottime,
+        label_of: LabelOf = lambda _vm: None,
     ) -> None:
         self._router = router
         self._policy = policy
         self._fencing = fencing
         self._history = history
         self._clock = clock
+        self._label_of = label_of
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
             Action.MONITOR: self._monitor,
@@ -92,8 +103,8 @@ class FenceService:
 
     async def _list(self, request: FenceRequest, _wanted: Wanted) -> Answer:
         records = await self._router.list(request.deadline)
-        asker = _names_of(request.source)
-        visible = [record for record in records if self._policy.visible(request.source, asker, record)]
+        asker, label = _names_of(request.source), self._label(request.source)
+        visible = [record for record in records if self._policy.visible(request.source, asker, record, label)]
         return Answer(verdict.decide_listed(request), tuple(sorted(visible, key=lambda record: record.name.lower())))
 
     async def _status(self, request: FenceRequest, _wanted: Wanted) -> Answer:
@@ -117,11 +128,15 @@ class FenceService:
 
     def _permits(self, request: FenceRequest, found: Evidence) -> bool:
         """S6; an ambiguous name needs permission for every VM that has it."""
-        asker = _names_of(request.source)
-        targets = [spellings(request.target, record.uuid, record.name) for record in found.records]
+        asker, label = _names_of(request.source), self._label(request.source)
+        targets: list[tuple[str | None, str, str]] = [(one.cluster, one.uuid, one.name) for one in found.records]
         return all(
-            self._policy.permits(request.source, asker, names) for names in targets or [spellings(request.target)]
+            self._policy.permits(request.source, asker, spellings(request.target, uuid, name), Labels(label, cluster))
+            for cluster, uuid, name in targets or [(None, "", "")]
         )
+
+    def _label(self, source: Source) -> str | None:
+        return self._label_of(source.vm) if source.vm is not None else None
 
 
 class _Accepted:

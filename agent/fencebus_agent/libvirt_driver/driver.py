@@ -136,6 +136,11 @@ class LibvirtHypervisor:
         """See the port."""
         return await self._ask(read_all_devices, deadline)
 
+    def cluster_of(self, vm: Uuid) -> str | None:
+        """See the port."""
+        known = self._roster.known(vm)
+        return known.cluster if known else None
+
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """See the port."""
         return self._roster.addresses()
@@ -175,6 +180,8 @@ class LibvirtHypervisor:
             with contextlib.suppress(libvirt.libvirtError):  # not every driver has them
                 register(None, event, self._on_device, None)
         with contextlib.suppress(libvirt.libvirtError):
+            register(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._on_metadata, None)
+        with contextlib.suppress(libvirt.libvirtError):
             register(None, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._on_job, None)
         everything = read_everything(conn, self._finder)
         self._in_loop(lambda: self._learn_all(everything))
@@ -193,6 +200,11 @@ class LibvirtHypervisor:
 
     def _on_device(self, _conn: object, domain: libvirt.virDomain, _alias: str, _opaque: object) -> None:
         self._hear(domain, Meaning("devices", Turn.CHANGED))
+
+    def _on_metadata(
+        self, _conn: object, domain: libvirt.virDomain, _kind: int, _namespace: str | None, _opaque: object
+    ) -> None:
+        self._hear(domain, Meaning("metadata", Turn.CHANGED))
 
     def _on_job(self, _conn: object, domain: libvirt.virDomain, stats: dict[str, int], _opaque: object) -> None:
         self._hear(domain, events.read_job_completed(stats.get(libvirt.VIR_DOMAIN_JOB_OPERATION, 0)))
@@ -301,7 +313,8 @@ class LibvirtHypervisor:
         return next((watched.qemu.name for watched in self._watch.alive(vm)), "")
 
     def _record(self, vm: Uuid, name: str, state: VmState) -> VmRecord:
-        return VmRecord(vm, name, state, self._witness.host, self._witness.incarnation, self._roster.generation)
+        host, incarnation = self._witness.host, self._witness.incarnation
+        return VmRecord(vm, name, state, host, incarnation, self._roster.generation, self.cluster_of(vm))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = self._loop.create_task(work)

@@ -100,4 +100,4 @@ def read_everything(conn: libvirt.virConnect, finder: ProcessFinder | None) -> E
 
 def _known(domain: libvirt.virDomain) -> Known:
     facts = read_facts(domain.XMLDesc())
-    return Known(facts.uuid, facts.name, facts.macs)
+    return Known(facts.uuid, facts.name, facts.macs, facts.cluster)

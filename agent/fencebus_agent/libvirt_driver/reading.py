@@ -10,6 +10,8 @@ import libvirt
 from fencebus_agent.death import Job, Power
 from fencebus_schemas.model import Uuid
 
+LABEL_NAMESPACE = "urn:fencebus:domain:1"
+
 _PLAIN_STATES = {
     libvirt.VIR_DOMAIN_NOSTATE: Power.UNSETTLED,
     libvirt.VIR_DOMAIN_RUNNING: Power.RUNNING,
@@ -48,6 +50,8 @@ class DomainFacts:
     uuid: Uuid
     name: str
     macs: tuple[str, ...] = ()
+    cluster: str | None = None
+    """The label of its guest cluster (metadata of LABEL_NAMESPACE), if it has one."""
 
 
 def power_of(state: int, reason: int) -> Power:
@@ -96,8 +100,9 @@ def job_of(kind: int, operation: int) -> Job:
 
 
 def read_facts(xml: str) -> DomainFacts:
-    """UUID, name and MAC addresses in a domain's XML."""
+    """UUID, name, MAC addresses and cluster label in a domain's XML."""
     root = ET.fromstring(xml)
     macs = [mac.get("address", "").lower() for mac in root.iterfind("./devices/interface/mac")]
     uuid = Uuid((root.findtext("uuid") or "").strip().lower())
-    return DomainFacts(uuid, root.findtext("name") or "", tuple(mac for mac in macs if mac))
+    label = (root.findtext(f"./metadata/{{{LABEL_NAMESPACE}}}cluster") or "").strip()
+    return DomainFacts(uuid, root.findtext("name") or "", tuple(mac for mac in macs if mac), label or None)

@@ -19,7 +19,7 @@ from fencebus_host.listeners.session import Handshake, Stream, answer
 from fencebus_host.ports import Handle
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.errors import WireError
-from fencebus_schemas.model import Action, Source
+from fencebus_schemas.model import Source
 from fencebus_schemas.xvm import REQUEST_LENGTH
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Wire(Protocol):
     def peer(self, stream: Stream) -> str:
         """The peer's address as logs and policy show it; empty if it has left already."""
 
-    async def source(self, peer: str, action: Action) -> Source:
+    async def source(self, peer: str) -> Source:
         """Who asks; raises WireError if nobody may ask from there."""
 
 
@@ -99,5 +99,5 @@ class StreamListener:
         log.debug("listener=%s source=%s received %s", self.name, peer, admitted.wire)
         await reception.handshake.perform(stream, admitted.key)
         self._seats.give_up(peer, stream)
-        source = await self._wire.source(peer, admitted.action)
+        source = await self._wire.source(peer)
         await answer(stream, handle, fence_request(admitted, source, self.name, reception.patience, received_at))

@@ -11,7 +11,7 @@ from fencebus_host.config.model import Family, TcpSettings
 from fencebus_host.listeners.session import Stream
 from fencebus_host.listeners.stream import BACKLOG, Connected
 from fencebus_host.locality import GuestLocator
-from fencebus_schemas.model import Action, Source
+from fencebus_schemas.model import Source
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,8 @@ class TcpWire:
         peer = stream.writer.get_extra_info("peername")
         return str(peer[0]).split("%", 1)[0] if peer else ""
 
-    async def source(self, peer: str, action: Action) -> Source:
-        """The address, and for a power action the guest behind it, whose requests die with it (S16)."""
-        if not action.changes:
-            return Source(peer)
+    async def source(self, peer: str) -> Source:
+        """The address and the guest behind it, whose requests die with it (S16)."""
         try:
             return Source(peer, self.locator.locate(peer).vm)
         except OSError as error:

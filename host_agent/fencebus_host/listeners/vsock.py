@@ -16,7 +16,7 @@ from fencebus_host.config.model import VsockSettings
 from fencebus_host.listeners.session import Stream
 from fencebus_host.listeners.stream import BACKLOG, Connected
 from fencebus_schemas.errors import WireError
-from fencebus_schemas.model import Action, Source
+from fencebus_schemas.model import Source
 
 OpenSocket = Callable[[VsockSettings], socket.socket]
 
@@ -52,7 +52,7 @@ class VsockWire:
         peer = stream.writer.get_extra_info("peername")
         return str(peer[0]) if peer else ""
 
-    async def source(self, peer: str, action: Action) -> Source:
+    async def source(self, peer: str) -> Source:
         """The guest that has the CID now; WireError if no guest of this host has it, or two claim it."""
         try:
             guests = await self.devices()
