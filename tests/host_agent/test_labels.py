@@ -112,7 +112,7 @@ async def test_virsh_metadata_on_a_running_vm_labels_it_at_once(libvirtd: Libvir
         await hypervisor.wait_ready(Deadline.after(10))
         assert hypervisor.cluster_of(Uuid(vm)) is None
         metadata = ["--uri", "urn:fencebus:domain:1", "--key", "fencebus", "--set", "<cluster>alpha</cluster>"]
-        command = (virsh, "-c", libvirtd.uri, "metadata", "labelled", *metadata, "--live", "--config")
+        command: list[str | Path] = [virsh, "-c", libvirtd.uri, "metadata", "labelled", *metadata, "--live", "--config"]
         assert await (await asyncio.create_subprocess_exec(*command)).wait() == 0
         for _ in range(250):
             if hypervisor.cluster_of(Uuid(vm)):
