@@ -121,6 +121,15 @@ def test_standard_input_reaches_the_program(one_file: Path) -> None:
         assert execute(program, stdin="plug=vm1\naction=\n")[0] == 1
 
 
+def test_a_name_keeps_its_bytes_where_the_caller_has_no_locale(key: str, one_file: Path) -> None:
+    for program in (LAUNCHER, one_file):
+        with ScriptedDaemon(KEY, b"\0") as daemon:
+            port = str(daemon.serve_tcp())
+            arguments = ["-T", "127.0.0.1", "-p", port, "-k", key, "-n", "caf\u00e9", "-o", "off"]
+            assert execute(program, *arguments)[0] == 0
+        assert daemon.requests[0].domain == "caf\u00e9"
+
+
 def test_a_closed_standard_input_is_an_error() -> None:
     status, _, errors = execute("/bin/sh", "-c", 'exec "$0" <&-', LAUNCHER)
     assert (status, errors) == (1, "fence_virt: without options they are read from standard input, which is closed\n")

@@ -109,7 +109,7 @@ def test_an_unreadable_key_is_not_no_authentication(tmp_path: Path) -> None:
 def test_a_short_timeout_ends(network: Network, key: str) -> None:
     arguments = ["-k", key, "-o", "off", "-n", "vm", "-t", "1"]
     with pytest.raises(subprocess.TimeoutExpired):
-        ask(network, Make.C, "fence_xvm", *arguments, limit=4)
+        ask(network, Make.C, "fence_xvm", *arguments, limit=2.5)
     ours = ask(network, Make.OURS, "fence_xvm", *arguments)
     assert ours.status == 1
     assert ours.seconds < 2
@@ -123,7 +123,7 @@ def test_a_stranger_that_calls_back_does_not_end_the_wait(tmp_path: Path, key: s
             with subprocess.Popen(argv) as intruder:
                 daemon = threading.Thread(target=late_daemon, args=(network, tmp_path / make.name))
                 daemon.start()
-                client = ("-k", key, "-o", "status", "-n", "test", "-t", "6", "-r", "5")
+                client = ("-k", key, "-o", "status", "-n", "test", "-t", "3", "-r", "3")
                 results[make] = ask(network, make, "fence_xvm", *client).status
                 intruder.kill()
                 daemon.join()
@@ -132,7 +132,7 @@ def test_a_stranger_that_calls_back_does_not_end_the_wait(tmp_path: Path, key: s
 
 
 def late_daemon(network: Network, folder: Path) -> None:
-    """Run C's daemon 1 s later, for some seconds."""
+    """Run C's daemon half a second later, for as long as the clients may wait."""
     folder.mkdir()
     key = folder / "key"
     key.touch(mode=0o600)
@@ -144,10 +144,10 @@ def late_daemon(network: Network, folder: Path) -> None:
         f'listeners {{ multicast {{ key_file = "{key}"; interface = "lo"; }} }}\n'
         'backends { libvirt { uri = "test:///default"; } }\n'
     )
-    time.sleep(1)
+    time.sleep(0.5)
     argv = [*network.prefix, "fence_virtd", "-F", "-d0", "-f", str(config), "-p", str(folder / "pid")]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
-        time.sleep(5)
+        time.sleep(3)
         running.kill()
 
 
