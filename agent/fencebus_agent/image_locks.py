@@ -11,20 +11,36 @@ import fcntl
 import os
 import stat
 import struct
+import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fencebus_agent.disks import Outliving
 
 F_OFD_GETLK = 36  # linux/fcntl.h; the module fcntl of Python 3.11 does not name it
+PATIENCE = 0.5  # seconds
 POLL = 0.01  # seconds between two looks at the locks: there is nothing to wait on
 FIRST_BYTE, LAST_BYTE = 100, 263
 _FLOCK = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid
 
 
 def see_locked(disks: Outliving) -> Outliving:
-    """Note which images are seen to be locked now, while the VM runs."""
-    return replace(disks, locked=tuple(image for image in disks.images if locked(image) is True))
+    """Note which images are seen to be locked now, while the VM runs; what takes longer than PATIENCE is not seen.
+
+    The kill waits for this, and an image on a server that is dead blocks whoever opens it.
+    """
+    if not disks.images:
+        return disks
+    seen: list[str] = []
+    looker = threading.Thread(target=_look_at, args=(disks.images, seen), name="image-locks", daemon=True)
+    looker.start()
+    looker.join(PATIENCE)
+    return replace(disks, locked=tuple(seen))
+
+
+def _look_at(images: Sequence[str], seen: list[str]) -> None:
+    seen.extend(image for image in images if locked(image) is True)
 
 
 def still_locked(disks: Outliving) -> list[str]:

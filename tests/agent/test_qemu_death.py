@@ -172,7 +172,9 @@ async def test_a_killed_io_uring_guest_is_off_only_when_its_last_write_has_ended
 async def test_an_external_kill_shows_at_once(qemu: LibvirtWorld, libvirtd: Libvirtd) -> None:
     name = fresh_name()
     vm = await qemu.add(name)
-    os.kill(libvirtd.qemu_pid(name), signal.SIGKILL)
+    pid = libvirtd.qemu_pid(name)
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: read_qemu(pid) is None)
     record = await qemu.hypervisor.find(vm, soon())
     assert record is not None
     assert record.state is VmState.OFF

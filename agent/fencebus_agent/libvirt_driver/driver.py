@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 REREAD = 30.0  # seconds within which a hint must have been followed up
 LAG = 0.03  # seconds between two looks while libvirt has not noticed an exit; it does within 0.2 s (facts: libvirt 4.3)
-LAG_LOOKS = 10
+LAG_LOOKS = 30
 
 
 class LibvirtHypervisor:

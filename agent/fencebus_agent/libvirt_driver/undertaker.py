@@ -48,7 +48,7 @@ class Undertaker:
         self._link, self._finder, self._watch, self._roster = link, finder, watch, roster
         self._witness, self._clock, self._check_disks = witness, clock, check_disks
         self._attempts: dict[Uuid, Attempt] = {}
-        self._threads = WorkerThreads("images", limit=4)
+        self._threads = WorkerThreads("images")
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- what others ask
@@ -76,6 +76,7 @@ class Undertaker:
             await attempt.conclusion(deadline)
             if own:
                 self._raise_failure(attempt)
+            self._remember(attempt)
             finding = attempt.finding
             if self._is_unknown(attempt, finding) and not seen:
                 raise UnknownDomain(self._link.uri, f"no domain {vm}")
@@ -181,17 +182,23 @@ class Undertaker:
         attempt.changed.set()
 
     def _conclude(self, attempt: Attempt) -> None:
-        """Keep what outlives the attempt, then let the next one begin."""
-        finding, sight = attempt.finding, attempt.sight
-        if attempt.killed and finding.decision is Decision.IN_FLIGHT:
-            self._roster.killed_in_flight(attempt.vm)
-        if attempt.killed and finding.decision is Decision.UNPROVABLE:
-            self._roster.lingers(attempt.vm, finding.why)
-        if sight is not None and sight.transient_xml and finding.decision is Decision.OFF:
-            self._roster.ended(EndedDomain(attempt.vm, sight.name, sight.transient_xml, self._clock()))
+        """Nothing of it is under way any more: let the next one begin."""
+        self._remember(attempt)
         if self._attempts.get(attempt.vm) is attempt:
             del self._attempts[attempt.vm]
         attempt.buried.set()
+
+    def _remember(self, attempt: Attempt) -> None:
+        """Keep what outlives the attempt; before anybody is answered, so that it is on disk by then (S4)."""
+        decision, sight, vm = attempt.finding.decision, attempt.sight, attempt.vm
+        if sight is None or not attempt.killed:
+            return
+        if decision is Decision.IN_FLIGHT:
+            self._roster.killed_in_flight(vm)
+        if decision is Decision.UNPROVABLE:
+            self._roster.lingers(vm, attempt.finding.why)
+        if decision is Decision.OFF and sight.transient_xml and self._roster.ended_domain(vm) is None:
+            self._roster.ended(EndedDomain(vm, sight.name, sight.transient_xml, self._clock()))
 
     # ---- words
 
