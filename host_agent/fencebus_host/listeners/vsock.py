@@ -32,6 +32,12 @@ def bound_socket(settings: VsockSettings) -> socket.socket:
     return listening
 
 
+def cid_of(stream: Stream) -> str:
+    """The peer's CID in decimal, as C's ``groups`` spell it; empty if it has left already."""
+    peer = stream.writer.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
+
+
 @dataclass(frozen=True, slots=True)
 class VsockWire:
     """Implements ``stream.Wire``."""
@@ -39,6 +45,7 @@ class VsockWire:
     settings: VsockSettings
     devices: Callable[[], Awaitable[Sequence[GuestDevices]]]
     open_socket: OpenSocket = bound_socket
+    cid_of: Callable[[Stream], str] = cid_of
 
     def __str__(self) -> str:
         return f"vsock port {self.settings.port}"
@@ -48,9 +55,8 @@ class VsockWire:
         return await asyncio.start_server(connected, sock=self.open_socket(self.settings), backlog=BACKLOG)
 
     def peer(self, stream: Stream) -> str:
-        """The CID in decimal, as C's ``groups`` spell it."""
-        peer = stream.writer.get_extra_info("peername")
-        return str(peer[0]) if peer else ""
+        """The CID."""
+        return self.cid_of(stream)
 
     async def source(self, peer: str) -> Source:
         """The guest that has the CID now; WireError if no guest of this host has it, or two claim it."""
