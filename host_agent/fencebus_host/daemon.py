@@ -7,11 +7,11 @@ import logging
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fencebus_agent.hypervisor import EventSink, HypervisorError
+from fencebus_agent.hypervisor import EventSink, Hypervisor, HypervisorError
 from fencebus_host import logs
 from fencebus_host.assembly import ListenerFactory, build_core
 from fencebus_host.background import Starter, go_to_background
@@ -34,6 +34,8 @@ EXIT_CONFIG = 255
 """As C: a configuration that cannot be used."""
 FIRST_TRY_SECONDS = 5.0
 """How long the start waits for each part's first try before it reports READY."""
+LOOK_SECONDS = 1.0
+"""Between two looks at the hypervisors' connections."""
 DRAIN_SECONDS = 10.0
 """How long a daemon that stops lets its running actions go on."""
 PID_FOLDER = Path("/var/run")
@@ -92,27 +94,39 @@ class Daemon:
 
     # -- parts ----------
 
-    async def _run_router(self, ready: Ready) -> None:
-        running = asyncio.create_task(self._core.router.run())
-        try:
-            for hypervisor in self._core.hypervisors:
-                await hypervisor.wait_ready(Deadline.after(float("inf")))
-            ready()
-            await running
-        finally:
-            running.cancel()
+    async def _run_router(self, _ready: Ready) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._core.router.run())
+            group.create_task(self._watch_hypervisors())
+
+    async def _watch_hypervisors(self) -> None:
+        """Say at any time which hypervisor is out of reach."""
+        while True:
+            seen = await asyncio.gather(*(_reached(hypervisor) for hypervisor in self._core.hypervisors))
+            lost = ", ".join(str(error) for error in seen if error)
+            self._router.report(lost or None)
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _follow(self, config: Config) -> None:
         """Start the listeners that the configuration has, stop those that it has no more, leave the others alone."""
-        for settings in [known for known in self._listeners if known not in config.listeners]:
-            part = self._listeners.pop(settings)
-            self._keep(asyncio.create_task(part.stop()))
+        leaving = [self._listeners.pop(known) for known in list(self._listeners) if known not in config.listeners]
+        coming: list[Part] = []
         for settings in config.listeners:
             added = None if settings in self._listeners else self._listener(settings)
             if added is not None:
                 self._listeners[settings] = added
-                added.start()
+                coming.append(added)
+        if leaving:
+            self._keep(asyncio.create_task(self._replace(leaving, coming)))
+        else:
+            _start(coming)
         warn_of(config)
+
+    async def _replace(self, leaving: Sequence[Part], coming: Sequence[Part]) -> None:
+        """One after the other: a listener whose key has changed wants the port of its predecessor."""
+        await asyncio.gather(*(part.stop() for part in leaving))
+        if not self._stop.is_set():
+            _start(coming)
 
     def _listener(self, settings: ListenerSettings) -> Part | None:
         if isinstance(settings, KeyedSettings) and settings.needs_key:
@@ -205,6 +219,20 @@ class Daemon:
         for hypervisor in self._core.hypervisors:
             await hypervisor.close()
         await self._core.records.close()
+
+
+def _start(parts: Iterable[Part]) -> None:
+    for part in parts:
+        part.start()
+
+
+async def _reached(hypervisor: Hypervisor) -> HypervisorError | None:
+    """``None`` if the hypervisor is connected, or becomes so in a moment; else why not."""
+    try:
+        await hypervisor.wait_ready(Deadline.after(LOOK_SECONDS))
+    except HypervisorError as error:
+        return error
+    return None
 
 
 def warn_of(config: Config) -> None:

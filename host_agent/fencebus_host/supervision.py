@@ -39,6 +39,7 @@ class Part:
         self.trouble: str | None = "starting"
         """What is wrong, for people; ``None`` while the part works."""
         self._task: asyncio.Task[None] | None = None
+        self._attempt = 0
 
     def start(self) -> None:
         """Begin to run and to restart."""
@@ -51,25 +52,28 @@ class Part:
         self._task.cancel()
         await asyncio.wait({self._task})
 
+    def report(self, trouble: str | None) -> None:
+        """What is wrong with the part while it goes on running, ``None`` if nothing is."""
+        if trouble is None:
+            self._attempt = 0
+        if trouble != self.trouble or not self.tried.is_set():
+            self.trouble = trouble
+            self.tried.set()
+            self._changed()
+
     async def _keep_running(self) -> None:
-        attempt = 0
         while True:
             try:
                 await self._run(self._works)
-                self._set("ended by itself")
+                self.report("ended by itself")
             except OSError as error:
-                self._set(str(error))
+                self.report(str(error))
                 log.warning("part=%s failed: %s", self.name, error)
             except Exception:  # the root of this part: a defect in one listener must not end the others
-                self._set("a defect; the log has the details")
+                self.report("a defect; the log has the details")
                 log.exception("part=%s failed by a defect", self.name)
-            attempt = attempt + 1 if self.trouble else 1
-            await asyncio.sleep(pause_before(attempt, random.random()))
+            self._attempt += 1
+            await asyncio.sleep(pause_before(self._attempt, random.random()))
 
     def _works(self) -> None:
-        self._set(None)
-
-    def _set(self, trouble: str | None) -> None:
-        self.trouble = trouble
-        self.tried.set()
-        self._changed()
+        self.report(None)

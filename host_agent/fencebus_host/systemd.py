@@ -23,9 +23,10 @@ class Notifier:
         """Send ``READY=1``, ``STATUS=...``, ``WATCHDOG=1``, ``STOPPING=1`` and the like, as one message."""
         if not self._address:
             return
+        lines = [state.replace("\n", " ") for state in states]  # a line break in an error's text would begin a state
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-                notify.sendto("\n".join(states).encode(), self._address)
+                notify.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
             log.warning("the service manager cannot be told: %s", error)
 
