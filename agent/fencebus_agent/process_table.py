@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from fencebus_schemas.model import Life, Uuid
 
-PROC = Path("/proc")
+PROC = "/proc"
 _TICKS = os.sysconf("SC_CLK_TCK")
+_FLAGS, _PF_KTHREAD = 6, 0x00200000
 _STARTTIME = 19
-"""Index of field 22 of /proc/PID/stat among the fields behind the command's closing parenthesis (proc(5))."""
+"""Index of field 22 (flags: 9) of /proc/PID/stat among the fields behind the command's closing parenthesis (proc(5))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +34,44 @@ class Qemu:
         return Life(f"{self.pid}:{self.started}", (self.started + 1) / _TICKS)
 
 
-def read_qemu(pid: int, proc: Path = PROC) -> Qemu | None:
+def read_qemu(pid: int, proc: str = PROC) -> Qemu | None:
     """The VM process with this pid, or ``None`` if there is no such process, or it runs no VM."""
+    folder = f"{proc}/{pid}"
     try:
-        command = _command(proc / str(pid))
-        started = int(_stat(proc / str(pid))[_STARTTIME])
+        command = _command(folder)
+        if b"-uuid" not in command:
+            return None
+        started = int(_stat(folder)[_STARTTIME])
     except (OSError, ValueError, IndexError):
         return None
     vm = _after(command, b"-uuid")
     return Qemu(pid, Uuid(vm.lower()), _guest_name(command), started) if vm else None
 
 
-def scan(proc: Path = PROC) -> list[Qemu]:
+def scan(proc: str = PROC) -> list[Qemu]:
     """Every VM process of this machine, also those whose main thread is gone while another one still writes."""
     return [qemu for pid in _pids(proc) if (qemu := read_qemu(pid, proc)) is not None]
 
 
-def _pids(folder: Path) -> list[int]:
+def _pids(folder: str) -> list[int]:
     try:
         return [int(name) for name in os.listdir(folder) if name.isdigit()]
     except OSError:
         return []
 
 
-def _command(folder: Path) -> list[bytes]:
+def _command(folder: str) -> list[bytes]:
     """The command line.  A zombie's is empty; while it has living threads, theirs still shows it."""
-    whole = (folder / "cmdline").read_bytes()
-    if not whole:
-        whole = _thread_command(folder)
+    whole = _read(f"{folder}/cmdline")
+    if not whole and not int(_stat(folder)[_FLAGS]) & _PF_KTHREAD:
+        whole = _thread_command(f"{folder}/task")
     return whole.split(b"\0")
 
 
-def _thread_command(folder: Path) -> bytes:
-    for thread in _pids(folder / "task"):
+def _thread_command(folder: str) -> bytes:
+    for thread in _pids(folder):
         try:
-            whole = (folder / "task" / str(thread) / "cmdline").read_bytes()
+            whole = _read(f"{folder}/{thread}/cmdline")
         except OSError:  # that thread has just ended
             continue
         if whole:
@@ -76,8 +79,13 @@ def _thread_command(folder: Path) -> bytes:
     return b""
 
 
-def _stat(folder: Path) -> list[bytes]:
-    return (folder / "stat").read_bytes().rpartition(b")")[2].split()
+def _stat(folder: str) -> list[bytes]:
+    return _read(f"{folder}/stat").rpartition(b")")[2].split()
+
+
+def _read(file: str) -> bytes:
+    with open(file, "rb", buffering=0) as opened:
+        return opened.read()
 
 
 def _after(command: list[bytes], option: bytes) -> str:

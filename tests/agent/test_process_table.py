@@ -82,11 +82,11 @@ def test_a_process_without_a_uuid_or_without_existence_is_no_vm() -> None:
 
 
 def test_a_broken_proc_is_no_vm(tmp_path: Path) -> None:
-    assert process_table.scan(tmp_path / "none") == []
+    assert process_table.scan(str(tmp_path / "none")) == []
     (tmp_path / "7" / "task" / "7").mkdir(parents=True)
     (tmp_path / "7" / "cmdline").write_bytes(b"")
     (tmp_path / "7" / "stat").write_text("7 (x) S 1")
-    assert process_table.scan(tmp_path) == []
+    assert process_table.scan(str(tmp_path)) == []
 
 
 async def test_a_process_whose_main_thread_is_gone_still_counts(start: Start) -> None:

@@ -166,10 +166,11 @@ class Undertaker:
 
     async def _weigh(self, attempt: Attempt, end: End) -> None:
         """Complete libvirt's answer with what its events say of migration, where it will be needed."""
-        spoke = False
-        if attempt.look is not None and not attempt.look.too_soon_to_migrate(self._clock()):
+        spoke, look = False, attempt.look
+        decided = attempt.finding.decision is Decision.OFF
+        if look is not None and not decided and not look.too_soon_to_migrate(self._clock()):
             await self._link.settle_events(Deadline.after(1.0, self._clock))
-            spoke = self._roster.spoke_since(attempt.vm, attempt.look.at)
+            spoke = self._roster.spoke_since(attempt.vm, look.at)
         attempt.end = replace(end, spoke_of_migration=spoke)
 
     async def _outlast_disks(self, attempt: Attempt) -> None:
