@@ -19,7 +19,8 @@ FOLDERS = {
     "fencebus_broker": "broker_config",
 }
 
-# lark reads the configuration file, click the command line of fence_virtctl; libvirt-python is compiled against the libvirt-dev of the machine.
+# lark reads the configuration file, click the command line of fence_virtctl; libvirt-python is compiled against the
+# libvirt-dev of the machine.
 HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9"]
 QMF = ["python-qpid-proton>=0.39"]
 RABBITMQ = ["kombu>=5.3,<6"]
