@@ -123,7 +123,10 @@ class Records:
         action = request.action.name.lower()
         row = (self._wall_clock(), request.id, request.source.text, request.via, action, request.target)
         result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
-        self._thread.submit(self._note, (*row, *result))
+        try:
+            self._thread.submit(self._note, (*row, *result))
+        except RuntimeError:  # closed: the daemon stops, and an action has outlasted its patience with it
+            log.warning("request=%s history not written: the records are closed", request.id)
 
     async def history(self, most: int = 100) -> Sequence[tuple[str, str, str, str]]:
         """The last finished power actions, newest first: (request id, action, target, reason)."""
@@ -143,9 +146,13 @@ class Records:
         # The file holds domain XML, which may hold passwords.
         self._path.touch(mode=0o600)
         database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.execute("PRAGMA synchronous=FULL")
-        database.executescript(SCHEMA)
+        try:
+            database.execute("PRAGMA journal_mode=WAL")
+            database.execute("PRAGMA synchronous=FULL")
+            database.executescript(SCHEMA)
+        except sqlite3.Error:
+            database.close()
+            raise
         self._database = database
 
     def _opened(self) -> sqlite3.Connection:

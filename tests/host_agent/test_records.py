@@ -1,0 +1,204 @@
+"""What is on the disk, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fencebus_agent.roster import EndedDomain, Remembered
+from fencebus_host.fencing import RecordError
+from fencebus_host.records import Records
+from fencebus_host.verdict import Evidence
+from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, VmState
+from tests.components import CHECKOUT, require_program, require_root
+from tests.host_agent import evidence
+from tests.host_agent.evidence import OTHER, THIRD, VM, request
+from tests.host_agent.house import opened
+
+DATABASE = "records.sqlite"
+
+
+def outcome(asked: FenceRequest) -> FenceOutcome:
+    return FenceOutcome(asked.id, False, Reason.NOT_PROVEN, (evidence.ended(), evidence.was_off()), "text")
+
+
+async def test_a_kill_is_found_again_by_the_next_daemon(tmp_path: Path) -> None:
+    first = Records(tmp_path, {})
+    await first.open()
+    asked = request()
+    await first.ended(asked, evidence.killed(2))
+    await first.close()
+    second = Records(tmp_path, {})
+    await second.open()
+    assert await second.kills() == [(VM, "1", asked.id), (VM, "1", asked.id)]
+    await second.close()
+
+
+async def test_s4_a_kill_is_on_the_disk_when_it_is_answered_whatever_becomes_of_the_daemon(tmp_path: Path) -> None:
+    program = (sys.executable, "-m", "tests.host_agent.killed_after_its_answer")
+    killed = await asyncio.create_subprocess_exec(*program, str(tmp_path), VM, cwd=CHECKOUT)
+    assert await killed.wait() == -signal.SIGKILL
+    with sqlite3.connect(tmp_path / DATABASE) as database:
+        rows = database.execute("SELECT vm, proof FROM kill").fetchall()
+    database.close()
+    assert rows == [(VM, "process exit")]
+
+
+async def test_what_was_off_already_is_no_kill(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        house.hypervisor.happen(VM, VmState.OFF)
+        await house.ask(Action.OFF)
+        assert await house.records.kills() == []
+
+
+async def test_a_later_kill_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        await house.ask(Action.OFF)
+        await house.ask(Action.ON)
+        last = await house.ask(Action.OFF)
+        assert await house.records.kills() == [(VM, f"{VM}#1", last.outcome.request)]
+
+
+async def test_what_a_driver_remembers_is_written_with_the_kill(tmp_path: Path) -> None:
+    memory = Remembered((EndedDomain(VM, "vm", "<domain/>", 5.0),), frozenset({OTHER, THIRD}))
+    records = Records(tmp_path, {"a": lambda: memory})
+    await records.open()
+    await records.ended(request(), evidence.killed())
+    assert await records.remembered("a") == memory
+    assert await records.remembered("b") == Remembered()
+    memory = Remembered()
+    await records.keep("a")
+    await records.keep("a")
+    assert await records.remembered("a") == Remembered()
+    await records.close()
+
+
+# -- the history ----------
+
+
+async def test_the_history_is_bounded_and_its_newest_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fencebus_host.records.MOST_HISTORY", 3)
+    records = Records(tmp_path, {})
+    await records.open()
+    asked = [request(Action.REBOOT) for _ in range(5)]
+    for one in asked:
+        records.note(one, outcome(one), 0.1)
+    kept = await records.history()
+    assert kept == [(one.id, "reboot", VM, "not-proven") for one in reversed(asked[2:])]
+    await records.close()
+
+
+# -- a disk that does not do what it should ----------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    require_root()
+    mount, umount = require_program("mount", "mount"), require_program("umount", "mount")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder], capture_output=True, text=True)
+    if done.returncode:
+        pytest.fail(done.stderr)
+    try:
+        yield folder
+    finally:
+        subprocess.run([umount, folder], check=True)
+
+
+def fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler
+
+
+async def test_s4_on_a_full_disk_a_kill_is_a_failure_until_there_is_room_again(
+    small_disk: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(small_disk) as house:
+        await house.ask(Action.ON)
+        filler = fill(small_disk)
+        failed = (await house.ask(Action.REBOOT)).outcome
+        for _ in range(40):  # until what was left in the pages that the database has is used up
+            if not failed.ok:
+                break
+            failed = (await house.ask(Action.REBOOT)).outcome
+        assert (failed.ok, failed.reason) == (False, Reason.NOT_RECORDED)
+        assert "the record of the kill could not be written" in failed.text
+        assert await house.state() is VmState.OFF
+        filler.unlink()
+        assert (await house.ask(Action.OFF, OTHER)).outcome.reason is Reason.PROVEN_OFF
+        assert OTHER in [vm for vm, _, _ in await house.records.kills()]
+    assert "history not written" in caplog.text
+
+
+@pytest.mark.parametrize("content", (b"this is not a database" * 100, b"SQLite format 3\0" + bytes(4096)))
+async def test_a_damaged_database_is_an_error_with_its_path_and_nothing_is_overwritten(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / DATABASE).write_bytes(content)
+    records = Records(tmp_path, {})
+    with pytest.raises(RecordError, match=DATABASE):
+        await records.open()
+    await records.close()
+    assert (tmp_path / DATABASE).read_bytes() == content
+
+
+async def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    records = Records(tmp_path / "file" / "state", {})
+    with pytest.raises(RecordError):
+        await records.open()
+    await records.close()
+
+
+async def test_closed_records_refuse_and_may_be_closed_twice(tmp_path: Path) -> None:
+    never_opened = Records(tmp_path, {})
+    with pytest.raises(RecordError, match="closed"):
+        await never_opened.kills()
+    await never_opened.close()
+    await never_opened.close()
+
+
+async def test_a_kill_that_nobody_can_write_down_any_more_is_a_failure(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        await house.records.close()
+        assert not (await house.ask(Action.OFF)).outcome.ok
+
+
+async def test_only_the_owner_may_read_what_may_hold_passwords(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        async with opened(tmp_path / "state") as house:
+            await house.ask(Action.OFF)
+            modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "state").iterdir()}
+            assert modes == {0o600}
+            assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+
+
+async def test_writers_beside_each_other_lose_nothing(tmp_path: Path) -> None:
+    records = Records(tmp_path, {})
+    await records.open()
+    kills = [Evidence((), (replace(evidence.ended(), hypervisor=f"hypervisor {number}"),)) for number in range(20)]
+    await asyncio.gather(*(records.ended(request(), one) for one in kills))
+    assert len(await records.kills()) == 20
+    await records.close()
