@@ -60,6 +60,8 @@ class Case:
         self.turn: asyncio.Future[Admission] = loop.create_future()
         self.course: asyncio.Future[Course] = loop.create_future()
         self.joined: asyncio.Future[Course] | None = None
+        self.proven: Evidence | None = None
+        """The first half of a reboot, once it is proven."""
         self.outcome: asyncio.Future[FenceOutcome] = loop.create_future()
 
 
@@ -94,7 +96,9 @@ class Fencing:
         case = Case(request, vm, found)
         admission = self._ledger.admit(request, vm, wanted)
         if admission.step is Step.REFUSED:
-            case.outcome.set_result(_refused(request, admission))
+            refusal = _refused(request, admission)
+            self._ledger.remember(request, refusal)
+            case.outcome.set_result(refusal)
             return case.outcome
         self._cases[request.id] = case
         if admission.step is not Step.WAIT:
@@ -124,15 +128,22 @@ class Fencing:
         try:
             outcome = await self._outcome(case)
         except TimeoutError:
-            outcome = verdict.failure(case.request, _DEADLINE)
-        except (
-            Exception
-        ):  # the root of this task: a defect here must become a failed fence, not a requester without an answer
+            outcome = self._broken_off(case, _DEADLINE)
+        except Exception:  # the root of this task: a defect must become a failure, not a requester without an answer
             log.exception("request=%s defect while fencing", case.request.id)
-            outcome = verdict.failure(
-                case.request, Objection(Reason.INTERNAL, "a defect in the daemon; its log has the details")
-            )
+            outcome = self._broken_off(case, _DEFECT)
         self._conclude(case, outcome)
+
+    def _broken_off(self, case: Case, objection: Objection) -> FenceOutcome:
+        """The outcome of a case that did not run to its end.  S5: what breaks a start takes nothing from a proven
+        off.
+        """
+        if case.proven is None:
+            return verdict.failure(case.request, objection)
+        course = Course(case.proven, dataclasses.replace(case.found, objection=objection))
+        if not case.course.done():
+            case.course.set_result(course)
+        return _decide(case.request, course)
 
     async def _outcome(self, case: Case) -> FenceOutcome:
         waited = not case.turn.done()
@@ -173,6 +184,7 @@ class Fencing:
         proven = verdict.decide_off(request, ended).ok
         if request.action is not Action.REBOOT or not proven or not verdict.is_to_be_started(ended):
             return Course(ended)
+        case.proven = ended
         return Course(ended, await self._start(case, case.found))
 
     async def _kill(self, case: Case) -> Evidence:
@@ -224,6 +236,7 @@ class Fencing:
 
 
 _DEADLINE = Objection(Reason.DEADLINE, "the time for this request was over before anything was proven")
+_DEFECT = Objection(Reason.INTERNAL, "a defect in the daemon; its log has the details")
 
 
 def _refused(request: FenceRequest, admission: Admission) -> FenceOutcome:
