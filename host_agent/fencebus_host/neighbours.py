@@ -1,6 +1,6 @@
-"""Reads the kernel's neighbour table: which MAC address stands behind an IP address on this host's links.
+"""Reads from the kernel who stands behind an IP address: which MAC on this host's links, or this host itself.
 
-One rtnetlink dump (RTM_GETNEIGH, rtnetlink(7)); a few hundred microseconds, no program started, no library needed.  See
+rtnetlink(7) (RTM_GETNEIGH, RTM_GETROUTE); a few hundred microseconds, no program started, no library needed.  See
 docs/decisions/neighbour-table.md.
 """
 
@@ -10,12 +10,16 @@ import socket
 from collections.abc import Iterator
 from struct import Struct
 
+RTM_NEWROUTE = 24
+RTM_GETROUTE = 26
 RTM_NEWNEIGH = 28
 RTM_GETNEIGH = 30
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLM_F_REQUEST = 1
 NLM_F_DUMP = 0x300
+RTA_DST = 1
+RTN_LOCAL = 2
 NDA_DST = 1
 NDA_LLADDR = 2
 MAC_LENGTH = 6
@@ -23,6 +27,7 @@ FAILED_STATES = 0x20 | 0x01  # NUD_FAILED, NUD_INCOMPLETE: the kernel asked, and
 
 _HEADER = Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
 _NEIGHBOUR = Struct("=BxxxiHBB")  # struct ndmsg: family, interface, state, flags, type
+_ROUTE = Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _ATTRIBUTE = Struct("=HH")  # struct rtattr: length, type
 _LARGEST = 1 << 17
 
@@ -32,24 +37,44 @@ def mac_addresses_of(address: str) -> frozenset[str]:
 
     More than one if several links know the address.  Raises OSError if the kernel refuses.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    wanted = socket.inet_pton(family, address.split("%", 1)[0])
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as netlink:
-        request = _NEIGHBOUR.pack(family, 0, 0, 0, 0)
-        length = _HEADER.size + len(request)
-        netlink.send(_HEADER.pack(length, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, 1, 0) + request)
+    family, wanted = _packed(address)
+    with _netlink() as netlink:
+        _ask(netlink, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, _NEIGHBOUR.pack(family, 0, 0, 0, 0))
         return frozenset(mac for destination, mac in _entries(netlink) if destination == wanted)
 
 
 def is_own_address(address: str) -> bool:
-    """True if this host itself has the address: only then may a socket be bound to it."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+    """True if this host itself has the address: the kernel would deliver to it locally.
+
+    Not "a socket may be bound to it": that is true of groups and broadcasts too, and with ``ip_nonlocal_bind``, which
+    clustered hosts like to set, of every address.
+    """
+    family, wanted = _packed(address)
+    if not any(wanted):
+        return False
+    question = _ROUTE.pack(family, 8 * len(wanted), 0, 0, 0, 0, 0, 0, 0)
+    destination = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(wanted), RTA_DST) + wanted
+    with _netlink() as netlink:
+        _ask(netlink, RTM_GETROUTE, NLM_F_REQUEST, question + destination)
         try:
-            probe.bind((address, 0))
-        except OSError:
+            kind, body = next(_messages(netlink))
+        except OSError:  # no way leads there
             return False
-    return True
+    return kind == RTM_NEWROUTE and _ROUTE.unpack_from(body)[7] == RTN_LOCAL
+
+
+def _packed(address: str) -> tuple[int, bytes]:
+    """The family of an address, and its bytes; a zone is left out."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address.split("%", 1)[0])
+
+
+def _netlink() -> socket.socket:
+    return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+
+
+def _ask(netlink: socket.socket, kind: int, flags: int, question: bytes) -> None:
+    netlink.send(_HEADER.pack(_HEADER.size + len(question), kind, flags, 1, 0) + question)
 
 
 def _entries(netlink: socket.socket) -> Iterator[tuple[bytes, str]]:
@@ -57,7 +82,7 @@ def _entries(netlink: socket.socket) -> Iterator[tuple[bytes, str]]:
         state = _NEIGHBOUR.unpack_from(body)[2]
         attributes = dict(_attributes(body[_NEIGHBOUR.size :]))
         mac = attributes.get(NDA_LLADDR, b"")
-        if kind == RTM_NEWNEIGH and not state & FAILED_STATES and len(mac) == MAC_LENGTH:
+        if kind == RTM_NEWNEIGH and not state & FAILED_STATES and len(mac) == MAC_LENGTH and any(mac):
             yield attributes.get(NDA_DST, b""), mac.hex(":")
 
 
@@ -70,7 +95,7 @@ def _messages(netlink: socket.socket) -> Iterator[tuple[int, bytes]]:
             if kind == NLMSG_DONE:
                 return
             if kind == NLMSG_ERROR:
-                raise OSError("the kernel refused to list its neighbours")
+                raise OSError("the kernel refused to say")
             yield kind, data[_HEADER.size : length]
             data = data[_aligned(length) :]
 
