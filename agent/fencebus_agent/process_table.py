@@ -11,7 +11,7 @@ PROC = "/proc"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _FLAGS, _PF_KTHREAD = 6, 0x00200000
 _STARTTIME = 19
-"""Index of field 22 (flags: 9) of /proc/PID/stat among the fields behind the command's closing parenthesis (proc(5))."""
+"""Index of field 22 (flags: field 9) of /proc/PID/stat, counted behind the closing parenthesis (proc(5))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,15 @@ def read_qemu(pid: int, proc: str = PROC) -> Qemu | None:
         return None
     vm = _after(command, b"-uuid")
     return Qemu(pid, Uuid(vm.lower()), _guest_name(command), started) if vm else None
+
+
+def sees_others(proc: str = PROC) -> bool:
+    """True unless /proc hides other users' processes (hidepid): then not finding one means nothing."""
+    try:
+        _read(f"{proc}/1/cmdline")
+    except OSError:
+        return False
+    return True
 
 
 def scan(proc: str = PROC) -> list[Qemu]:

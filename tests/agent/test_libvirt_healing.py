@@ -97,3 +97,13 @@ async def test_a_frozen_libvirtd_costs_each_call_its_deadline_and_no_more(
     assert record is not None
     assert record.state is VmState.RUNNING  # the kills whose deadline had passed were not carried out late (S12)
     assert (await qemu.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF
+
+
+async def test_a_restart_costs_no_descriptors(qemu: LibvirtWorld, libvirtd: Libvirtd) -> None:
+    counts = []
+    for _ in range(3):
+        await asyncio.to_thread(libvirtd.kill)
+        await asyncio.to_thread(libvirtd.start)
+        await qemu.hypervisor.list(soon())
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[-1] <= counts[0] + 1

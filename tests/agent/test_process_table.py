@@ -89,6 +89,11 @@ def test_a_broken_proc_is_no_vm(tmp_path: Path) -> None:
     assert process_table.scan(str(tmp_path)) == []
 
 
+def test_a_proc_that_hides_others_is_noticed(tmp_path: Path) -> None:
+    assert process_table.sees_others()
+    assert not process_table.sees_others(str(tmp_path))
+
+
 async def test_a_process_whose_main_thread_is_gone_still_counts(start: Start) -> None:
     process, vm = start(HEADLESS)
     state = Path(f"/proc/{process.pid}/stat")

@@ -171,20 +171,24 @@ class LibvirtHypervisor:
 
     # ---- the link's events
 
-    def connected(self, conn: libvirt.virConnect) -> None:
+    def connected(self, conn: libvirt.virConnect) -> Sequence[int]:
         """Register for events, then learn what there is; in a worker thread."""
-        register = conn.domainEventRegisterAny
-        register(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None)
-        register(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot, None)
-        for event in (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED):
-            with contextlib.suppress(libvirt.libvirtError):  # not every driver has them
-                register(None, event, self._on_device, None)
-        with contextlib.suppress(libvirt.libvirtError):
-            register(None, libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._on_metadata, None)
-        with contextlib.suppress(libvirt.libvirtError):
-            register(None, libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._on_job, None)
+        registrations = [
+            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None),
+            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot, None),
+        ]
+        optional = (  # not every driver has them
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, self._on_device),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._on_device),
+            (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._on_metadata),
+            (libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._on_job),
+        )
+        for event, sink in optional:
+            with contextlib.suppress(libvirt.libvirtError):
+                registrations.append(conn.domainEventRegisterAny(None, event, sink, None))
         everything = read_everything(conn, self._finder)
         self._in_loop(lambda: self._learn_all(everything))
+        return registrations
 
     def lost(self) -> None:
         """Events may be missed from now on; the next inventory makes good for them."""

@@ -13,10 +13,11 @@ import libvirt
 
 from fencebus_agent.death import End, Job, Kill, Look, Power
 from fencebus_agent.disks import Outliving, outliving
-from fencebus_agent.hypervisor import HypervisorUnreachable, Permit
+from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable, Permit
 from fencebus_agent.image_locks import see_locked
 from fencebus_agent.libvirt_driver.processes import ProcessFinder
 from fencebus_agent.libvirt_driver.reading import read_job, read_power
+from fencebus_agent.process_table import sees_others
 from fencebus_agent.process_watch import Held
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import Life, Uuid
@@ -126,6 +127,8 @@ def _rest(
 
 
 def _at_rest(order: Order, finder: ProcessFinder | None, look: Look, name: str) -> Sight:
+    if finder is not None and not sees_others():
+        raise HypervisorError(order.uri, "/proc hides the processes of this host, so no death can be proven")
     held = finder.every_process(order.vm) if finder else ()
     return Sight(look, held, name, at_rest=True)
 

@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 import libvirt
@@ -37,8 +38,11 @@ IDLE = 8  # connections kept for the next calls
 class LinkEvents(Protocol):
     """Who is told about connections; ``connected`` runs in a worker thread, ``lost`` in the asyncio loop."""
 
-    def connected(self, conn: libvirt.virConnect) -> None:
-        """A new connection for events is open: register for them, learn what there is.  May raise libvirtError."""
+    def connected(self, conn: libvirt.virConnect) -> Sequence[int]:
+        """A new connection for events is open: register for them, learn what there is.  May raise libvirtError.
+
+        Returns the numbers of the registrations: as long as they stand, a closed connection keeps its sockets.
+        """
 
     def lost(self) -> None:
         """The connection for events broke; events may have been missed."""
@@ -65,6 +69,7 @@ class Link:
         self._threads = WorkerThreads("libvirt", CALLS)
         self._idle: list[libvirt.virConnect] = []
         self._events: libvirt.virConnect | None = None
+        self._registrations: Sequence[int] = ()
         self._ready = asyncio.Event()
         self._broken = asyncio.Event()
         self._closed = False
@@ -78,6 +83,7 @@ class Link:
             try:
                 await self._connect()
             except libvirt.libvirtError as error:
+                self._drop()
                 log.warning("%s: %s; next attempt in about %.1f s", self.uri, error, pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, LONGEST_PAUSE)
@@ -154,7 +160,7 @@ class Link:
         conn = await self._open_patiently()
         self._events = conn
         conn.registerCloseCallback(lambda *_: _from_thread(loop, self._broken.set), None)
-        await asyncio.wrap_future(self._threads.submit(lambda: self._owner.connected(conn)))
+        self._registrations = await asyncio.wrap_future(self._threads.submit(lambda: self._owner.connected(conn)))
         if not conn.isAlive():
             self._broken.set()
 
@@ -185,12 +191,13 @@ class Link:
     def _drop(self) -> None:
         self._ready.clear()
         idle, self._idle = self._idle, []
-        if self._events is not None:
-            idle.append(self._events)
-            self._events = None
+        # Closing sends a goodbye, which blocks on a daemon that hangs.
         for conn in idle:
-            # Closing sends a goodbye, which blocks on a daemon that hangs.
             self._threads.submit(conn.close)
+        if self._events is not None:
+            farewell = partial(_leave, self._events, self._registrations)
+            self._threads.submit(farewell)
+        self._events, self._registrations = None, ()
 
     # ---- the connections for calls; these run in worker threads (a list's append and pop are atomic)
 
@@ -238,6 +245,16 @@ class Link:
 def broke(error: libvirt.libvirtError) -> bool:
     """Say whether the error is about the connection, not about what was asked (facts: libvirt 5, 7)."""
     return error.get_error_domain() == libvirt.VIR_FROM_RPC
+
+
+def _leave(conn: libvirt.virConnect, registrations: Sequence[int]) -> None:
+    for number in registrations:
+        with contextlib.suppress(libvirt.libvirtError):  # the connection is broken: what matters is this side
+            conn.domainEventDeregisterAny(number)
+    with contextlib.suppress(libvirt.libvirtError):
+        conn.unregisterCloseCallback()
+    with contextlib.suppress(libvirt.libvirtError):
+        conn.close()
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
