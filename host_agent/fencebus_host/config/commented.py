@@ -12,8 +12,12 @@ _SECTIONS = {section.path: section for section in SECTIONS}
 
 def render_commented(items: Iterable[Item], head: Iterable[str] = ()) -> str:
     """The text of ``items`` in C's grammar, with the ``head`` as comments above and each key's meaning behind it."""
-    lines = [f"# {line}".rstrip() for line in head]
+    lines = [f"# {_one_line(line)}".rstrip() for line in head]
     return "\n".join([*lines, *_lines(items, "", "")]) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else repr(text)
 
 
 def _lines(items: Iterable[Item], path: str, indent: str) -> Iterator[str]:

@@ -16,7 +16,12 @@ DEFAULT_KINDS = ("tcp", "multicast", "vsock", "serial")
 
 
 def listeners(
-    asked: tuple[str, ...], where: Where, section: Item | None, request_timeout: float, problems: Problems
+    asked: tuple[str, ...],
+    where: Where,
+    section: Item | None,
+    request_timeout: float,
+    problems: Problems,
+    read_keys: bool = True,
 ) -> tuple[ListenerSettings, ...]:
     """The listeners that ``asked`` (the value of ``listener``, empty if there is none) selects, checked."""
     items = _instances(children(section, problems), problems)
@@ -27,9 +32,8 @@ def listeners(
         used = _selected(item, chosen)
         # Where the sections decide what runs, a misspelt one must not mean that the default ones run instead (S10).
         sink = problems if used or not (asked or item.name.lower() in BUILDERS) else Problems()
-        settings = _build(
-            item, Frame(_instance(item), item.where, request_timeout, used, bool(asked) or item in items), sink
-        )
+        named = bool(asked) or item in items
+        settings = _build(item, Frame(_instance(item), item.where, request_timeout, used and read_keys, named), sink)
         if settings is not None and used:
             found[settings.name] = settings
         if sink is not problems:

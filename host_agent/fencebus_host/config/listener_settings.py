@@ -31,7 +31,7 @@ class Frame:
     where: Where
     request_timeout: float
     used: bool
-    """Whether the listener is to run; if not, its section is checked, but its key is left alone."""
+    """Whether the listener is to run now; if not, its section is checked, but its key is left alone."""
     asked_for: bool
     """Whether the administrator named this listener; only then is a missing default key an error."""
 

@@ -38,10 +38,13 @@ def load(path: Path | None) -> Config:
     return _config(_parsed(_text(path, problems), path, problems), path, problems)
 
 
-def load_text(text: str, file: str, path: Path | None = None) -> Config:
-    """The settings in ``text``, which stands in ``file``; for texts that are not on disk."""
+def load_text(text: str, file: str, path: Path | None = None, read_keys: bool = True) -> Config:
+    """The settings in ``text``, which stands in ``file``; for texts that are not on disk.
+
+    ``read_keys`` false: key files are left alone, for a file that is meant for another machine; nothing may run so.
+    """
     problems = Problems()
-    return _config(_parsed(text, Path(file), problems), path, problems)
+    return _config(_parsed(text, Path(file), problems), path, problems, read_keys)
 
 
 def _parsed(text: str | None, path: Path, problems: Problems) -> tuple[Item, ...]:
@@ -67,7 +70,7 @@ def _text(path: Path, problems: Problems) -> str | None:
     return content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
 
 
-def _config(items: tuple[Item, ...], path: Path | None, problems: Problems) -> Config:
+def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read_keys: bool = True) -> Config:
     unknown(items, keys.TOP_LEVEL, "unknown-section", problems)
     top = {name: last_section(items, name, problems) for name in keys.TOP_LEVEL}
     reading = Reading(top["fence_virtd"], keys.DAEMON, problems)
@@ -81,6 +84,7 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems) -> C
             top["listeners"],
             daemon.request_timeout,
             problems,
+            read_keys,
         ),
         backend=backend(
             reading.get(keys.BACKEND),

@@ -14,6 +14,7 @@ from fencebus_host.config.load import find, load
 from fencebus_host.config.model import DEFAULT_CONFIG, Config
 from fencebus_host.config.problems import ConfigError, Problem, Severity
 from fencebus_host.config.tree import render
+from fencebus_host.ctl.convert_command import convert
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.shown_config import as_json, as_text
 
@@ -24,6 +25,9 @@ TEXT_OR_JSON = click.Choice(["text", "json"])
 @click.group()
 def config() -> None:
     """Check, show, compare and make the configuration of fence_virtd."""
+
+
+config.add_command(convert)
 
 
 @config.command()

@@ -1,0 +1,1 @@
+"""Turns what a site has now (cluster.conf, C's fence_virt.conf, a fence_xvmd command line) into our configuration."""

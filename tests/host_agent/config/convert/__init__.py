@@ -1,0 +1,1 @@
+"""Tests of the conversion from what a site has now."""

@@ -1,0 +1,159 @@
+"""cluster.conf: the host's <fence_xvmd/>, the guests' devices, and XML that is not to be trusted."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fencebus_host.config.convert import xvmd
+from fencebus_host.config.convert.cluster_conf import convert
+from fencebus_host.config.convert.conversion import MAX_SOURCE, Conversion, GuestNode, SourceError, Weight
+from fencebus_host.config.load import load_text
+from fencebus_host.config.model import ClusterSettings, Config, LibvirtSettings, MulticastSettings, NameMode
+from fencebus_host.config.tree import render
+
+NODE = '<clusternode name="{0}"><fence><method name="1"><device name="xvm" {1}/></method></fence></clusternode>'
+
+
+def conf(xvmd_element: str = "", nodes: str = "", devices: str = "", more: str = "") -> bytes:
+    return (
+        f'<?xml version="1.0"?>\n<cluster name="c">{more}<clusternodes>{nodes}</clusternodes>'
+        f"<fencedevices>{devices}</fencedevices>{xvmd_element}</cluster>"
+    ).encode()
+
+
+def host(found: Conversion) -> Config:
+    return load_text(render(found.items), "new", read_keys=False)
+
+
+def multicast(found: Conversion) -> MulticastSettings:
+    (listener,) = host(found).listeners
+    assert isinstance(listener, MulticastSettings)
+    return listener
+
+
+def said(found: Conversion, weight: Weight) -> str:
+    return "\n".join(str(remark) for remark in found.remarks if remark.weight is weight)
+
+
+def test_an_empty_fence_xvmd_gives_the_defaults_it_had() -> None:
+    found = convert(conf("<fence_xvmd/>"), "cluster.conf")
+    listener = multicast(found)
+    assert (listener.address, listener.port, listener.interface) == ("225.0.0.12", 1229, None)
+    backend = host(found).backend
+    assert isinstance(backend, ClusterSettings)
+    assert (backend.kind, backend.uris, backend.name_mode) == ("cpg", ("qemu:///system",), NameMode.NAME)
+
+
+def test_every_attribute_that_fence_xvmd_read_has_its_place() -> None:
+    element = (
+        '<fence_xvmd debug="2" ip_family="ipv6" multicast_address="ff05::5" port="1300" interface="br0" auth="sha512"'
+        ' hash="sha1" key_file="/k" uri="xen:///" use_uuid="1" log_facility="local4" log_level="6"/>'
+    )
+    found = convert(conf(element), "cluster.conf")
+    listener, config = multicast(found), host(found)
+    assert (listener.family.value, listener.address, listener.port, listener.interface) == (
+        "ipv6",
+        "ff05::5",
+        1300,
+        "br0",
+    )
+    assert (listener.auth.value, listener.hash.value, str(listener.key_files[0])) == ("sha512", "sha1", "/k")
+    assert isinstance(config.backend, ClusterSettings)
+    assert (config.backend.uris, config.backend.name_mode, config.daemon.debug) == (("xen:///",), NameMode.UUID, 2)
+    assert "log_facility" in said(found, Weight.DROPPED)
+    assert "log_level" in said(found, Weight.DROPPED)
+
+
+def test_auto_is_left_to_the_address_and_family_was_never_read() -> None:
+    found = convert(conf('<fence_xvmd ip_family="auto" multicast_address="ff05::5" family="ipv4"/>'), "x")
+    assert multicast(found).family.value == "ipv6"
+    assert "`family` was never read by fence_xvmd (did you mean `ip_family`?)" in said(found, Weight.DROPPED)
+
+
+def test_what_changes_its_meaning_is_told() -> None:
+    told = said(convert(conf('<fence_xvmd port="1229"/>'), "x"), Weight.CHANGED)
+    assert "a VM that nobody knows was a success" in told
+    assert "must be proven fenced" in told
+    assert "`port` was the IP port" in said(convert(conf('<fence_xvmd port="1229"/>'), "x"), Weight.KEPT)
+
+
+def test_the_nodes_of_the_hosts_cluster_become_hosts_under_their_short_names() -> None:
+    nodes = NODE.format("a.example.com", "") + NODE.format("b", "")
+    assert host(convert(conf("<fence_xvmd/>", nodes), "x")).hosts == ("a", "b")
+
+
+def test_a_local_fence_xvmd_is_the_libvirt_backend_and_cluster_conf_counts_before_its_command_line() -> None:
+    line = xvmd.read_command_line(["fence_xvmd", "-L", "-p", "1300", "-I", "br0", "-dd"])
+    found = convert(conf('<fence_xvmd port="1301"/>'), "x", line)
+    assert isinstance(host(found).backend, LibvirtSettings)
+    assert (multicast(found).port, multicast(found).interface, host(found).daemon.debug) == (1301, "br0", 2)
+    alone = convert(conf('<fence_xvmd port="1301"/>'), "x", xvmd.read_command_line(["-X", "-p1300"]))
+    assert multicast(alone).port == 1300
+
+
+@pytest.mark.parametrize("words", (["-Q"], ["-p"], ["stray", "word"], ["-a", "1", "--"]))
+def test_a_command_line_that_fence_xvmd_did_not_have_is_refused(words: list[str]) -> None:
+    with pytest.raises(SourceError):
+        xvmd.read_command_line(words)
+
+
+DEVICE = '<fencedevice agent="fence_xvm" name="xvm" {0}/>'
+
+
+def test_the_old_port_of_a_device_was_the_ip_port_and_domain_is_the_vm() -> None:
+    nodes = NODE.format("n1", 'domain="vm1"') + NODE.format("n2", 'domain="vm2"')
+    found = convert(conf("", nodes, DEVICE.format('port="1230" multicast_ttl="4" use_uuid="1"')), "x")
+    (device,) = found.devices
+    assert device.options == (("ipport", "1230"),)
+    assert device.nodes == (GuestNode("n1", "vm1"), GuestNode("n2", "vm2"))
+    assert found.two_nodes
+    assert "`port = 1230` was the IP port" in said(found, Weight.CHANGED)
+    assert "multicast_ttl" in said(found, Weight.DROPPED)
+    assert found.items == ()
+
+
+def test_in_files_of_cluster_3_the_port_of_a_node_is_its_vm() -> None:
+    nodes = NODE.format("n1", 'port="vm1" timeout="60"') + NODE.format("n2", 'port="vm2"') + NODE.format("n3", "")
+    found = convert(conf("", nodes, DEVICE.format("")), "x")
+    assert [node.vm for node in found.devices[0].nodes] == ["vm1", "vm2", "n3"]
+    assert found.devices[0].timeout == 60
+    assert not found.two_nodes
+    assert "it names no VM for n3" in said(found, Weight.DECIDE)
+
+
+def test_other_devices_and_delays_of_fenced_are_not_passed_over_in_silence() -> None:
+    other = '<clusternode name="n2"><fence><method name="1"><device name="ipmi"/></method></fence></clusternode>'
+    more = '<fence_daemon post_join_delay="3"/>'
+    found = convert(conf("", NODE.format("n1", 'domain="a"') + other, DEVICE.format(""), more), "x")
+    assert "other fence devices are left to you: ipmi" in said(found, Weight.DECIDE)
+    assert "post_join_delay" in said(found, Weight.DROPPED)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    (
+        (b"<cluster/>", "neither"),
+        (b"<corosync/>", "no cluster.conf"),
+        (b"<cluster>", "bad XML"),
+        (b"", "bad XML"),
+        (b'<!DOCTYPE c [<!ENTITY a "b">]><cluster/>', "DOCTYPE"),
+        (b"<cluster>" * 40, "too many"),
+        (b"<cluster>" + b"<a/>" * 20001, "too many"),
+        (b"<cluster>" + b" " * MAX_SOURCE, "more than"),
+        (b'<cluster><fence_xvmd uri="a&quot;; } x { y = &quot;"/></cluster>', "quote or control"),
+        (b'<cluster><clusternode name="a&#10;rm -rf /"/></cluster>', "quote or control"),
+    ),
+)
+def test_xml_that_is_not_to_be_trusted_is_refused_with_its_reason(content: bytes, why: str) -> None:
+    with pytest.raises(SourceError, match=why):
+        convert(content, "cluster.conf")
+
+
+@given(st.binary(max_size=200))
+def test_whatever_the_bytes_are_the_answer_is_a_conversion_or_a_source_error(content: bytes) -> None:
+    with suppress(SourceError):
+        assert convert(content, "x").remarks
