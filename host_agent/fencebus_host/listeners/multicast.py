@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from fencebus_host.callbacks import Asked, CallBacks, Step, Waiting
 from fencebus_host.config.model import LocalGuestsOnly, MulticastSettings
 from fencebus_host.door import Admitted, fence_request
+from fencebus_host.listeners.connection import Stream
 from fencebus_host.listeners.group_socket import open_group_socket
-from fencebus_host.listeners.session import Stream, answer
+from fencebus_host.listeners.session import answer
 from fencebus_host.listeners.stream import Reception
 from fencebus_host.locality import GuestLocator, Located, Origin, answers
 from fencebus_host.ports import Handle
@@ -140,7 +141,7 @@ class MulticastListener:
                     return False
             return await self._exchange(stream, call, located, handle)
         finally:
-            stream.writer.close()
+            stream.close()
 
     async def _exchange(self, stream: Stream, call: _Call, located: Located, handle: Handle) -> bool:
         reception = self._reception
@@ -184,7 +185,8 @@ def _waiting(wire: XvmRequest, sender: str, is_own: Callable[[str], bool]) -> Wa
 async def _connect(waiting: Waiting) -> Stream:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return Stream(*await asyncio.open_connection(*waiting))
+            _, stream = await asyncio.get_running_loop().create_connection(Stream, *waiting)
+            return stream
     except TimeoutError:
         raise OSError(f"no connection within {CONNECT_SECONDS:g} s") from None
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_host.door import Door, fence_request
+from fencebus_host.listeners.connection import Stream
 from fencebus_host.listeners.refusal import Refusals
 from fencebus_host.listeners.seats import Seats
-from fencebus_host.listeners.session import Handshake, Stream, answer
+from fencebus_host.listeners.session import Handshake, answer
 from fencebus_host.ports import Handle
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.errors import WireError
@@ -28,7 +29,8 @@ REQUEST_SECONDS = 5.0
 """How long a peer may take to send its 176 bytes; C allows 1 s, during which it serves nobody else."""
 BACKLOG = 1024
 
-Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Accepted = Callable[[Stream], None]
+"""Told of each connection when it is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Reception:
 class Wire(Protocol):
     """The kind of socket: how it is opened, and who is at its other end."""
 
-    async def open(self, connected: Connected) -> asyncio.Server:
-        """Open the socket and serve every connection with ``connected``; raises OSError."""
+    async def open(self, accepted: Accepted) -> asyncio.Server:
+        """Open the socket and tell ``accepted`` of every connection; raises OSError."""
 
     def peer(self, stream: Stream) -> str:
         """The peer's address as logs and policy show it; empty if it has left already."""
@@ -62,15 +64,18 @@ class StreamListener:
         self._wire = wire
         self._reception = reception
         self._seats = Seats()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.name = name
 
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the socket cannot be opened."""
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve_peer(Stream(reader, writer), handle)
+        def accepted(stream: Stream) -> None:
+            task = asyncio.create_task(self._serve_peer(stream, handle))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-        server = await self._wire.open(connected)
+        server = await self._wire.open(accepted)
         log.info("listener=%s ready on %s", self.name, self._wire)
         ready()
         try:
@@ -89,7 +94,7 @@ class StreamListener:
             self._reception.refusals.tell(self.name, peer, error)
         finally:
             self._seats.give_up(peer, stream)
-            stream.writer.close()
+            stream.close()
 
     async def _exchange(self, stream: Stream, peer: str, handle: Handle) -> None:
         reception = self._reception

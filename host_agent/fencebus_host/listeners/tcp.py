@@ -8,8 +8,8 @@ import socket
 from dataclasses import dataclass
 
 from fencebus_host.config.model import Family, TcpSettings
-from fencebus_host.listeners.session import Stream
-from fencebus_host.listeners.stream import BACKLOG, Connected
+from fencebus_host.listeners.connection import Stream
+from fencebus_host.listeners.stream import BACKLOG, Accepted
 from fencebus_host.locality import GuestLocator
 from fencebus_schemas.model import Source
 
@@ -26,16 +26,21 @@ class TcpWire:
     def __str__(self) -> str:
         return f"{self.settings.address} port {self.settings.port}"
 
-    async def open(self, connected: Connected) -> asyncio.Server:
+    async def open(self, accepted: Accepted) -> asyncio.Server:
         """Bind and listen; raises OSError."""
         family = socket.AF_INET if self.settings.family is Family.IPV4 else socket.AF_INET6
-        return await asyncio.start_server(
-            connected, self.settings.address, self.settings.port, family=family, backlog=BACKLOG, reuse_address=True
+        return await asyncio.get_running_loop().create_server(
+            lambda: Stream(accepted),
+            self.settings.address,
+            self.settings.port,
+            family=family,
+            backlog=BACKLOG,
+            reuse_address=True,
         )
 
     def peer(self, stream: Stream) -> str:
         """The numeric address without zone and port."""
-        peer = stream.writer.get_extra_info("peername")
+        peer = stream.peername
         return str(peer[0]).split("%", 1)[0] if peer else ""
 
     async def source(self, peer: str) -> Source:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host.config.model import VsockSettings
-from fencebus_host.listeners.session import Stream
-from fencebus_host.listeners.stream import BACKLOG, Connected
+from fencebus_host.listeners.connection import Stream
+from fencebus_host.listeners.stream import BACKLOG, Accepted
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.model import Source
 
@@ -34,7 +34,7 @@ def bound_socket(settings: VsockSettings) -> socket.socket:
 
 def cid_of(stream: Stream) -> str:
     """The peer's CID in decimal, as C's ``groups`` spell it; empty if it has left already."""
-    peer = stream.writer.get_extra_info("peername")
+    peer = stream.peername
     return str(peer[0]) if peer else ""
 
 
@@ -50,9 +50,10 @@ class VsockWire:
     def __str__(self) -> str:
         return f"vsock port {self.settings.port}"
 
-    async def open(self, connected: Connected) -> asyncio.Server:
+    async def open(self, accepted: Accepted) -> asyncio.Server:
         """Bind and listen; raises OSError."""
-        return await asyncio.start_server(connected, sock=self.open_socket(self.settings), backlog=BACKLOG)
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(lambda: Stream(accepted), sock=self.open_socket(self.settings), backlog=BACKLOG)
 
     def peer(self, stream: Stream) -> str:
         """The CID."""

@@ -17,7 +17,7 @@ from fencebus_agent.guest_devices import GuestDevices, read_devices
 from fencebus_agent.hypervisor import HypervisorUnreachable
 from fencebus_agent.memory_driver import MemoryVm
 from fencebus_host.config.model import Group, VsockSettings
-from fencebus_host.listeners.session import Stream
+from fencebus_host.listeners.connection import Stream
 from fencebus_host.listeners.stream import StreamListener
 from fencebus_host.listeners.vsock import VsockWire, bound_socket, cid_of
 from fencebus_host.policy import Policy
@@ -127,9 +127,9 @@ def test_the_live_xml_tells_the_cid() -> None:
 
 async def test_a_peer_that_has_left_has_no_cid() -> None:
     ours, theirs = socket.socketpair()
-    reader, writer = await asyncio.open_unix_connection(sock=ours)
-    assert cid_of(Stream(reader, writer)) == ""
-    writer.close()
+    _, stream = await asyncio.get_running_loop().create_unix_connection(Stream, sock=ours)
+    assert cid_of(stream) == ""
+    stream.close()
     theirs.close()
 
 
