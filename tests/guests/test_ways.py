@@ -1,0 +1,63 @@
+"""From inside a guest, by every way, with both clients: another VM is listed, fenced, started and rebooted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.guests.world import GuestWorld, Way
+
+pytestmark = pytest.mark.timeout(170)
+
+COURSE = (
+    ("status", 0, "Status: ON\n"),
+    ("off", 0, ""),
+    ("status", 2, "Status: OFF\n"),
+    ("off", 0, ""),
+    ("on", 0, ""),
+    ("status", 0, "Status: ON\n"),
+)
+
+
+@pytest.mark.parametrize("way", Way)
+def test_our_client_fences_another_vm(guests: GuestWorld, way: Way) -> None:
+    guests.make_ready()
+    node = guests.one
+    for action, status, output in COURSE:
+        assert node.run(way.ours(f"-o {action} -n target")).told == (status, output), action
+    before = guests.host.libvirtd.qemu_pid("target")
+    assert node.run(way.ours(f"-o reboot -n {guests.target}")).told == (0, "")
+    assert guests.host.libvirtd.qemu_pid("target") != before
+    listed = node.run(way.ours("-o list"))
+    assert listed.status == 0
+    assert [line.split()[0] for line in listed.output.splitlines()] == ["node1", "node2", "target"]
+
+
+@pytest.mark.parametrize("way", [way for way in Way if way is not Way.CHANNEL])
+def test_the_c_client_fences_another_vm(guests: GuestWorld, way: Way) -> None:
+    """By all ways but the virtio port, which it takes for a terminal."""
+    guests.make_ready()
+    node = guests.one
+    for action, status, output in COURSE:
+        assert node.run(way.c(f"-o {action} -n target")).told == (status, output), action
+    before = guests.host.libvirtd.qemu_pid("target")
+    assert node.run(way.c("-o reboot -n target")).told == (0, "")
+    assert guests.host.libvirtd.qemu_pid("target") != before
+    assert [line.split()[0] for line in node.run(way.c("-o list")).output.splitlines()] == ["node1", "node2", "target"]
+
+
+def test_the_c_client_cannot_use_a_virtio_port(guests: GuestWorld) -> None:
+    guests.make_ready()
+    assert guests.one.run(Way.CHANNEL.c("-o status -n target")).status == 255
+
+
+def test_an_unknown_vm_is_a_failure_by_every_way(guests: GuestWorld) -> None:
+    guests.make_ready()
+    for way in Way:
+        assert guests.one.run(way.ours("-o off -n nobody")).status == 1, way
+
+
+def test_two_guests_ask_at_the_same_time(guests: GuestWorld) -> None:
+    guests.make_ready()
+    guests.one.begin(Way.SERIAL.ours("-o status -n target"))
+    guests.two.begin(Way.SERIAL.ours("-o status -n target"))
+    assert guests.one.finish().told == guests.two.finish().told == (0, "Status: ON\n")
