@@ -284,8 +284,8 @@ class LibvirtHypervisor:
             return VmState.OFF
         if seen.power in (Power.OFF, Power.LEFT) and self._watch.alive(seen.uuid):
             return VmState.RUNNING  # libvirt has given up a process that the kernel still has
-        if seen.power is Power.OFF and self._roster.is_left(seen.uuid):
-            return VmState.UNKNOWN
+        if seen.power is Power.OFF and (self._roster.is_left(seen.uuid) or self._roster.lingering(seen.uuid)):
+            return VmState.UNKNOWN  # off here, which does not prove that nothing of it runs or writes
         if seen.power is Power.OUTGOING and self._roster.is_arriving(seen.uuid):
             return VmState.INCOMING
         return seen.power.state
@@ -302,7 +302,9 @@ class LibvirtHypervisor:
         return self._record(vm, self._name_of(vm), self._forgotten_state(vm))
 
     def _forgotten_state(self, vm: Uuid) -> VmState:
-        return VmState.RUNNING if self._watch.alive(vm) else VmState.OFF
+        if self._watch.alive(vm):
+            return VmState.RUNNING
+        return VmState.UNKNOWN if self._roster.lingering(vm) else VmState.OFF
 
     def _forgotten_vms(self) -> Sequence[Uuid]:
         """VMs of this libvirt that it may not know any more: ended here, or given up while their process lives."""

@@ -198,7 +198,8 @@ class Undertaker:
             self._roster.killed_in_flight(vm)
         if decision is Decision.UNPROVABLE:
             self._roster.lingers(vm, attempt.finding.why)
-        if decision is Decision.OFF and sight.transient_xml and self._roster.ended_domain(vm) is None:
+        over = decision in (Decision.OFF, Decision.UNPROVABLE)
+        if over and sight.transient_xml and self._roster.ended_domain(vm) is None:
             self._roster.ended(EndedDomain(vm, sight.name, sight.transient_xml, self._clock()))
 
     # ---- words

@@ -1,0 +1,87 @@
+"""A libvirt that accepts connections and never answers; one that is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fencebus_agent.hypervisor import HypervisorUnreachable
+from fencebus_agent.libvirt_driver import LibvirtHypervisor, link
+from fencebus_schemas.model import Uuid
+from tests.components import require_program
+from tests.hypervisors import HOST, INCARNATION, allow, eventually, soon
+
+VM = Uuid("00000000-0000-0000-0000-0000000000aa")
+
+
+@pytest.fixture
+def deaf(tmp_path: Path) -> Iterator[socket.socket]:
+    """A socket that accepts and says nothing."""
+    require_program("libvirtd", "libvirt-daemon-system")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "sock"))
+        listener.listen()
+        listener.setblocking(False)
+        yield listener
+
+
+@contextlib.asynccontextmanager
+async def driving(path: Path) -> AsyncIterator[LibvirtHypervisor]:
+    """A driver that does not wait until it is connected."""
+    hypervisor = LibvirtHypervisor(f"qemu+unix:///system?socket={path}", HOST, INCARNATION)
+    task = asyncio.create_task(hypervisor.run())
+    try:
+        yield hypervisor
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await hypervisor.close()
+
+
+async def test_an_open_that_hangs_is_tried_again_beside_it_but_not_for_ever(
+    deaf: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "OPEN_PATIENCE", 0.05)
+    accepted: list[socket.socket] = []
+
+    def accept() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            accepted.append(deaf.accept()[0])
+        return len(accepted) == link.HUNG_OPENS
+
+    async with driving(tmp_path / "sock") as hypervisor:
+        await eventually(accept)
+        await asyncio.sleep(0.3)
+        accept()
+        assert len(accepted) == link.HUNG_OPENS
+        with pytest.raises(HypervisorUnreachable):
+            await hypervisor.list(soon(0.1))
+        began = time.monotonic()
+    assert time.monotonic() - began < 1
+    for connection in accepted:
+        connection.close()
+    await asyncio.sleep(0.1)
+
+
+async def test_without_libvirt_every_call_ends_at_its_deadline(tmp_path: Path) -> None:
+    async with driving(tmp_path / "nothing") as hypervisor:
+        calls: tuple[Callable[[], Awaitable[object]], ...] = (
+            lambda: hypervisor.find(VM, soon(0.1)),
+            lambda: hypervisor.power_off(VM, soon(0.1), allow),
+            lambda: hypervisor.power_on(VM, soon(0.1), allow),
+            lambda: hypervisor.devices(soon(0.1)),
+            lambda: hypervisor.wait_ready(soon(0.1)),
+        )
+        for call in calls:
+            began = time.monotonic()
+            with pytest.raises(HypervisorUnreachable, match="until the deadline"):
+                await call()
+            assert time.monotonic() - began < 1
+        assert hypervisor.neighbours() == []
+        assert hypervisor.name.endswith("nothing")
