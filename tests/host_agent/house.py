@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,7 +38,13 @@ class CountingRouter(LocalRouter):
         super().__init__(hypervisors)
         self.ended: list[Uuid] = []
         self.started: list[Uuid] = []
+        self.starting = asyncio.Event()
         self.defect_in = ""
+        self.held: dict[tuple[Action, Uuid], asyncio.Event] = {}
+
+    def hold(self, action: Action, vm: Uuid = VM) -> asyncio.Event:
+        """From now on the end (OFF) or the start (ON) of a VM waits until the event that this returns is set."""
+        return self.held.setdefault((action, vm), asyncio.Event())
 
     async def find(self, target: str, deadline: Deadline) -> Evidence:
         """As the local router."""
@@ -48,6 +55,7 @@ class CountingRouter(LocalRouter):
     async def power_off(self, vm: Uuid, found: Evidence, deadline: Deadline, permit: Permit) -> Evidence:
         """As the local router."""
         self.ended.append(vm)
+        await self._released(Action.OFF, vm)
         if self.defect_in == "power_off":
             raise ValueError("a defect")
         return await super().power_off(vm, found, deadline, permit)
@@ -55,9 +63,15 @@ class CountingRouter(LocalRouter):
     async def power_on(self, vm: Uuid, found: Evidence, deadline: Deadline, permit: Permit) -> Evidence:
         """As the local router."""
         self.started.append(vm)
+        self.starting.set()
+        await self._released(Action.ON, vm)
         if self.defect_in == "power_on":
             raise ValueError("a defect")
         return await super().power_on(vm, found, deadline, permit)
+
+    async def _released(self, action: Action, vm: Uuid) -> None:
+        if held := self.held.get((action, vm)):
+            await held.wait()
 
 
 class House:
@@ -74,6 +88,14 @@ class House:
     def hypervisor(self) -> MemoryHypervisor:
         """The first, where there is but one."""
         return self.hypervisors[0]
+
+    async def admitted(self, count: int) -> None:
+        """Wait until so many power actions run, wait or have joined."""
+        for _ in range(5000):
+            if len(self.fencing._ledger) >= count:
+                return
+            await asyncio.sleep(0.001)
+        raise AssertionError(f"only {len(self.fencing._ledger)} of {count} were admitted")
 
     async def state(self, vm: Uuid = VM, hypervisor: int = 0) -> VmState:
         """What the hypervisor itself says."""

@@ -24,7 +24,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def begun() -> None:
-    """Wait a moment, so that what was asked is under way."""
+    """Wait a moment, so that what waits for a hypervisor waits there."""
     await asyncio.sleep(0.03)
 
 
@@ -71,11 +71,12 @@ async def test_s12_nothing_is_started_for_a_requester_who_has_left(house: House)
 
 async def test_s12_a_request_whose_time_passes_in_the_queue_does_nothing(house: House) -> None:
     house.hypervisor.happen(VM, VmState.OFF)
-    house.hypervisor.faults(VM).start_takes = 0.8
+    start = house.router.hold(Action.ON)
     starting = asyncio.create_task(house.ask(Action.ON))
-    await begun()
+    await house.admitted(1)
     late = (await house.ask(Action.REBOOT, patience=0.05)).outcome
     assert (late.ok, late.reason) == (False, Reason.DEADLINE)
+    start.set()
     assert (await starting).outcome.reason is Reason.STARTED
     assert house.router.ended == []
 
@@ -108,12 +109,13 @@ async def test_s9_a_router_that_does_not_end_is_given_up_shortly_after_the_deadl
 
 
 async def test_s7_another_off_that_comes_before_the_proof_joins_and_one_kill_serves_both(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.1
-    first = asyncio.create_task(house.ask(Action.OFF))
-    await begun()
-    second = (await house.ask(Action.OFF, "vm", source=OTHER)).outcome
-    assert (await first).outcome.reason is second.reason is Reason.PROVEN_OFF
-    assert second.request != (await first).outcome.request
+    end = house.router.hold(Action.OFF)
+    asking = [asyncio.create_task(house.ask(Action.OFF)), asyncio.create_task(house.ask(Action.OFF, "vm", OTHER))]
+    await house.admitted(2)
+    end.set()
+    first, second = [(await each).outcome for each in asking]
+    assert first.reason is second.reason is Reason.PROVEN_OFF
+    assert first.request != second.request
     assert house.router.ended == [VM]
 
 
@@ -142,20 +144,37 @@ async def test_s7_one_who_joined_stays_though_the_first_has_left(house: House) -
 
 
 async def test_s7_an_off_during_a_reboots_kill_takes_its_proof_and_cancels_its_start(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.1
+    end = house.router.hold(Action.OFF)
     reboot = asyncio.create_task(house.ask(Action.REBOOT))
-    await begun()
-    off = (await house.ask(Action.OFF)).outcome
-    assert off.reason is Reason.PROVEN_OFF
+    await house.admitted(1)
+    asking = asyncio.create_task(house.ask(Action.OFF))
+    await house.admitted(2)
+    end.set()
+    assert (await asking).outcome.reason is Reason.PROVEN_OFF
     outcome = (await reboot).outcome
     assert (outcome.ok, outcome.reason) == (True, Reason.REBOOTED_NOT_STARTED)
     assert "an off for the same VM arrived meanwhile" in outcome.text
     assert await house.state() is VmState.OFF
 
 
-async def test_s7_an_off_during_a_reboots_start_does_not_hit_the_younger_life_unasked(house: House) -> None:
-    house.hypervisor.faults(VM).start_takes = 0.1
+async def test_s7_an_off_between_a_reboots_kill_and_its_start_cancels_the_start_and_looks_for_itself(
+    house: House,
+) -> None:
+    start = house.router.hold(Action.ON)
     reboot = asyncio.create_task(house.ask(Action.REBOOT))
+    await house.router.starting.wait()
+    off = asyncio.create_task(house.ask(Action.OFF))
+    await house.admitted(2)
+    start.set()
+    assert (await reboot).outcome.reason is Reason.REBOOTED_NOT_STARTED
+    assert (await off).outcome.reason is Reason.ALREADY_OFF
+    assert await house.state() is VmState.OFF
+
+
+async def test_s7_an_off_during_a_reboots_start_does_not_hit_the_younger_life_unasked(house: House) -> None:
+    house.hypervisor.faults(VM).start_takes = 0.4
+    reboot = asyncio.create_task(house.ask(Action.REBOOT))
+    await house.router.starting.wait()
     await begun()
     off = (await house.ask(Action.OFF)).outcome
     assert (await reboot).outcome.reason is Reason.REBOOTED
@@ -171,11 +190,14 @@ async def test_two_reboots_at_once_are_one(house: House) -> None:
 
 
 async def test_a_request_that_waited_looks_again_before_it_acts(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.1
+    end = house.router.hold(Action.OFF)
     off = asyncio.create_task(house.ask(Action.OFF))
-    await begun()
+    await house.admitted(1)
     on = asyncio.create_task(house.ask(Action.ON))
+    await house.admitted(2)
     reboot = asyncio.create_task(house.ask(Action.REBOOT))
+    await house.admitted(3)
+    end.set()
     assert (await off).outcome.reason is Reason.PROVEN_OFF
     assert (await on).outcome.reason is Reason.STARTED
     # It was asked before the life began that it would have ended.
@@ -184,12 +206,14 @@ async def test_a_request_that_waited_looks_again_before_it_acts(house: House) ->
 
 
 async def test_a_request_that_waited_for_a_vm_that_is_gone_fails(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.1
+    end = house.router.hold(Action.OFF)
     off = asyncio.create_task(house.ask(Action.OFF))
-    await begun()
+    await house.admitted(1)
     on = asyncio.create_task(house.ask(Action.ON))
+    await house.admitted(2)
     reboot = asyncio.create_task(house.ask(Action.REBOOT))
-    await asyncio.sleep(0)
+    await house.admitted(3)
+    end.set()
     house.hypervisor.subscribe(lambda event: house.hypervisor.undefine(VM) if event.kind == "stopped" else None)
     await off
     assert (await on).outcome.reason is Reason.UNKNOWN_VM
@@ -197,12 +221,13 @@ async def test_a_request_that_waited_for_a_vm_that_is_gone_fails(house: House) -
 
 
 async def test_a_hanging_fence_of_one_vm_delays_nobody_elses(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.3
+    end = house.router.hold(Action.OFF)
     slow = asyncio.create_task(house.ask(Action.OFF))
-    begin = boottime()
+    await house.admitted(1)
     assert (await house.ask(Action.OFF, OTHER)).outcome.reason is Reason.PROVEN_OFF
     assert (await house.ask(Action.STATUS, THIRD)).outcome.reason is Reason.STATUS_ON
-    assert boottime() - begin < 0.2
+    assert not slow.done()
+    end.set()
     assert (await slow).outcome.ok
 
 
@@ -230,15 +255,17 @@ async def test_s16_of_three_nodes_that_shoot_in_a_ring_at_least_one_lives(house:
 
 async def test_s16_a_request_that_waits_dies_with_its_source(house: House) -> None:
     house.hypervisor.happen(OTHER, VmState.OFF)
-    house.hypervisor.faults(OTHER).start_takes = 0.2
+    start = house.router.hold(Action.ON, OTHER)
     starting = asyncio.create_task(house.ask(Action.ON, OTHER))
-    await begun()
+    await house.admitted(1)
     waiting = asyncio.create_task(house.ask(Action.OFF, OTHER, source=VM))
-    await begun()
+    await house.admitted(2)
     assert (await house.ask(Action.OFF, VM, source=THIRD)).outcome.reason is Reason.PROVEN_OFF
+    start.set()
     assert (await waiting).outcome.reason is Reason.SOURCE_FENCED
-    assert (await starting).outcome.reason is Reason.STARTED
-    assert await house.state(OTHER) is VmState.RUNNING
+    # An off that arrives before a start has begun cancels it, whatever becomes of the off.
+    assert (await starting).outcome.reason is Reason.START_CANCELLED
+    assert house.router.ended == [VM]
 
 
 async def test_s16_a_request_that_hangs_before_its_kill_dies_with_its_source(tmp_path: Path, impatient: None) -> None:
@@ -248,7 +275,6 @@ async def test_s16_a_request_that_hangs_before_its_kill_dies_with_its_source(tmp
         found = await house.router.find(OTHER, asked.deadline)
         b.hangs = True
         hanging = house.fencing.submit(asked, found, always)
-        await begun()
         assert (await house.ask(Action.OFF, VM)).outcome.reason is Reason.PROVEN_OFF
         b.hangs = False
         assert (await hanging).reason is Reason.SOURCE_FENCED
@@ -329,21 +355,23 @@ async def test_nothing_is_kept_of_what_is_over(house: House) -> None:
 
 
 async def test_drain_waits_for_what_has_begun_but_not_for_ever(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.2
+    end = house.router.hold(Action.OFF)
     asking = asyncio.create_task(house.ask(Action.OFF))
-    await begun()
+    await house.admitted(1)
     await house.fencing.drain(0.02)
     assert not asking.done()
+    end.set()
     await house.fencing.drain(5)
     assert (await asking).outcome.ok
     await house.fencing.drain(5)
 
 
 async def test_a_fence_goes_on_though_the_connection_that_asked_for_it_is_gone(house: House) -> None:
-    house.hypervisor.faults(VM).exit_takes = 0.1
+    end = house.router.hold(Action.OFF)
     asking = asyncio.create_task(house.ask(Action.OFF))
-    await begun()
+    await house.admitted(1)
     asking.cancel()
+    end.set()
     await house.fencing.drain(5)
     assert await house.state() is VmState.OFF
 

@@ -279,11 +279,12 @@ async def test_s7_the_same_request_afterwards_has_its_outcome_and_kills_nothing(
 
 
 async def test_s7_who_was_refused_is_refused_again(house: House) -> None:
-    house.hypervisor.faults(OTHER).exit_takes = 0.05
+    end = house.router.hold(Action.OFF, OTHER)
     shot = asyncio.create_task(house.ask(Action.OFF, OTHER, source=VM))
-    await asyncio.sleep(0.01)
+    await house.admitted(1)
     back = house.new(Action.OFF, VM, source=OTHER)
     assert (await house.service.handle(back, always)).outcome.reason is Reason.SOURCE_FENCED
+    end.set()
     await shot
     assert (await house.service.handle(back, always)).outcome.reason is Reason.SOURCE_FENCED
     assert await house.state(VM) is VmState.RUNNING
