@@ -34,6 +34,8 @@ class Stream(asyncio.Protocol):
         self._lost: str | None = None
         self._expired = False
         self._waiter: asyncio.Future[None] | None = None
+        self.when_gone: Callable[[], None] | None = None
+        """Called, once or twice, when ``gone`` becomes true."""
 
     # -- what the listeners use ----------
 
@@ -113,13 +115,13 @@ class Stream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """See asyncio.Protocol.  The way back stays open: a peer may close its own half and wait."""
         self._ended = True
-        self._wake()
+        self._tell_gone()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self._lost = f"lost: {exc}" if exc else "closed"
-        self._wake()
+        self._tell_gone()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -165,6 +167,11 @@ class Stream(asyncio.Protocol):
     def _expire(self) -> None:
         self._expired = True
         self._wake()
+
+    def _tell_gone(self) -> None:
+        self._wake()
+        if self.when_gone is not None:
+            self.when_gone()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

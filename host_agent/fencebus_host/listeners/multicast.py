@@ -38,7 +38,7 @@ LivesHere = Callable[[str], Awaitable[bool]]
 """Whether the VM of this name or UUID has a process on this host."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     """One datagram that is to be called back."""
 
@@ -66,6 +66,7 @@ class MulticastListener:
         self._lives_here = lives_here
         self._calls = CallBacks(reception.patience)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._open: set[_Call] = set()
         self.name = settings.name
 
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
@@ -93,6 +94,7 @@ class MulticastListener:
         if call is None:
             return
         task = asyncio.create_task(self._call_back(call, handle), name=f"call back {call.waiting[0]}:{call.waiting[1]}")
+        self._open.add(call)
         self._calls.begin(call.waiting, call.asked, task.cancel)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -124,9 +126,21 @@ class MulticastListener:
             refusal = WireError("no-answer", f"nobody takes the call-back at port {call.waiting[1]}: {error}")
             self._reception.refusals.tell(self.name, call.waiting[0], refusal)
         finally:
-            self._calls.end(call.waiting, call.asked, answered)
+            self._end(call, answered)
             if answered and call.admitted.signature:
                 self._answered(call.admitted.signature)
+
+    def _gone(self, call: _Call) -> None:
+        """A guest that breaks off before its reply and sends its datagram again is called anew: it gets the same
+        outcome (S7).
+        """
+        self._end(call, answered=False)
+
+    def _end(self, call: _Call, answered: bool) -> None:
+        """Forget a call; idempotent."""
+        if call in self._open:
+            self._open.discard(call)
+            self._calls.end(call.waiting, call.asked, answered)
 
     async def _connect_and_answer(self, call: _Call, handle: Handle) -> bool:
         """True if the guest has its answer."""
@@ -149,7 +163,9 @@ class MulticastListener:
         self._calls.taken(call.waiting, call.asked)
         source = Source(call.waiting[0], located.vm)
         request = fence_request(call.admitted, source, self.name, reception.patience, call.received_at)
+        stream.when_gone = lambda: self._gone(call)
         await answer(stream, handle, request)
+        stream.when_gone = None
         # After a list C's client leaves a byte unread, which looks like a broken connection; a list changes nothing.
         return await stream.hung_up(HANG_UP_SECONDS) or not call.admitted.action.changes
 
