@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ class Called:
     err: str
 
 
-def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Called:
-    """Run fence_virtctl with ``arguments``."""
+def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path, answers: str = "") -> Called:
+    """Run fence_virtctl with ``arguments``; ``answers`` are typed in."""
     capsys.readouterr()
-    status = run([str(argument) for argument in arguments])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("sys.stdin", StringIO(answers))
+        status = run([str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return Called(status, printed.out, printed.err)
