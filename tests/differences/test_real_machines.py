@@ -17,7 +17,7 @@ import pytest
 from fencebus_agent.process_table import read_qemu
 from tests.components import require_program
 from tests.held_disk import HeldDisk
-from tests.interop.programs import Make, Plan, both
+from tests.interop.programs import Make, Plan, both, run
 from tests.libvirtd import Libvirtd, guest_xml
 
 ON, OFF, DONE = (0, "Status: ON\n"), (2, "Status: OFF\n"), (0, "")
@@ -128,8 +128,8 @@ def test_c_says_off_of_a_qemu_that_is_stuck_in_a_write_after_80_seconds(tmp_path
             pid = libvirtd.qemu_pid(names["stuck"])
             disk.hold()
             try:
-                c = pool.submit(sites[C].ask, C, "-t", "110", "-o", "off", "-n", names["stuck"])
-                # Past the client limit of the other tests, so it is asked again and again.
+                command = sites[C].command(C, "-t", "110", "-o", "off", "-n", names["stuck"])
+                c = pool.submit(run, command, limit=120)
                 while not c.done():
                     assert sites[OURS].act(C, "off", names["stuck"]).status == 1
                 assert c.result().told == DONE

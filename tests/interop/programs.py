@@ -57,6 +57,10 @@ class Plan:
     transport: Transport = Transport.TCP
     listener: str = ""
     """Further keys of the listener."""
+    daemon: str = ""
+    """Further keys of the daemon."""
+    interface: str = "lo"
+    """Where multicast is joined."""
     groups: str = ""
     key: bytes = KEY
     timeout: float = 25.0
@@ -65,11 +69,11 @@ class Plan:
     def text(self, make: Make, folder: Path) -> str:
         """The configuration file."""
         kind = self.transport.value
-        where = 'interface = "lo"; ' if self.transport is Transport.MULTICAST else ""
+        where = f'interface = "{self.interface}"; ' if self.transport is Transport.MULTICAST else ""
         ours = f'state_dir = "{folder}/state"; request_timeout = "{self.timeout:g}"; ' if make is Make.OURS else ""
         uris = "".join(f'uri{number or ""} = "{uri}"; ' for number, uri in enumerate(self.uris))
         return (
-            f'fence_virtd {{ listener = "{kind}"; backend = "libvirt"; {ours}}}\n'
+            f'fence_virtd {{ listener = "{kind}"; backend = "libvirt"; {self.daemon} {ours}}}\n'
             f'listeners {{ {kind} {{ key_file = "{folder}/key"; {where}{self.listener} }} }}\n'
             f"backends {{ libvirt {{ {uris}}} }}\n{self.groups}\n"
         )

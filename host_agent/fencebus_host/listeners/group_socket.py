@@ -23,7 +23,7 @@ def open_group_socket(settings: MulticastSettings) -> socket.socket:
 
     Raises OSError: there is no such interface (yet), the port is taken, or the kernel will not join.
     """
-    index = socket.if_nametoindex(settings.interface) if settings.interface else 0
+    index = _index_of(settings.interface) if settings.interface else 0
     ipv4 = settings.family is Family.IPV4
     group = socket.socket(socket.AF_INET if ipv4 else socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
@@ -37,6 +37,13 @@ def open_group_socket(settings: MulticastSettings) -> socket.socket:
         group.close()
         raise
     return group
+
+
+def _index_of(interface: str) -> int:
+    try:
+        return socket.if_nametoindex(interface)
+    except OSError:
+        raise OSError(f"there is no interface {interface} (yet)") from None
 
 
 def _join4(group: socket.socket, settings: MulticastSettings, index: int) -> None:
