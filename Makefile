@@ -5,9 +5,10 @@
 #   make bench   a table of times, C programs against ours
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
+#   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench guest fuzz lint venv clean debian-runtime debian-tests
+.PHONY: help demo test bench guest fuzz soak lint venv clean debian-runtime debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -48,6 +49,9 @@ bench: $(STAMPS)/dev debian-tests
 
 fuzz: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.fuzz --seconds $(SECONDS)
+
+soak: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.soak $(SECONDS)
 
 guest:
 	@mkdir -p dist

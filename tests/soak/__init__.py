@@ -1,0 +1,1 @@
+"""A siege: real guests, real libvirt, many requesters, trouble of every kind; an oracle looks at the kernel."""
