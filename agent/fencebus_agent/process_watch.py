@@ -67,7 +67,6 @@ class ProcessWatch:
     def __init__(self, clock: Clock = boottime) -> None:
         self._clock = clock
         self._alive: dict[tuple[int, int], tuple[Watched, int]] = {}
-        self._ended: set[Uuid] = set()
 
     def follow(self, held: Held) -> Watched:
         """Take over ``held`` and follow its process; the one entry for it, if it is followed already."""
@@ -78,17 +77,12 @@ class ProcessWatch:
             return known[0]
         watched = Watched(held.qemu)
         self._alive[key] = (watched, held.pidfd)
-        self._ended.discard(held.qemu.vm)
         asyncio.get_running_loop().add_reader(held.pidfd, self._end, key)
         return watched
 
     def alive(self, vm: Uuid) -> list[Watched]:
         """The processes of a VM that have not ended; usually one."""
         return [watched for watched, _ in self._alive.values() if watched.qemu.vm == vm]
-
-    def has_ended(self, vm: Uuid) -> bool:
-        """True if every process of it that was ever followed has ended, and there was one."""
-        return vm in self._ended and not self.alive(vm)
 
     def named(self, name: str) -> Uuid | None:
         """The VM of a living process that carries this name."""
@@ -110,7 +104,6 @@ class ProcessWatch:
         asyncio.get_running_loop().remove_reader(pidfd)
         os.close(pidfd)
         watched.exited_at = self._clock()
-        self._ended.add(watched.qemu.vm)
         watched.gone.set()
 
 

@@ -90,7 +90,6 @@ class Roster:
 
     def _start(self, vm: Uuid, at: float, arriving: bool) -> None:
         self._began[vm] = at
-        self._ended.pop(vm, None)
         self._left.discard(vm)
         self._lingering.pop(vm, None)
         if arriving:
@@ -113,6 +112,13 @@ class Roster:
         self._began.pop(vm, None)
         self._arriving.discard(vm)
         self.generation += 1
+
+    def lives(self, vm: Uuid, at: float) -> None:
+        """It was read to be on after ``at``.  An event alone does not say so: a start's can come after the end."""
+        ended = self._ended.get(vm)
+        if ended is not None and ended.at < at:
+            del self._ended[vm]
+            self.generation += 1
 
     def changed(self) -> None:
         """Something else changed."""

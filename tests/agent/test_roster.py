@@ -32,12 +32,20 @@ def test_names_and_addresses_are_those_last_read(roster: Roster) -> None:
 
 
 def test_a_start_begins_a_life_and_wipes_out_what_was_said_of_the_last(roster: Roster) -> None:
-    roster.ended(ENDED)
     roster.lingers(VM, "nbd")
     roster.killed_in_flight(VM)
     roster.turn(VM, Turn.STARTED, 7.0)
-    assert (roster.began(VM), roster.ended_domain(VM), roster.lingering(VM)) == (7.0, None, "")
+    assert (roster.began(VM), roster.lingering(VM)) == (7.0, "")
     assert not roster.is_left(VM)
+
+
+def test_an_end_is_forgotten_when_the_vm_is_read_to_live_not_when_a_late_event_says_so(roster: Roster) -> None:
+    roster.ended(ENDED)
+    roster.turn(VM, Turn.STARTED, 7.0)
+    roster.lives(VM, 4.0)
+    assert roster.ended_domain(VM) == ENDED
+    roster.lives(VM, 6.0)
+    assert roster.ended_domain(VM) is None
 
 
 def test_a_vm_arrives_when_it_resumes_not_when_its_process_starts(roster: Roster) -> None:

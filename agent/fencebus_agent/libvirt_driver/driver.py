@@ -127,6 +127,7 @@ class LibvirtHypervisor:
             before = await self._link.call_once(lambda conn: boot(conn, start, self._finder), deadline)
         except (libvirt.libvirtError, LinkLostError) as error:
             raise HypervisorError(self._uri, f"the start failed: {error}") from error
+        self._roster.lives(vm, self._clock())
         was = VmState.OFF if before is Power.GONE else before.state
         after = VmState.RUNNING if before.over else before.state
         host, incarnation = self._witness.host, self._witness.incarnation
@@ -236,6 +237,7 @@ class LibvirtHypervisor:
             self._watch.follow(held)
 
     async def _read_again(self, vm: Uuid) -> None:
+        at = self._clock()
         try:
             detail = await self._ask(
                 lambda conn: read_detail(conn, vm, self._finder), Deadline.after(REREAD, self._clock)
@@ -243,6 +245,8 @@ class LibvirtHypervisor:
         except HypervisorError as error:
             log.warning("could not read %s again: %s", vm, error)
             return
+        if detail.running:
+            self._roster.lives(vm, at)
         for held in detail.held:
             self._watch.follow(held)
         if detail.known is None:
@@ -264,18 +268,22 @@ class LibvirtHypervisor:
         return (lambda conn: read_each(conn, others)) if dying else read_all
 
     async def _look_up(self, target: str, vm: Uuid | None, deadline: Deadline) -> Seen | None:
-        """Ask; ask again while libvirt says "running" of a process that the kernel has seen end."""
+        """Ask; ask again while libvirt says "running" of a VM whose process the kernel does not show."""
         arriving = vm is not None and self._roster.is_arriving(vm)
         seen = await self._ask(lambda conn: look_up(conn, target, vm, arriving), deadline)
         for _ in range(LAG_LOOKS):
-            if seen is None or not self._lags(seen) or deadline.expired:
+            if seen is None or not self._lacks_process(seen) or deadline.expired:
+                break
+            await self._read_again(seen.uuid)  # it may be so young that nobody follows it yet
+            if self._watch.alive(seen.uuid):
                 break
             await asyncio.sleep(LAG)
             seen = await self._ask(lambda conn: look_up(conn, target, vm, arriving), deadline)
         return seen
 
-    def _lags(self, seen: Seen) -> bool:
-        return seen.power.plain and self._watch.has_ended(seen.uuid) and not self._undertaker.proven_off(seen.uuid)
+    def _lacks_process(self, seen: Seen) -> bool:
+        followed = self._finder is None or self._watch.alive(seen.uuid)
+        return seen.power.plain and not followed and not self._undertaker.proven_off(seen.uuid)
 
     # ---- words
 

@@ -33,6 +33,7 @@ class Detail:
     known: Known | None
     """``None`` if libvirt does not know it any more."""
     held: tuple[Held, ...] = ()
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def read_detail(conn: libvirt.virConnect, vm: Uuid, finder: ProcessFinder | None
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return Detail(None)
         raise
-    return Detail(known, finder.running(vm, known.name) if finder and running else ())
+    return Detail(known, finder.running(vm, known.name) if finder and running else (), running)
 
 
 def read_everything(conn: libvirt.virConnect, finder: ProcessFinder | None) -> Everything:
