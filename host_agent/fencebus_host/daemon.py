@@ -16,7 +16,7 @@ from fencebus_host import logs
 from fencebus_host.assembly import ListenerFactory, build_core
 from fencebus_host.background import Starter, go_to_background
 from fencebus_host.config import command_line
-from fencebus_host.config.command_line import PROGRAM, Answer, Invocation, Offer
+from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Invocation, Offer
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config, KeyedSettings, ListenerSettings
 from fencebus_host.config.problems import ConfigError
@@ -287,6 +287,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(asked, Answer):
         (sys.stderr if asked.status else sys.stdout).write(asked.text)
         return asked.status
+    if isinstance(asked, Configure):
+        from fencebus_host.ctl.wizard.command import run_as_daemon_option
+
+        return run_as_daemon_option(asked.config)
     try:
         config = load(find(asked.config))
     except ConfigError as error:

@@ -38,6 +38,13 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Configure:
+    """Run the wizard (``-c``), which writes ``config``; ``None`` is the usual file."""
+
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """The kinds of listeners and backends that this daemon can run, for ``-l``."""
 
@@ -64,7 +71,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, self.format_usage())
 
 
-def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | Answer:
+def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | Configure | Answer:
     """What the ``arguments`` (without the program's name) ask for.
 
     A mistake is answered with exit status 1, where C prints its usage and exits 0: a typing error in a unit file must
@@ -82,7 +89,7 @@ def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | A
     if found.list:
         return Answer(_listing(offer or Offer()))
     if found.configure:
-        return Answer(f"{PROGRAM}: the configuration wizard (-c) is not in this version; write the file by hand\n", 1)
+        return Configure(found.config)
     return Invocation(found.config, found.foreground, found.debug, found.wait_for_init, found.pid_file)
 
 
@@ -92,7 +99,7 @@ def _parser() -> _Parser:
     add("-F", "--foreground", action="store_true", help="do not become a background process")
     add("-f", "--config", type=_path, metavar="FILE", help="the configuration file (default: /etc/fence_virt.conf)")
     add("-d", "--debug", type=_level, metavar="N", help="how much is logged, from 0")
-    add("-c", "--configure", action="store_true", help="ask for a configuration (not in this version)")
+    add("-c", "--configure", action="store_true", help="look at this host and make a configuration")
     add("-w", "--wait-for-init", action="store_true", help="wait for what is not ready yet, rather than give up")
     add("-l", "--list", action="store_true", help="list the listeners and the backends")
     add("-p", "--pid-file", type=_path, metavar="FILE", help="where to write the process id")

@@ -17,6 +17,7 @@ from fencebus_host.config.tree import render
 from fencebus_host.ctl.convert_command import convert
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.shown_config import as_json, as_text
+from fencebus_host.ctl.wizard.command import wizard
 
 FILE = click.Path(path_type=Path)
 TEXT_OR_JSON = click.Choice(["text", "json"])
@@ -28,6 +29,7 @@ def config() -> None:
 
 
 config.add_command(convert)
+config.add_command(wizard)
 
 
 @config.command()

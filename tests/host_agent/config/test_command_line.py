@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_host.config.command_line import Answer, Invocation, Offer, read
+from fencebus_host.config.command_line import Answer, Configure, Invocation, Offer, read
 from fencebus_schemas import __version__
 
 
@@ -56,9 +56,9 @@ def test_a_listing_names_only_what_this_daemon_offers() -> None:
     assert "vsock" not in found.text
 
 
-def test_the_wizard_says_that_it_is_not_here() -> None:
-    assert answer("-c").status == 1
-    assert "not in this version" in answer("-c").text
+def test_the_wizard_is_asked_for_with_the_file_that_it_is_to_write() -> None:
+    assert read(["-c"]) == Configure(None)
+    assert read(["-c", "-f", "/x"]) == Configure(Path("/x"))
 
 
 @pytest.mark.parametrize(

@@ -104,9 +104,10 @@ def test_a_source_that_cannot_be_read_is_told_with_a_status_of_its_own(tmp_path:
 
 def test_what_does_not_go_together_is_a_usage_error(tmp_path: Path, key_file: Path, capsys: Printed) -> None:
     (tmp_path / "c.conf").write_text(tcp(key_file))
-    for arguments in (
-        [],
-        [tmp_path / "c.conf", "--fence-xvmd", "-L"],
-        [cluster_conf(tmp_path, key_file), "--node", "a"],
-    ):
+    wrong: tuple[tuple[str | Path, ...], ...] = (
+        (),
+        (tmp_path / "c.conf", "--fence-xvmd", "-L"),
+        (cluster_conf(tmp_path, key_file), "--node", "a"),
+    )
+    for arguments in wrong:
         assert call(capsys, "config", "convert", *arguments).status == ExitCode.USAGE

@@ -1,0 +1,1 @@
+"""Decides what `fence_virtctl config wizard` asks, makes and prints."""

@@ -1,0 +1,130 @@
+"""Decides the course of `fence_virtctl config wizard`: look, ask, show, write, tell what is left to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from fencebus_host.config.convert.guest_side import EXAMPLE, device_for
+from fencebus_host.config.convert.pacemaker_lines import lines_for
+from fencebus_host.config.load import load_text
+from fencebus_host.config.model import DEFAULT_CONFIG, ListenerSettings
+from fencebus_host.config.regular_file import is_absent, read_regular
+from fencebus_host.config.values import BadValueError
+from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.survey import Site, survey
+from fencebus_host.ctl.wizard.plan import Plan, plan
+from fencebus_host.ctl.wizard.questions import Question, first_questions, further_questions, known_names
+from fencebus_host.ctl.writing import replace_file, write_after_preview
+from fencebus_schemas.fingerprint import KEY_SIZE, fingerprint
+
+
+@click.command()
+@click.option("-f", "--config", "file", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="What to write.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Answer a question beforehand.")
+@click.option("--yes", is_flag=True, help="Ask nothing: take what is found or suggested, and write.")
+@click.option("--root", type=click.Path(path_type=Path), default=Path("/"), hidden=True)
+def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCode:
+    """Look at this host, ask what is left, make key and configuration, and print the lines for the guests.
+
+    NAME is uri, listener, interface, address, key_file or group. Nothing is written before it was shown.
+
+    \b
+    Examples:
+      fence_virtctl config wizard
+      fence_virtctl config wizard --set listener=vsock --set group=node1,node2 --yes
+    """
+    known = _given(given)
+    site = survey([known["uri"]] if "uri" in known else (), root)
+    click.echo(_told(site))
+    if site.vdsm:
+        click.echo("VDSM (oVirt) manages this host: its VMs must not be fenced behind its back. Nothing was written.")
+        return ExitCode.FAILED
+    answers = {question.name: _answer(question, known, yes) for question in first_questions(site)}
+    answers |= {question.name: _answer(question, known, yes) for question in further_questions(site, answers)}
+    return _carry_out(plan(answers, site), file, yes)
+
+
+def run_as_daemon_option(file: Path | None) -> int:
+    """`fence_virtd -c`: the wizard, for the file that `-f` names."""
+    from fencebus_host.ctl.program import run
+
+    return run(["config", "wizard", *([] if file is None else ["--config", str(file)])])
+
+
+def _given(given: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known_names():
+            raise click.UsageError(f"--set {text}: it is NAME=VALUE, NAME one of {', '.join(known_names())}")
+        found[name] = value
+    return found
+
+
+def _answer(question: Question, known: dict[str, str], yes: bool) -> str:
+    """The answer that was given, found, or else asked for."""
+    try:
+        if question.name in known:
+            return question.checked(known[question.name])
+    except BadValueError as error:
+        raise click.UsageError(f"--set {question.name}: {error}") from None
+    if question.sure or yes:
+        click.echo(f"{question.text}: {question.suggestion} ({question.why})")
+        return question.suggestion
+    while True:
+        click.echo(f"({question.why})")
+        choices = f" ({', '.join(question.choices)})" if question.choices else ""
+        try:
+            return question.checked(click.prompt(question.text + choices, default=question.suggestion))
+        except BadValueError as error:
+            click.echo(error)
+
+
+def _carry_out(made: Plan, file: Path, yes: bool) -> ExitCode:
+    listener = load_text(made.text, str(file), read_keys=False).listeners[0]  # raises ConfigError for a bad answer
+    if not write_after_preview(file, made.text, yes):
+        return ExitCode.DECLINED
+    for name in made.unknown:
+        click.echo(f"note: no hypervisor here has a VM {name}; that is right if it lives on another host")
+    if made.key_file is not None:
+        _make_key(made.key_file)
+    click.echo(_next_steps(made, listener))
+    return ExitCode.OK
+
+
+def _make_key(file: Path) -> None:
+    """A new key, unless there is one: guests may have it already."""
+    if is_absent(file):
+        replace_file(file, os.urandom(KEY_SIZE))
+        click.echo(f"made the key {file}")
+    key, _ = read_regular(file, KEY_SIZE)
+    click.echo(f"the key's fingerprint is {fingerprint(key)}; `fence_virt --doctor` prints that of a guest's")
+
+
+def _told(site: Site) -> str:
+    lines = [f"host name: {os.uname().nodename}"]
+    for one in site.hypervisors:
+        names = ", ".join(guest.name for guest in one.guests) or "no VMs"
+        lines.append(f"hypervisor {one.uri}: {one.trouble or names}")
+    lines += [f"bridge: {name}" for name in site.bridges]
+    if site.corosync:
+        lines.append("corosync is configured here: for VMs that migrate, every host of it needs a fence_virtd")
+    return "\n".join(lines)
+
+
+def _next_steps(made: Plan, listener: ListenerSettings) -> str:
+    nodes = made.nodes or EXAMPLE
+    lines = lines_for([device_for(listener, nodes)], len(nodes) == 2)
+    steps = ["", "What is left to do:"]
+    if made.key_file is not None:
+        steps.append(f"* copy {made.key_file} to /etc/cluster/ of every guest, readable by root alone")
+    steps.append("* systemctl enable --now fence_virtd, then: fence_virtctl doctor")
+    steps.append("* on one guest, with pcs" + ("" if made.nodes else " (the names are examples)") + ":")
+    steps += [f"    {line}" for line in lines[0].lines]
+    steps.append("  or with crm:")
+    steps += [f"    {line}" for line in lines[1].lines]
+    return "\n".join(steps)

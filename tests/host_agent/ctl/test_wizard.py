@@ -1,0 +1,209 @@
+"""`fence_virtctl config wizard`: it asks only what it cannot find, and writes nothing that was not shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fencebus_host.config.load import load
+from fencebus_host.config.model import MulticastSettings, SerialMode, SerialSettings, TcpSettings, VsockSettings
+from fencebus_host.config.values import BadValueError
+from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.survey import Guest, Hypervisor, Site, ask, survey
+from fencebus_host.ctl.wizard.questions import Question, first_questions, further_questions, members
+from fencebus_schemas.fingerprint import fingerprint
+from tests.host_agent.ctl.calls import Called, call
+from tests.interop.worlds import ALPHA, BETA, EVERY_KIND, write_world
+
+Printed = pytest.CaptureFixture[str]
+QEMU = "qemu:///system"
+
+
+class House:
+    """A host with two VMs, and a folder that stands for its file system."""
+
+    def __init__(self, folder: Path, capsys: Printed) -> None:
+        self.root = folder / "root"
+        self.root.mkdir()
+        self.file, self.key = folder / "etc" / "fence_virt.conf", folder / "etc" / "fence_xvm.key"
+        self.uri = write_world(folder / "world.xml", EVERY_KIND)
+        self._capsys = capsys
+
+    def bridge(self, name: str) -> None:
+        (self.root / "sys/class/net" / name / "bridge").mkdir(parents=True)
+
+    def wizard(self, *more: str, answers: str = "", **given: str) -> Called:
+        given = {"uri": self.uri, "key_file": str(self.key), **given}
+        settings = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
+        return call(
+            self._capsys, "config", "wizard", "-f", self.file, "--root", self.root, *settings, *more, answers=answers
+        )
+
+
+@pytest.fixture
+def house(tmp_path: Path, capsys: Printed) -> House:
+    return House(tmp_path, capsys)
+
+
+def test_with_one_bridge_only_the_group_is_asked_for(house: House) -> None:
+    house.bridge("virbr0")
+    found = house.wizard(answers="alpha, beta\ny\n")
+    assert found.status == ExitCode.OK, found
+    (listener,) = load(house.file).listeners
+    assert isinstance(listener, MulticastSettings)
+    assert listener.interface == "virbr0"
+    (group,) = load(house.file).groups or ()
+    assert group.uuids == (ALPHA.uuid, BETA.uuid)
+    assert "alpha, beta, paula, trans" in found.out
+    assert found.out.count("[none]") == 1
+
+
+def test_of_several_bridges_one_is_asked_for_and_a_bad_answer_is_asked_again(house: House) -> None:
+    house.bridge("br0")
+    house.bridge("br1")
+    found = house.wizard(answers='broadcast\nmulticast\nb"r\nbr1\n\ny\n')
+    assert found.status == ExitCode.OK, found
+    assert "listener is one of multicast" in found.out
+    assert "cannot hold a quote" in found.out
+    (listener,) = load(house.file).listeners
+    assert isinstance(listener, MulticastSettings)
+    assert listener.interface == "br1"
+
+
+def test_without_a_yes_nothing_is_written_and_no_key_made(house: House) -> None:
+    house.bridge("virbr0")
+    for answers in ("\n\n", "\nn\n", ""):
+        assert house.wizard(answers=answers).status == ExitCode.DECLINED
+    assert not house.file.exists()
+    assert not house.key.exists()
+
+
+def test_a_script_gets_by_without_a_question(house: House) -> None:
+    found = house.wizard("--yes", listener="tcp", group="alpha,other")
+    assert found.status == ExitCode.OK, found
+    (listener,) = load(house.file).listeners
+    assert isinstance(listener, TcpSettings)
+    assert listener.address == "0.0.0.0"
+    assert "no hypervisor here has a VM other" in found.out
+    assert "pcs stonith create fence_vm fence_virt ipaddr=ADDRESS_OF_THE_HOST" in found.out
+    assert "crm configure primitive fence_vm" in found.out
+
+
+def test_the_key_is_new_random_private_and_never_replaced(house: House) -> None:
+    house.wizard("--yes", listener="tcp")
+    key = house.key.read_bytes()
+    assert len(key) == 4096
+    assert len(set(key)) > 200
+    assert house.key.stat().st_mode & 0o777 == 0o600
+    found = house.wizard("--yes", listener="multicast")
+    assert house.key.read_bytes() == key
+    assert fingerprint(key) in found.out
+
+
+def test_a_file_that_is_there_is_shown_as_a_difference_and_kept(house: House) -> None:
+    house.wizard("--yes", listener="tcp", address="127.0.0.1")
+    old = house.file.read_text()
+    found = house.wizard("--yes", listener="tcp", address="127.0.0.2")
+    assert '-        address = "127.0.0.1";' in found.out
+    assert '+        address = "127.0.0.2";' in found.out
+    assert house.file.with_name("fence_virt.conf.bak").read_text() == old
+
+
+def test_a_host_of_vdsm_is_left_to_vdsm(house: House) -> None:
+    (house.root / "etc/vdsm").mkdir(parents=True)
+    (house.root / "etc/vdsm/vdsm.conf").touch()
+    found = house.wizard("--yes")
+    assert found.status == ExitCode.FAILED
+    assert "oVirt" in found.out
+    assert not house.file.exists()
+
+
+def test_corosync_on_this_host_is_told(house: House) -> None:
+    (house.root / "etc/corosync").mkdir(parents=True)
+    (house.root / "etc/corosync/corosync.conf").touch()
+    assert "corosync is configured here" in house.wizard("--yes").out
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    (("listener", "x"), ("key_file", "relative"), ("color", "red"), ("group", 'a"b')),
+)
+def test_a_setting_that_means_nothing_is_a_usage_error(house: House, setting: str, value: str) -> None:
+    assert house.wizard("--yes", **{setting: value}).status == ExitCode.USAGE
+
+
+def test_an_answer_that_makes_no_valid_file_is_refused_before_anything_is_written(house: House) -> None:
+    found = house.wizard("--yes", listener="tcp", address="300.1.1.1")
+    assert found.status == ExitCode.BAD_CONFIG
+    assert "bad-address" in found.err
+    assert not house.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("listener", "kind"), (("vsock", VsockSettings), ("serial", SerialSettings), ("vmchannel", SerialSettings))
+)
+def test_the_other_listeners_are_written_too(house: House, listener: str, kind: type) -> None:
+    found = house.wizard("--yes", listener=listener)
+    assert found.status == ExitCode.OK, found
+    (settings,) = load(house.file).listeners
+    assert isinstance(settings, kind)
+    if isinstance(settings, SerialSettings):
+        assert (settings.mode is SerialMode.VMCHANNEL) == (listener == "vmchannel")
+        assert not house.key.exists()
+
+
+def site(*guests: Guest, bridges: tuple[str, ...] = (), vsock: bool = False) -> Site:
+    return Site((Hypervisor(QEMU, guests),), bridges, False, False, vsock)
+
+
+def test_what_every_guest_has_is_not_asked_for() -> None:
+    with_vsock = Guest("a", "u", True, vsock=True)
+    with_serial = Guest("b", "v", True, serial=True)
+    assert first_questions(site(with_vsock, vsock=True))[1].suggestion == "vsock"
+    assert first_questions(site(with_vsock, with_serial, bridges=("br0",), vsock=True))[1].suggestion == "multicast"
+    assert first_questions(site(with_serial))[1].suggestion == "serial"
+    unsure = first_questions(site(Guest("c", "w", True)))[1]
+    assert (unsure.suggestion, unsure.sure) == ("tcp", False)
+
+
+def test_without_a_hypervisor_its_uri_is_asked_for() -> None:
+    uri, _ = first_questions(Site((Hypervisor(QEMU, trouble="refused"),), (), False, False, False))
+    assert (uri.sure, uri.suggestion) == (False, QEMU)
+
+
+def test_a_serial_listener_needs_no_key() -> None:
+    names = [question.name for question in further_questions(site(), {"listener": "serial"})]
+    assert names == ["group"]
+
+
+def test_a_group_is_names_with_commas_and_none_is_nobody() -> None:
+    assert members(" a, b,,c ") == ("a", "b", "c")
+    assert members("none") == members("") == ()
+    with pytest.raises(BadValueError):
+        Question("key_file", "", "", "").checked("x")
+
+
+def test_a_real_hypervisor_tells_its_guests(tmp_path: Path) -> None:
+    found = ask(write_world(tmp_path / "world.xml", EVERY_KIND))
+    assert [(guest.name, guest.running) for guest in found.guests if guest.name in ("alpha", "beta")] == [
+        ("alpha", True),
+        ("beta", False),
+    ]
+    silent = ask("test:///nowhere.xml", patience=0.3)
+    assert silent.trouble
+    assert silent.guests == ()
+
+
+def test_a_host_with_nothing_has_nothing(tmp_path: Path) -> None:
+    assert survey(root=tmp_path) == Site((), (), False, False, False)
+
+
+def test_the_daemon_starts_the_wizard_by_c(house: House) -> None:
+    argv = [sys.executable, "-m", "fencebus_host.daemon", "-c", "-f", str(house.file)]
+    done = subprocess.run(argv, input="", capture_output=True, text=True)
+    assert done.returncode == ExitCode.DECLINED
+    assert "host name: " in done.stdout
+    assert not house.file.exists()
