@@ -34,6 +34,13 @@ class Transport(Enum):
     MULTICAST = "multicast"
 
 
+class Line(Enum):
+    """How a request travels that crosses no network."""
+
+    SERIAL = "serial"
+    """The test plays QEMU: the daemon connects to its sockets."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came of one call of a client."""
@@ -54,7 +61,7 @@ class Plan:
     """What a daemon is to be: everything of its configuration that tests vary."""
 
     uris: tuple[str, ...]
-    transport: Transport = Transport.TCP
+    transport: Transport | Line = Transport.TCP
     listener: str = ""
     """Further keys of the listener."""
     daemon: str = ""
@@ -137,6 +144,8 @@ class Site:
         return self.ask(client, "-o", action, "-n", target)
 
     def _listens(self) -> bool:
+        if self.plan.transport is Line.SERIAL:
+            return True
         table = "tcp" if self.plan.transport is Transport.TCP else "udp"
         return f":{PORT:04X} " in Path(f"/proc/{self.network.pid}/net/{table}").read_text()
 
