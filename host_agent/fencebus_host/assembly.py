@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.complaints import Complaints
 from fencebus_host.config.model import (
+    REQUEST_TIMEOUT,
     BackendSettings,
     Config,
     DeathProof,
@@ -137,7 +138,7 @@ class ListenerFactory:
         self._core = core
         self._refusals = Refusals(Complaints())
         self._locator = GuestLocator(is_own_address, mac_addresses_of, core.guests)
-        self._seen: dict[float, SeenRequests] = {}
+        self._seen = SeenRequests(REQUEST_TIMEOUT)
         self._issued: set[bytes] = set()
 
     def build(self, settings: ListenerSettings) -> Listener | None:
@@ -147,9 +148,8 @@ class ListenerFactory:
         if isinstance(settings, VsockSettings):
             return StreamListener(settings.name, VsockWire(settings, self._core.devices), self._reception(settings))
         if isinstance(settings, MulticastSettings):
-            seen = self._seen_for(settings)
             return MulticastListener(
-                settings, self._reception(settings), self._locator, seen.answered, self._core.lives_here
+                settings, self._reception(settings), self._locator, self._seen.answered, self._core.lives_here
             )
         if isinstance(settings, SerialSettings) and settings.tty is not None:
             return TtyListener(settings, settings.tty, self._core.only_vm, self._refusals)
@@ -157,16 +157,16 @@ class ListenerFactory:
             return SerialListener(settings, self._core.hypervisors_at(settings.uri), self._refusals)
         return None
 
-    def _reception(self, settings: KeyedSettings) -> Reception:
-        door = Door(settings.keys, _number(settings.hash), self._seen_for(settings))
-        # One set for all listeners: a challenge of one must not be answered by another (reflection).
-        handshake = Handshake(_number(settings.auth), self._issued)
-        return Reception(door, handshake, self._refusals, settings.request_timeout)
+    def take_up(self, signatures: Iterable[bytes]) -> None:
+        """Requests that an earlier run of the daemon saw."""
+        self._seen.take_up(signatures)
 
-    def _seen_for(self, settings: ListenerSettings) -> SeenRequests:
-        """One memory for all listeners of equal patience: what was recorded at one must not be played to another."""
-        patience = settings.request_timeout
-        return self._seen.setdefault(patience, SeenRequests(patience))
+    def _reception(self, settings: KeyedSettings) -> Reception:
+        # One memory for all listeners: what was recorded at one must not be played to another.
+        self._seen.limit(settings.request_timeout)
+        door = Door(settings.keys, _number(settings.hash), self._seen, self._core.records.keep_signature)
+        handshake = Handshake(_number(settings.auth))
+        return Reception(door, handshake, self._refusals, settings.request_timeout)
 
 
 def _number(digest: Digest) -> int:

@@ -156,6 +156,7 @@ class Daemon:
     async def _recall(self) -> None:
         """Give the drivers back what they knew when the daemon last ran, and write down what changes from now on."""
         await self._core.records.open()
+        self._factory.take_up(await self._core.records.signatures())
         for hypervisor in self._core.hypervisors:
             hypervisor.remember(await self._core.records.remembered(hypervisor.name))
             hypervisor.subscribe(self._note_change(hypervisor.name))

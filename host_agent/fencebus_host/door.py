@@ -7,7 +7,7 @@ stands in the log (S11).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fencebus_host.replay import SeenRequests, Sight
@@ -38,10 +38,18 @@ class Admitted:
 class Door:
     """What one listener demands of a request."""
 
-    def __init__(self, keys: Sequence[bytes], minimum_hash: int, seen: SeenRequests) -> None:
+    def __init__(
+        self,
+        keys: Sequence[bytes],
+        minimum_hash: int,
+        seen: SeenRequests,
+        keep: Callable[[bytes], None] = lambda _signature: None,
+    ) -> None:
+        """``keep`` is told the signature of each new power action, so that a restart does not forget it."""
         self._keys = tuple(keys) or (b"",)
         self._minimum_hash = minimum_hash
         self._seen = seen
+        self._keep = keep
 
     def admit(self, data: bytes, source: str = "") -> Admitted:
         """Let 176 bytes in; ``source`` is the peer's address where the packet itself does not say (TCP, vsock).
@@ -54,7 +62,10 @@ class Door:
         if action is None:
             raise WireError("action", f"there is no action with the code {wire.action}")
         key = self._key_of(wire)
-        return Admitted(wire, action, key, self._sight_of(wire, source))
+        sight = self._sight_of(wire, source)
+        if sight is Sight.FRESH and action.changes and wire.hash_type != HASH_NONE:
+            self._keep(wire.digest)
+        return Admitted(wire, action, key, sight)
 
     def _key_of(self, wire: XvmRequest) -> bytes:
         for key in self._keys[:-1]:

@@ -19,7 +19,9 @@ from typing import TypeVar
 
 from fencebus_agent.roster import EndedDomain, Remembered
 from fencebus_host.fencing import RecordError
+from fencebus_host.replay import KEPT_SECONDS
 from fencebus_host.verdict import Evidence
+from fencebus_schemas.digest import DIGEST_LENGTH
 from fencebus_schemas.model import FenceOutcome, FenceRequest, Observation, Uuid
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ CREATE TABLE IF NOT EXISTS ended (
 CREATE TABLE IF NOT EXISTS departed (
     hypervisor TEXT NOT NULL, vm TEXT NOT NULL, PRIMARY KEY (hypervisor, vm)
 );
+CREATE TABLE IF NOT EXISTS signature (signature BLOB PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS history (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, request TEXT NOT NULL, source TEXT NOT NULL, via TEXT NOT NULL,
     action TEXT NOT NULL, target TEXT NOT NULL, ok INTEGER NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
@@ -123,10 +126,22 @@ class Records:
         action = request.action.name.lower()
         row = (self._wall_clock(), request.id, request.source.text, request.via, action, request.target)
         result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
-        try:
-            self._thread.submit(self._note, (*row, *result))
-        except RuntimeError:  # closed: the daemon stops, and an action has outlasted its patience with it
-            log.warning("request=%s history not written: the records are closed", request.id)
+        insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)", [(*row, *result)])
+        trim = ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
+        self._write_behind("history", [insert, trim])
+
+    def keep_signature(self, signature: bytes) -> None:
+        """Take down that a signed power action was seen; returns at once, a failure is logged."""
+        row = (signature.rstrip(b"\0"), self._wall_clock())
+        self._write_behind("signature", [("INSERT OR IGNORE INTO signature VALUES (?,?)", [row])])
+
+    async def signatures(self) -> Sequence[bytes]:
+        """The signatures that earlier runs of the daemon saw and that still count.  Raises RecordError."""
+        oldest = self._wall_clock() - KEPT_SECONDS
+        await self._in_thread(lambda: self._write([("DELETE FROM signature WHERE at < ?", [(oldest,)])]))
+        query = "SELECT signature FROM signature ORDER BY at"
+        rows = await self._in_thread(lambda: self._opened().execute(query).fetchall())
+        return [bytes(signature).ljust(DIGEST_LENGTH, b"\0") for (signature,) in rows]
 
     async def history(self, most: int = 100) -> Sequence[tuple[str, str, str, str]]:
         """The last finished power actions, newest first: (request id, action, target, reason)."""
@@ -168,13 +183,22 @@ class Records:
             for statement, rows in statements:
                 database.executemany(statement, rows)
 
-    def _note(self, row: tuple[object, ...]) -> None:
+    def _write_behind(self, what: str, statements: Sequence[Statement]) -> None:
         try:
-            insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)", [row])
-            trim = ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
-            self._write([insert, trim])
+            self._thread.submit(self._write_unsynced, what, statements)
+        except RuntimeError:  # closed: the daemon stops, and an action has outlasted its patience with it
+            log.warning("%s not written: the records are closed", what)
+
+    def _write_unsynced(self, what: str, statements: Sequence[Statement]) -> None:
+        """Survives the daemon's death but not a power cut, and so keeps no kill waiting for the disk."""
+        try:
+            self._opened().execute("PRAGMA synchronous=NORMAL")
+            try:
+                self._write(statements)
+            finally:
+                self._opened().execute("PRAGMA synchronous=FULL")
         except (sqlite3.Error, OSError) as error:
-            log.warning("history not written: %s", error)
+            log.warning("%s not written: %s", what, error)
 
 
 def _kill(seen: Observation) -> tuple[str, str, str, str]:

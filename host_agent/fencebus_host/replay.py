@@ -6,6 +6,7 @@ A signed request of the C protocol carries no time, so that a recorded one stays
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -43,6 +44,16 @@ class SeenRequests:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    def limit(self, patience: float) -> None:
+        """A listener with this patience takes part: what is shorter counts for all."""
+        self._patience = min(self._patience, patience)
+
+    def take_up(self, signatures: Iterable[bytes]) -> None:
+        """Signatures that an earlier run of the daemon saw: whoever sends them again plays them back."""
+        now = self._clock()
+        for signature in signatures:
+            self._seen.setdefault(signature, _Seen("", now, answered=True))
 
     def look(self, signature: bytes, source: str) -> Sight:
         """How a request with this signature, from this source, is seen; takes it down if it is fresh."""

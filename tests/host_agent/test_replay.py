@@ -100,3 +100,17 @@ def test_in_a_flood_the_oldest_go_first() -> None:
     assert len(seen) == 3
     assert seen.look(bytes([9]), "a") is Sight.AGAIN
     assert seen.look(bytes([0]), "a") is Sight.FRESH
+
+
+def test_what_an_earlier_run_of_the_daemon_saw_is_played_back(seen: SeenRequests) -> None:
+    seen.take_up([b"before the restart"])
+    assert seen.look(b"before the restart", "a") is Sight.REPLAYED
+    assert seen.look(b"after it", "a") is Sight.FRESH
+
+
+def test_the_shortest_patience_of_all_listeners_counts(seen: SeenRequests, clock: Clock) -> None:
+    seen.limit(PATIENCE * 2)
+    seen.limit(5.0)
+    seen.look(b"one", "a")
+    clock.now += 5.0
+    assert seen.look(b"one", "a") is Sight.REPLAYED
