@@ -28,6 +28,8 @@ class Asked:
     step: Step
     vm: Uuid
     there: bool = True
+    sent_again: bool = False
+    """Somebody sent it again, and stays."""
     observed: bool = False
     begun: bool = False
     condemned: bool = False
@@ -52,6 +54,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.admitted_at: dict[RequestId, int] = {}
         self.ended_at: dict[RequestId, int] = {}
         self.begun: list[Asked] = []
+        self.killed_at: dict[Uuid, float] = {}
+        """When the last kill of each VM was over."""
         self.moment = 0
 
     # -- what happens ----------
@@ -62,14 +66,15 @@ class LedgerMachine(RuleBasedStateMachine):
         deadline = Deadline(self.now + PATIENCE, lambda: self.now)
         asks = Source(source or "192.0.2.1", source)
         asked = request(action, vm, source=asks, deadline=deadline, received_at=self.now, seqno=seqno)
-        known = self.ledger.recall(asked, lambda: self.live[asked.id].there if asked.id in self.live else True)
+        known = self.ledger.recall(asked, lambda: True)
         if known is not None:
             self.check_recalled(asked, known)
             return
         admission = self.ledger.admit(asked, vm, lambda: self.live[asked.id].there)
         assert self.ran.get(asked.identity, -1.0) <= self.now, "the same request ran twice within its patience"
         if admission.step is Step.REFUSED:
-            assert any(each.vm == source and each.request.action.kills for each in self.live.values())
+            shot = any(each.vm == source and each.request.action.kills for each in self.live.values())
+            assert shot or (source is not None and self.killed_at.get(source, -1.0) >= asked.received_at)
             return
         self.live[asked.id] = Asked(asked, admission.step, vm)
         self.admitted_at[asked.id] = self.moment
@@ -83,6 +88,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if known.step is Step.SAME:
             assert known.leader is not None
             assert self.live[known.leader].request.identity == asked.identity
+            self.live[known.leader].sent_again = True
         else:
             assert known.step is Step.REMEMBERED
             assert self.ran[asked.identity] > self.now, "an outcome was remembered past its patience"
@@ -122,7 +128,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         assert condemned == (not for_whom), "a condemned request began, or one that is not was refused"
         if not condemned:
-            assert wanted == any(each.there for each in for_whom)
+            assert wanted == any(each.there or each.sent_again for each in for_whom)
         if wanted and not condemned:
             leader.begun = True
             self.check_nobody_was_shot_back(leader, for_whom)
@@ -157,6 +163,8 @@ class LedgerMachine(RuleBasedStateMachine):
         asked = self.live.pop(name)
         self.ran[asked.request.identity] = asked.request.deadline.at
         self.ended_at[name] = self.moment
+        if asked.begun and asked.request.action.kills:
+            self.killed_at[asked.vm] = self.now
         told = self.ledger.finish(FenceOutcome(name, False, Reason.NOT_PROVEN))
         waiting = [each for each in self.of_step(Step.WAIT) if self.live[each].vm == asked.vm]
         expected = waiting if asked.step is Step.RUN else []

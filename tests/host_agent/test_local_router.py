@@ -89,6 +89,16 @@ async def test_else_a_silent_one_is_waited_for(state: VmState, monkeypatch: pyte
     assert [each.state for each in found.records] == [state, VmState.RUNNING]
 
 
+async def test_a_name_is_asked_of_everybody_though_one_has_such_a_vm_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    # S8: the silent one may have another VM of that name.
+    monkeypatch.setattr(local, "PATIENCE_WITH_A_LIFE", 0.02)
+    a, b = memory_hypervisor(MemoryVm(VM, "twin"), name="a"), memory_hypervisor(MemoryVm(OTHER, "twin"), name="b")
+    b.hangs = True
+    asyncio.get_running_loop().call_later(0.1, setattr, b, "hangs", False)
+    found = await LocalRouter([a, b]).find("twin", soon(5))
+    assert [each.uuid for each in found.records] == [VM, OTHER]
+
+
 async def test_nothing_keeps_asking_after_find_has_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "PATIENCE_WITH_A_LIFE", 0.02)
     a, b = places(VmState.RUNNING, VmState.OFF)
