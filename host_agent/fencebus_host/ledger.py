@@ -90,6 +90,8 @@ class Ledger:
         self._entries: dict[RequestId, _Entry] = {}
         self._same: dict[Identity, RequestId] = {}
         self._finished: dict[Identity, tuple[float, FenceOutcome]] = {}
+        self._ended: dict[Uuid, float] = {}
+        """When the last kill of each VM was over."""
 
     def __len__(self) -> int:
         """How many requests run, wait or have joined."""
@@ -117,7 +119,7 @@ class Ledger:
         ``wanted`` tells, from any thread and at any time, whether the requester is still there.  Every admission but
         REFUSED is ended by ``finish``.
         """
-        if self._is_condemned(request.source.vm, vm):
+        if self._is_condemned(request, vm):
             return Admission(Step.REFUSED, reason=Reason.SOURCE_FENCED)
         if request.action.kills:
             self._condemn_requests_of(vm)
@@ -175,6 +177,8 @@ class Ledger:
         if self._same.get(entry.request.identity) == outcome.request:
             del self._same[entry.request.identity]
         self.remember(entry.request, outcome)
+        if entry.request.action.kills and entry.begun:
+            self._ended[entry.vm] = self._clock()
         lane = self._lanes.get(entry.vm)
         if lane is not None and lane.running is entry:
             del self._lanes[entry.vm]
@@ -190,10 +194,16 @@ class Ledger:
 
     # -- S16 ----------
 
-    def _is_condemned(self, source: Uuid | None, target: Uuid) -> bool:
-        """A source that somebody fences may begin nothing against others; against itself it always may."""
+    def _is_condemned(self, request: FenceRequest, target: Uuid) -> bool:
+        """A source that somebody fences may begin nothing against others; against itself it always may.
+
+        The same holds for what it asked before a kill of it was over: that was its dead life's last word.
+        """
+        source = request.source.vm
         if source is None or source == target:
             return False
+        if self._ended.get(source, -1.0) >= request.received_at:
+            return True
         lane = self._lanes.get(source)
         return lane is not None and any(entry.request.action.kills for entry in (lane.running, *lane.waiting))
 

@@ -251,6 +251,21 @@ def test_s16_of_two_vms_that_shoot_each_other_the_second_is_refused(world: World
     assert world.ledger.begin(first.id) == (True, False)
 
 
+def test_what_a_source_asked_before_its_kill_was_over_is_refused_afterwards_too(world: World) -> None:
+    last_word = world.new(vm=VM, source=OTHER)
+    kill = world.ask(vm=OTHER)
+    world.ledger.begin(kill.id)
+    world.now += 1
+    world.finish(kill)
+    assert world.admit(last_word) == Admission(Step.REFUSED, reason=Reason.SOURCE_FENCED)
+
+
+def test_what_a_source_asks_after_a_kill_of_it_that_never_began_is_carried_out(world: World) -> None:
+    asked = world.new(vm=VM, source=OTHER)
+    world.finish(world.ask(vm=OTHER))
+    assert world.admit(asked).step is Step.RUN
+
+
 def test_s16_a_waiting_fence_of_the_source_is_enough_to_refuse(world: World) -> None:
     world.ask(Action.ON, vm=OTHER)
     world.ask(Action.OFF, vm=OTHER, source=VM)

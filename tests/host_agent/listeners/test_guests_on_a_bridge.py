@@ -1,0 +1,170 @@
+"""Guests behind a real bridge, told apart by their MAC addresses: who is answered, and two that shoot each other."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from fencebus_schemas.digest import digest64
+from fencebus_schemas.handshake import CHALLENGE_LENGTH
+from fencebus_schemas.model import Action
+from fencebus_schemas.xvm import REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS
+from tests.daemon_process import SECRET, VMS, DaemonProcess
+from tests.namespaces import Neighbour, bridge, neighbour, own_network
+from tests.protocol_client import Conversation, Guest, Reply, ask_tcp, connect, signed
+
+HOST = "10.77.0.1"
+GROUP = "225.0.0.12"
+STRANGERS_MAC = "52:54:00:00:00:99"
+ROUNDS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Street:
+    """A host with a bridge, its two guests, and somebody else's guest on the same link."""
+
+    daemon: DaemonProcess
+    node1: Neighbour
+    node2: Neighbour
+    stranger: Neighbour
+
+    def multicast(self, who: Neighbour, action: Action, target: str = "", patience: float = 5.0) -> Reply:
+        """What a machine hears when it asks the group; TimeoutError if nobody calls it."""
+        return who.does(lambda: shout(who.address, self.daemon.port, action, target, patience))
+
+    def host(self, action: Action, target: str = "") -> Reply:
+        """What the host itself hears, over TCP."""
+        return ask_tcp((HOST, self.daemon.port), signed(SECRET, action, target), SECRET)
+
+    def state(self) -> dict[str, int]:
+        """The VMs' states by name."""
+        return self.host(Action.LIST).states()
+
+
+def shout(address: str, port: int, action: Action, target: str = "", patience: float = 5.0) -> Reply:
+    """One multicast exchange of whoever has ``address``."""
+    with Guest(SECRET, GROUP, port, address) as guest:
+        return guest.ask(guest.request(action, target), patience)
+
+
+@contextmanager
+def street(folder: Path, mode: str = "auto", rest: str = "") -> Iterator[Street]:
+    """The host in a namespace of its own, the guests behind its bridge."""
+    with own_network(), ExitStack() as houses:
+        bridge("br77", f"{HOST}/24")
+        macs = {**VMS, "stranger": STRANGERS_MAC}
+        guests = [
+            houses.enter_context(neighbour(name, "br77", f"10.77.0.{number}/24", mac))
+            for number, (name, mac) in enumerate(macs.items(), 2)
+        ]
+        daemon = DaemonProcess(folder, rest=rest)
+        common = f'key_file = "KEY"; port = "{daemon.port}";'
+        daemon.listeners = (
+            f'multicast {{ {common} interface = "br77"; local_guests_only = "{mode}"; }}\n'
+            f'tcp {{ {common} address = "{HOST}"; }}'
+        )
+        daemon.configure()
+        with daemon:
+            yield Street(daemon.wait_ready(), *guests)
+
+
+def test_by_default_a_stranger_is_answered_about_a_vm_that_lives_here_and_about_no_other(tmp_path: Path) -> None:
+    with street(tmp_path) as place:
+        assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_SUCCESS
+        assert place.multicast(place.stranger, Action.STATUS, "node2").code == REPLY_SUCCESS
+        assert place.multicast(place.node1, Action.OFF, "node2").code == REPLY_SUCCESS
+        assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_OFF
+        for action, target in ((Action.STATUS, "node2"), (Action.OFF, "nobody"), (Action.LIST, "")):
+            with pytest.raises(TimeoutError):
+                place.multicast(place.stranger, action, target, patience=0.4)
+        assert place.daemon.says("source=10.77.0.4 via=multicast reason=not-local: not a guest of this host")
+        assert place.multicast(place.node1, Action.LIST).states() == {"node1": 1, "node2": 5}
+
+
+def test_with_yes_a_stranger_is_never_answered(tmp_path: Path) -> None:
+    with street(tmp_path, "yes") as place:
+        with pytest.raises(TimeoutError):
+            place.multicast(place.stranger, Action.OFF, "node2", patience=0.4)
+        assert place.daemon.says("source=10.77.0.4 via=multicast reason=not-local")
+        assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_SUCCESS
+        assert shout(HOST, place.daemon.port, Action.STATUS, "node2").code == REPLY_SUCCESS
+
+
+def test_with_no_everybody_is_answered(tmp_path: Path) -> None:
+    with street(tmp_path, "no") as place:
+        assert place.multicast(place.stranger, Action.OFF, "node2").code == REPLY_SUCCESS
+        assert place.multicast(place.stranger, Action.STATUS, "node2").code == REPLY_OFF
+        assert place.multicast(place.stranger, Action.OFF, "nobody").code == REPLY_FAILURE
+
+
+def test_no_guest_is_called_back_at_the_hosts_own_address(tmp_path: Path) -> None:
+    def lie(address: str) -> None:
+        request = signed(SECRET, Action.OFF, "node2", address=address, port=place.daemon.port)
+        with Guest(SECRET, GROUP, place.daemon.port, place.node1.address) as guest:
+            guest.shout(request)
+
+    with street(tmp_path) as place:
+        for address in (HOST, "127.0.0.1"):
+            place.node1.does(partial(lie, address))
+        place.daemon.wait_for_line("reason=no-callback")
+        assert place.daemon.says(f"source={place.node1.address} .*this host's own address")
+        assert place.state()["node2"] == 1
+
+
+def test_a_guests_address_decides_its_group(tmp_path: Path) -> None:
+    rest = 'groups { group { name = "g"; ip = "10.77.0.2"; uuid = "node2"; } }'
+    with street(tmp_path, rest=rest) as place:
+        assert place.multicast(place.node2, Action.STATUS, "node2").code == 3
+        assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_SUCCESS
+
+
+# -- S16 ----------
+
+
+def _shoot(peer: Conversation, together: threading.Barrier) -> Reply:
+    """Prove the key at the same moment as the other: by then the daemon has the requests of both."""
+    peer.send(bytes(CHALLENGE_LENGTH))
+    peer.receive(CHALLENGE_LENGTH)
+    challenge = peer.receive(CHALLENGE_LENGTH)
+    together.wait(10)
+    peer.send(digest64(SECRET.auth, SECRET.key, challenge))
+    return peer.reply()
+
+
+def _over_tcp(port: int, target: str, together: threading.Barrier) -> Reply:
+    with connect((HOST, port), SECRET) as peer:
+        peer.send(signed(SECRET, Action.OFF, target))
+        return _shoot(peer, together)
+
+
+def _over_multicast(address: str, port: int, target: str, together: threading.Barrier) -> Reply:
+    with Guest(SECRET, GROUP, port, address) as guest:
+        guest.shout(guest.request(Action.OFF, target))
+        with guest.called() as peer:
+            return _shoot(peer, together)
+
+
+@pytest.mark.parametrize("wire", ("tcp", "multicast", "both"))
+def test_of_two_guests_that_shoot_each_other_exactly_one_dies(tmp_path: Path, wire: str) -> None:
+    with street(tmp_path) as place:
+        port = place.daemon.port
+        for number in range(ROUNDS):
+            together = threading.Barrier(2)
+            first = partial(_over_tcp, port, "node2", together)
+            second = partial(_over_tcp, port, "node1", together)
+            if wire != "tcp":
+                second = partial(_over_multicast, place.node2.address, port, "node1", together)
+            if wire == "multicast":
+                first = partial(_over_multicast, place.node1.address, port, "node2", together)
+            shots = [place.node1.begin(first), place.node2.begin(second)]
+            codes = [shot.result(20).code for shot in shots]
+            off = [name for name, state in place.state().items() if state != 1]
+            assert sorted(codes) == [REPLY_SUCCESS, REPLY_FAILURE], (number, place.daemon.log[-3000:])
+            assert off == [("node2", "node1")[codes.index(REPLY_SUCCESS)]]
+            assert place.host(Action.ON, off[0]).code == REPLY_SUCCESS
