@@ -239,6 +239,11 @@ def test_a_life_that_had_ended_by_itself_before_the_look_does_not_outweigh_a_sil
     assert off(Evidence((record(),), (was_off(),), silent=("b",))).reason is Reason.NOT_PROVEN
 
 
+def test_a_life_that_nobody_ended_does_not_outweigh_a_silent_hypervisor() -> None:
+    unended = replace(ended(), ended=None)
+    assert off(Evidence((record(),), (unended,), silent=("b",))).reason is Reason.NOT_PROVEN
+
+
 def test_only_the_verdict_builds_a_successful_outcome() -> None:
     makers = [
         f"{path.name}:{call.lineno}"
