@@ -19,6 +19,7 @@ from fencebus_host.door import Admitted, fence_request
 from fencebus_host.listeners.connection import Stream
 from fencebus_host.listeners.group_socket import open_group_socket
 from fencebus_host.listeners.session import answer
+from fencebus_host.listeners.solicitation import introduced
 from fencebus_host.listeners.stream import Reception
 from fencebus_host.locality import GuestLocator, Located, Origin, answers
 from fencebus_host.ports import Handle
@@ -144,7 +145,7 @@ class MulticastListener:
 
     async def _connect_and_answer(self, call: _Call, handle: Handle) -> bool:
         """True if the guest has its answer."""
-        located = self._locator.locate(call.waiting[0])
+        located = await introduced(self._locator, call.waiting[0])
         if located.origin is not Origin.UNRESOLVED and not await self._may_answer(call, located):
             return False
         stream = await _connect(call.waiting)
