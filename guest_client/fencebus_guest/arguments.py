@@ -7,7 +7,7 @@ values attached or apart, options behind other words, ``--`` as an end.
 from __future__ import annotations
 
 from .failures import UsageError
-from .options import ATTACHED_VALUE, HELP, IGNORED, JSON, NO_VALUE, VERSION, Option, arity, by_letter, by_name
+from .options import ATTACHED_VALUE, HELP, IGNORED, JSON, NO_VALUE, VERBOSE, VERSION, Option, arity, by_letter, by_name
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
-_LONG_ONLY = {name: Option("", name, "", "", setting=name) for name in (HELP, VERSION, JSON)}
-_WITHOUT_VALUE = (HELP, VERSION, JSON, "debug", "use_uuid")
+_LONG_ONLY = {name: Option("", name, "", "", setting=name) for name in (HELP, VERSION, JSON, VERBOSE)}
+_OUR_LETTERS = {"v": _LONG_ONLY[VERBOSE]}
+"""Which C's getopt strings do not hold."""
+_WITHOUT_VALUE = (*_LONG_ONLY, "debug", "use_uuid")
 
 
 class CommandLine:
@@ -69,6 +71,9 @@ class CommandLine:
     def _letters(self, letters: str) -> None:
         while letters:
             letter, letters = letters[0], letters[1:]
+            if letter in _OUR_LETTERS:
+                self.settings.take(_OUR_LETTERS[letter], None)
+                continue
             takes = arity(self._program, letter)
             option = by_letter(letter)
             if takes is None or option is None:

@@ -79,6 +79,10 @@ def run(program: str, argv0: str, settings: Settings) -> Report:
     _check(settings)
     if settings.action == "validate-all":
         return Report(EXIT_SUCCESS)
+    if settings.verbose:
+        from .way import way
+
+        _remark(f"{program}: {way(program, settings)}")
     if settings.delay and settings.action not in AT_ONCE:
         from time import sleep
 
@@ -92,7 +96,8 @@ def ask(program: str, settings: Settings) -> Answer:
     if program == FENCE_VIRT and not (settings.vsock or settings.ipaddr):
         from . import serial
 
-        return serial.ask_device(settings, code) if settings.serial_device else serial.ask_channel(settings, code)
+        device = settings.serial_device or serial.named_channel(settings)
+        return serial.ask_device(settings, device, code) if device else serial.ask_channel(settings, code)
     from .request import Asking
 
     asking = Asking(settings, code)

@@ -24,6 +24,7 @@ ATTACHED_VALUE = 2
 HELP = "help"
 VERSION = "version"
 JSON = "json"
+VERBOSE = "verbose"
 
 
 class Option(Frozen):

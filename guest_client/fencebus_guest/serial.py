@@ -20,13 +20,27 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-def ask_device(settings: Settings, code: int) -> Answer:
-    """Ask over ``-D``: a terminal such as /dev/ttyS1, or (as C cannot) a port such as /dev/virtio-ports/NAME.
+NAMED_CHANNEL = "/dev/virtio-ports/org.fencebus.fence.0"
+"""The virtio port that belongs to fencebus, if the VM has one."""
+
+
+def named_channel(settings: Settings) -> str:
+    """Return the named channel's device if the guest has one and no option speaks of another channel, else ""."""
+    if settings.channel_given:
+        return ""
+    try:
+        posix.stat(NAMED_CHANNEL)
+    except OSError:
+        return ""
+    return NAMED_CHANNEL
+
+
+def ask_device(settings: Settings, device: str, code: int) -> Answer:
+    """Ask over a device: a terminal such as /dev/ttyS1, or (as C cannot) a port such as /dev/virtio-ports/NAME.
 
     Raises:
         NoAnswer: it cannot be opened or is in use, or no answer came.
     """
-    device = settings.serial_device
     try:
         # Not blocking: a virtio port would wait in open() until the host side is connected.
         fd = posix.open(device, posix.O_RDWR | posix.O_NOCTTY | posix.O_NONBLOCK)

@@ -28,6 +28,8 @@ class Settings:
         self.action = "reboot"
         self.auth = digest.HASH_SHA256
         self.channel_address = "10.0.2.179"
+        self.channel_given = False
+        """Whether an option speaks of the channel's address or port: then it is that channel and no other."""
         self.debug = 0
         self.delay = 0
         self.hash = digest.HASH_SHA256
@@ -45,6 +47,7 @@ class Settings:
         self.serial_params = (115200, "8N1")
         self.timeout = 30
         self.use_uuid = False
+        self.verbose = False
         self.version = False
         self.vsock = 0
 
@@ -63,6 +66,8 @@ class Settings:
         setattr(self, option.setting, value)
         if option.setting == "key_file":
             self.key_file_given = True
+        elif option.setting in ("channel_address", "ipport"):
+            self.channel_given = True
 
 
 def number(text: str) -> int:
@@ -123,7 +128,7 @@ def _filled(settings: Settings, text: str) -> str:
     return text
 
 
-_WITHOUT_VALUE = ("debug", "help", "version", "json", "use_uuid", "vsock")
+_WITHOUT_VALUE = ("debug", "help", "version", "json", "use_uuid", "verbose", "vsock")
 _READERS: dict[str, Callable[[Settings, str], object]] = {
     "action": lambda _, text: _word(text, ACTIONS),
     "auth": _hash,
@@ -144,6 +149,7 @@ _READERS: dict[str, Callable[[Settings, str], object]] = {
     "serial_params": _serial_params,
     "timeout": lambda _, text: _between(text, 1, 86400),
     "use_uuid": lambda _, text: number(text or "1") != 0,
+    "verbose": lambda *_: True,
     "version": lambda *_: True,
     "vsock": lambda _, text: _between(text or str(HOST_CID), HOST_CID, ANY_CID - 1),
 }
