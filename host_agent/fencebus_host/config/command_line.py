@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -52,6 +52,18 @@ class Offer:
     backends: tuple[str, ...] = tuple(section.name for section in BACKEND_SECTIONS)
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: the parser, the help, the man page and the completion are made of it."""
+
+    letter: str
+    name: str
+    text: str
+    metavar: str = ""
+    read: Callable[[str], Path | int] | None = None
+    """Turns the value's text into the value; ``None`` for an option without one."""
+
+
 class UsageError(FencebusError):
     """The command line makes no sense."""
 
@@ -69,6 +81,33 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, self.format_usage())
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("a file must have a name")
+    # A daemon in the background leaves the folder in which it was started.
+    return Path(text).absolute()
+
+
+def _level(text: str) -> int:
+    try:
+        return whole_number(0, 2**31 - 1)(text)
+    except BadValueError as error:
+        raise argparse.ArgumentTypeError(f"the level {error}") from None
+
+
+OPTIONS = (
+    Option("F", "foreground", "do not become a background process"),
+    Option("f", "config", "the configuration file (default: /etc/fence_virt.conf)", "FILE", _path),
+    Option("d", "debug", "how much is logged, from 0", "N", _level),
+    Option("c", "configure", "look at this host and make a configuration"),
+    Option("w", "wait-for-init", "wait for what is not ready yet, rather than give up"),
+    Option("l", "list", "list the listeners and the backends"),
+    Option("p", "pid-file", "where to write the process id", "FILE", _path),
+    Option("V", "version", "print the version"),
+    Option("h", "help", "print this"),
+)
 
 
 def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | Configure | Answer:
@@ -95,31 +134,13 @@ def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | C
 
 def _parser() -> _Parser:
     parser = _Parser(PROGRAM, add_help=False, allow_abbrev=False, description="Answers fence requests of guests.")
-    add = parser.add_argument
-    add("-F", "--foreground", action="store_true", help="do not become a background process")
-    add("-f", "--config", type=_path, metavar="FILE", help="the configuration file (default: /etc/fence_virt.conf)")
-    add("-d", "--debug", type=_level, metavar="N", help="how much is logged, from 0")
-    add("-c", "--configure", action="store_true", help="look at this host and make a configuration")
-    add("-w", "--wait-for-init", action="store_true", help="wait for what is not ready yet, rather than give up")
-    add("-l", "--list", action="store_true", help="list the listeners and the backends")
-    add("-p", "--pid-file", type=_path, metavar="FILE", help="where to write the process id")
-    add("-V", "--version", action="store_true", help="print the version")
-    add("-h", "--help", action="store_true", help="print this")
+    for each in OPTIONS:
+        names = (f"-{each.letter}", f"--{each.name}")
+        if each.read is None:
+            parser.add_argument(*names, action="store_true", help=each.text)
+        else:
+            parser.add_argument(*names, type=each.read, metavar=each.metavar, help=each.text)
     return parser
-
-
-def _path(text: str) -> Path:
-    if not text:
-        raise argparse.ArgumentTypeError("a file must have a name")
-    # A daemon in the background leaves the folder in which it was started.
-    return Path(text).absolute()
-
-
-def _level(text: str) -> int:
-    try:
-        return whole_number(0, 2**31 - 1)(text)
-    except BadValueError as error:
-        raise argparse.ArgumentTypeError(f"the level {error}") from None
 
 
 def _listing(offer: Offer) -> str:
