@@ -24,5 +24,5 @@ def wait_for(daemon: Daemon) -> None:
     aim = aim_at(daemon)
     while not ask_once(aim).waits:
         if time.monotonic() > until or not daemon.process.running:
-            raise NotReadyError(f"{daemon.rival.value} does not answer:\n{daemon.process.output}")
+            raise NotReadyError(f"{daemon.rival.value} does not answer:\n{daemon.process.output[-2000:]}")
         time.sleep(PAUSE)

@@ -1,12 +1,14 @@
 """Holds one connection to a guest: what it sent, what it is sent, and whether it is still there.
 
-An asyncio protocol of its own instead of asyncio's streams: the half of a request's time that the daemon itself needs
-went into their readers, tasks and timers.  See docs/performance.md.
+It stands directly on the loop's readers and writers.  asyncio's streams and transports took half of the time that a
+request needs in the daemon: for readers, extra tasks, timers and rounds of the loop.  See docs/performance.md.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Callable
 
 from fencebus_schemas.errors import WireError
@@ -17,25 +19,29 @@ MOST_UNREAD = 4096
 """Bytes that a peer may be ahead; then nothing more is read from it until somebody wants it (S11)."""
 
 
-class Stream(asyncio.Protocol):
+class Stream:
     """One connection to a guest; one task reads, sends and waits.  All but ``gone`` is for the loop's thread.
 
-    accepted: told when the connection is made.
+    connected: a stream socket, which becomes this object's own.
     """
 
-    def __init__(self, accepted: Callable[[Stream], None] | None = None) -> None:
-        self._accepted = accepted
-        self._transport: asyncio.Transport | None = None
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._drops = False
-        self._paused = False
-        self._unsent = False
+        self._reads = False
+        self._writes = False
         self._ended = False
         self._lost: str | None = None
         self._expired = False
         self._waiter: asyncio.Future[None] | None = None
         self.when_gone: Callable[[], None] | None = None
         """Called, once or twice, when ``gone`` becomes true."""
+        connected.setblocking(False)
+        with contextlib.suppress(OSError):  # not every family has it; the small replies must not wait for another
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._read_on()
 
     # -- what the listeners use ----------
 
@@ -47,7 +53,10 @@ class Stream(asyncio.Protocol):
     @property
     def peername(self) -> tuple[object, ...]:
         """The peer's address as its socket family has it; empty if the peer has left already."""
-        return self._open_transport.get_extra_info("peername") or ()
+        try:
+            return tuple(self._socket.getpeername())
+        except OSError:
+            return ()
 
     async def read(self, length: int, seconds: float) -> bytes:
         """Exactly so many bytes; raises WireError("silent") if they do not come in time, ("closed") if they never
@@ -59,26 +68,23 @@ class Stream(asyncio.Protocol):
             raise WireError("closed", self._lost or f"closed after {len(self._received)} of {length} bytes")
         data = bytes(self._received[:length])
         del self._received[:length]
-        self._throttle()
+        self._read_on()
         return data
 
     async def send(self, data: bytes) -> None:
         """All of ``data``, down to the kernel; raises WireError if the peer does not take it."""
-        transport = self._open_transport
-        transport.write(data)
-        if transport.is_closing():
-            await asyncio.sleep(0)  # the loop tells of a connection that broke at this write in its next round
-        if not await self._until(lambda: not self._unsent or self._lost is not None, STEP_SECONDS):
-            self.abort()  # a close would keep the descriptor until the peer has read the rest, which may be never
-            raise WireError("unread", "the peer does not read what is sent to it")
-        if self._lost is not None:
-            raise WireError("closed", self._lost)
+        left = data
+        while left:
+            left = left[self._send_some(left) :]
+            if left and not await self._writable():
+                self.abort()
+                raise WireError("unread", "the peer does not read what is sent to it")
 
     def drop_input(self) -> None:
         """From here on, whatever the peer sends is read and dropped, so that its leaving is noticed."""
         self._drops = True
         self._received.clear()
-        self._throttle()
+        self._read_on()
 
     async def hung_up(self, seconds: float) -> bool:
         """Wait until the peer closes; true if it did so in order, false if it broke off or stayed."""
@@ -87,86 +93,97 @@ class Stream(asyncio.Protocol):
         return self._ended
 
     def close(self) -> None:
-        """Close, once what was sent has left."""
-        self._open_transport.close()
+        """Close; what was sent is in the kernel's hands already.  Idempotent."""
+        self._lose("closed")
+        self._socket.close()
 
     def abort(self) -> None:
-        """Close at once, sending nothing more."""
-        self._open_transport.abort()
+        """As ``close``; whoever waits for the peer is told."""
+        self.close()
 
     # -- what the loop calls ----------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio.Protocol."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(0)
-        if self._accepted is not None:
-            self._accepted(self)
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        if self._drops:
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(MOST_UNREAD)
+        except (BlockingIOError, InterruptedError):
             return
-        self._received += data
-        self._throttle()
+        except OSError as error:
+            self._lose(f"lost: {error}")
+            return
+        if not data:
+            self._ended = True
+            self._read_no_more()
+            self._tell_gone()
+        elif not self._drops:
+            self._received += data
+            if len(self._received) > MOST_UNREAD:
+                self._read_no_more()
+            self._wake()
+
+    def _expire(self) -> None:
+        self._expired = True
         self._wake()
 
-    def eof_received(self) -> bool:
-        """See asyncio.Protocol.  The way back stays open: a peer may close its own half and wait."""
-        self._ended = True
-        self._tell_gone()
-        return True
+    # -- reading, sending, waiting ----------
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
-        self._lost = f"lost: {exc}" if exc else "closed"
-        self._tell_gone()
+    def _read_on(self) -> None:
+        if not self._reads and not self.gone and len(self._received) <= MOST_UNREAD:
+            self._loop.add_reader(self._socket, self._readable)
+            self._reads = True
 
-    def pause_writing(self) -> None:
-        """See asyncio.Protocol."""
-        self._unsent = True
+    def _read_no_more(self) -> None:
+        if self._reads:
+            self._loop.remove_reader(self._socket)
+            self._reads = False
 
-    def resume_writing(self) -> None:
-        """See asyncio.Protocol."""
-        self._unsent = False
-        self._wake()
+    def _send_some(self, data: bytes) -> int:
+        if self._lost is not None:
+            raise WireError("closed", self._lost)
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            self._lose(f"lost: {error}")
+            raise WireError("closed", f"lost: {error}") from None
 
-    # -- waiting ----------
+    async def _writable(self) -> bool:
+        """Return true once the kernel takes more, or the connection is lost; false if not within STEP_SECONDS."""
+        self._loop.add_writer(self._socket, self._send_no_more)
+        self._writes = True
+        try:
+            return await self._until(lambda: not self._writes, STEP_SECONDS)
+        finally:
+            self._send_no_more()
 
-    @property
-    def _open_transport(self) -> asyncio.Transport:
-        assert self._transport is not None, "the loop has not connected it"
-        return self._transport
+    def _send_no_more(self) -> None:
+        if self._writes:
+            self._loop.remove_writer(self._socket)
+            self._writes = False
+            self._wake()
 
-    def _throttle(self) -> None:
-        full = len(self._received) > MOST_UNREAD
-        if full != self._paused and self._lost is None and not self._open_transport.is_closing():
-            self._paused = full
-            if full:
-                self._open_transport.pause_reading()
-            else:
-                self._open_transport.resume_reading()
+    def _lose(self, why: str) -> None:
+        self._read_no_more()
+        self._send_no_more()
+        if self._lost is None:
+            self._lost = why
+            self._tell_gone()
 
     async def _until(self, done: Callable[[], bool], seconds: float) -> bool:
         """Return true once ``done()`` is, false if it is not after so many seconds."""
         if done():
             return True
         self._expired = False
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(seconds, self._expire)
+        timer = self._loop.call_later(seconds, self._expire)
         try:
             while not self._expired and not done():
-                self._waiter = loop.create_future()
+                self._waiter = self._loop.create_future()
                 await self._waiter
             return done()
         finally:
             timer.cancel()
             self._waiter = None
-
-    def _expire(self) -> None:
-        self._expired = True
-        self._wake()
 
     def _tell_gone(self) -> None:
         self._wake()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -194,18 +195,24 @@ def _waiting(wire: XvmRequest, sender: str, is_own: Callable[[str], bool]) -> Wa
     mapped = address.version == 6 and address.ipv4_mapped is not None
     if address.is_multicast or address.is_unspecified or address == _BROADCAST or mapped:
         raise WireError("no-callback", f"no guest can have the address {address}")
-    if is_own(str(address)) and not is_own(sender):
+    if str(address) != sender and is_own(str(address)) and not is_own(sender):
         raise WireError("no-callback", f"{address} is this host's own address")
     return str(address), wire.port
 
 
 async def _connect(waiting: Waiting) -> Stream:
+    calling = socket.socket(socket.AF_INET6 if ":" in waiting[0] else socket.AF_INET, socket.SOCK_STREAM)
+    calling.setblocking(False)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            _, stream = await asyncio.get_running_loop().create_connection(Stream, *waiting)
-            return stream
+            await asyncio.get_running_loop().sock_connect(calling, waiting)
+        return Stream(calling)
     except TimeoutError:
+        calling.close()
         raise OSError(f"no connection within {CONNECT_SECONDS:g} s") from None
+    except BaseException:
+        calling.close()
+        raise
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_host.door import Door, fence_request
+from fencebus_host.listeners.accepting import Accepting
 from fencebus_host.listeners.connection import Stream
 from fencebus_host.listeners.refusal import Refusals
 from fencebus_host.listeners.seats import Seats
@@ -29,9 +31,6 @@ REQUEST_SECONDS = 5.0
 """How long a peer may take to send its 176 bytes; C allows 1 s, during which it serves nobody else."""
 BACKLOG = 1024
 
-Accepted = Callable[[Stream], None]
-"""Told of each connection when it is made."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reception:
@@ -47,8 +46,8 @@ class Reception:
 class Wire(Protocol):
     """The kind of socket: how it is opened, and who is at its other end."""
 
-    async def open(self, accepted: Accepted) -> asyncio.Server:
-        """Open the socket and tell ``accepted`` of every connection; raises OSError."""
+    async def open(self) -> Sequence[socket.socket]:
+        """Bind the sockets to listen on; raises OSError."""
 
     def peer(self, stream: Stream) -> str:
         """The peer's address as logs and policy show it; empty if it has left already."""
@@ -70,18 +69,20 @@ class StreamListener:
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the socket cannot be opened."""
 
-        def accepted(stream: Stream) -> None:
-            task = asyncio.create_task(self._serve_peer(stream, handle))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        server = await self._wire.open(accepted)
-        log.info("listener=%s ready on %s", self.name, self._wire)
-        ready()
+        sockets = await self._wire.open()
+        accepting = Accepting(sockets, lambda connected: self._accepted(Stream(connected), handle))
         try:
+            accepting.begin(BACKLOG)
+            log.info("listener=%s ready on %s", self.name, self._wire)
+            ready()
             await asyncio.get_running_loop().create_future()
         finally:
-            server.close()
+            accepting.close()
+
+    def _accepted(self, stream: Stream, handle: Handle) -> None:
+        task = asyncio.create_task(self._serve_peer(stream, handle))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve_peer(self, stream: Stream, handle: Handle) -> None:
         peer = self._wire.peer(stream)

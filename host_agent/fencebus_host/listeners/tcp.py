@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fencebus_host.config.model import Family, TcpSettings
 from fencebus_host.listeners.connection import Stream
-from fencebus_host.listeners.stream import BACKLOG, Accepted
 from fencebus_host.locality import GuestLocator
 from fencebus_schemas.model import Source
 
@@ -26,17 +27,17 @@ class TcpWire:
     def __str__(self) -> str:
         return f"{self.settings.address} port {self.settings.port}"
 
-    async def open(self, accepted: Accepted) -> asyncio.Server:
-        """Bind and listen; raises OSError."""
-        family = socket.AF_INET if self.settings.family is Family.IPV4 else socket.AF_INET6
-        return await asyncio.get_running_loop().create_server(
-            lambda: Stream(accepted),
-            self.settings.address,
-            self.settings.port,
-            family=family,
-            backlog=BACKLOG,
-            reuse_address=True,
+    async def open(self) -> Sequence[socket.socket]:
+        """Bind to the address, or to each that the host name has; raises OSError."""
+        settings = self.settings
+        family = socket.AF_INET if settings.family is Family.IPV4 else socket.AF_INET6
+        places = await asyncio.get_running_loop().getaddrinfo(
+            settings.address, settings.port, family=family, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
+        with contextlib.ExitStack() as half_done:
+            bound = [half_done.enter_context(_bound(family, place)) for place in {place[4]: None for place in places}]
+            half_done.pop_all()
+            return bound
 
     def peer(self, stream: Stream) -> str:
         """The numeric address without zone and port."""
@@ -50,3 +51,16 @@ class TcpWire:
         except OSError as error:
             log.warning("source=%s cannot be looked up among the neighbours: %s", peer, error)
             return Source(peer)
+
+
+def _bound(family: socket.AddressFamily, place: tuple[object, ...]) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind(place)
+    except OSError:
+        bound.close()
+        raise
+    return bound

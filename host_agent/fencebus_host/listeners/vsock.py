@@ -5,7 +5,6 @@ Wire: facts, fence-virt 2.5.  The hypervisor vouches for the CID, so the source 
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host.config.model import VsockSettings
 from fencebus_host.listeners.connection import Stream
-from fencebus_host.listeners.stream import BACKLOG, Accepted
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.model import Source
 
@@ -50,10 +48,9 @@ class VsockWire:
     def __str__(self) -> str:
         return f"vsock port {self.settings.port}"
 
-    async def open(self, accepted: Accepted) -> asyncio.Server:
-        """Bind and listen; raises OSError."""
-        loop = asyncio.get_running_loop()
-        return await loop.create_server(lambda: Stream(accepted), sock=self.open_socket(self.settings), backlog=BACKLOG)
+    async def open(self) -> Sequence[socket.socket]:
+        """Bind; raises OSError."""
+        return [self.open_socket(self.settings)]
 
     def peer(self, stream: Stream) -> str:
         """The CID."""

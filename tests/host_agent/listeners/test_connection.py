@@ -29,11 +29,10 @@ class Pair:
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
     """A TCP connection on the loopback."""
-    loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", 0)) as door:
         guest = socket.create_connection(door.getsockname())
         ours, _ = door.accept()
-    _, stream = await loop.create_connection(Stream, sock=ours)
+    stream = Stream(ours)
     yield Pair(stream, guest)
     stream.abort()
     guest.close()
