@@ -31,6 +31,7 @@ from fencebus_agent.libvirt_driver.inventory import (
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
 from fencebus_agent.libvirt_driver.processes import finder_for
 from fencebus_agent.libvirt_driver.starting import Start, boot
+from fencebus_agent.libvirt_driver.starts import Starts
 from fencebus_agent.libvirt_driver.undertaker import Undertaker
 from fencebus_agent.process_watch import ProcessWatch
 from fencebus_agent.roster import Remembered, Roster, Turn
@@ -67,6 +68,7 @@ class LibvirtHypervisor:
         self._finder = finder_for(uri, pid_folder)
         self._watch = ProcessWatch(clock)
         self._roster = Roster()
+        self._starts = Starts()
         self._link = Link(uri, self)
         self._undertaker = Undertaker(
             self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks
@@ -114,6 +116,7 @@ class LibvirtHypervisor:
 
     async def power_off(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
+        await self._await_starts(vm, deadline)
         return await self._undertaker.end(vm, deadline, permit)
 
     async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
@@ -124,7 +127,7 @@ class LibvirtHypervisor:
         try:
             # Once and never again: after a broken connection nobody knows whether it has started (S4).
             start = Start(self._uri, vm, deadline, permit, ended.xml if ended else "")
-            before = await self._link.call_once(lambda conn: boot(conn, start, self._finder), deadline)
+            before = await self._link.call_once(lambda conn: self._boot(conn, start), deadline)
         except (libvirt.libvirtError, LinkLostError) as error:
             raise HypervisorError(self._uri, f"the start failed: {error}") from error
         self._roster.lives(vm, self._clock())
@@ -132,6 +135,16 @@ class LibvirtHypervisor:
         after = VmState.RUNNING if before.over else before.state
         host, incarnation = self._witness.host, self._witness.incarnation
         return Observation(vm, after, host, incarnation, Proof.NONE, self._clock(), before.migrates, was)
+
+    def _boot(self, conn: libvirt.virConnect, start: Start) -> Power:
+        with self._starts.under_way(start.vm):
+            return boot(conn, start, self._finder)
+
+    async def _await_starts(self, vm: Uuid, deadline: Deadline) -> None:
+        if not await self._starts.settled(vm, deadline):
+            raise HypervisorError(
+                self._uri, "an earlier start of it has not come back from libvirt, and may still succeed"
+            )
 
     async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
         """See the port."""

@@ -121,12 +121,12 @@ class Link:
     async def call_once(self, act: Callable[[libvirt.virConnect], T], deadline: Deadline) -> T:
         """Run ``act`` at most once.  Raises LinkLostError if it may or may not have been carried out."""
         await self.wait_ready(deadline)
-        future = self.begin(act)
-        done, _ = await asyncio.wait({future}, timeout=deadline.remaining())
-        if not done:
-            future.cancel()  # a call that has not begun never does; one that hangs keeps its thread and its connection
-            raise HypervisorUnreachable(self.uri, "no answer until the deadline")
-        return future.result()
+        try:
+            # A call that has not begun by then never does; one that hangs keeps its thread and its connection.
+            async with asyncio.timeout(deadline.remaining()):
+                return await self.begin(act)
+        except TimeoutError:
+            raise HypervisorUnreachable(self.uri, "no answer until the deadline") from None
 
     def begin(self, act: Callable[[libvirt.virConnect], T]) -> asyncio.Future[T]:
         """Run ``act`` in a thread, and nobody waits: the future is the caller's.  Needs a connection to be ready."""
