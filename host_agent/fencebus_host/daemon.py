@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import sys
@@ -17,9 +18,12 @@ from fencebus_host.assembly import ListenerFactory, build_core
 from fencebus_host.background import Starter, go_to_background
 from fencebus_host.config import command_line
 from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Invocation, Offer
+from fencebus_host.config.effective import effective
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config, KeyedSettings, ListenerSettings
 from fencebus_host.config.problems import ConfigError
+from fencebus_host.config.tree import render
+from fencebus_host.control import Answers, serve_control, socket_path
 from fencebus_host.fencing import RecordError
 from fencebus_host.pidfile import AlreadyRunning, PidFile
 from fencebus_host.policy import Policy
@@ -62,6 +66,7 @@ class Daemon:
         self._factory = ListenerFactory(self._core)
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
         self._listeners: dict[ListenerSettings, Part] = {}
+        self._control = Part("control socket", self._run_control, lambda: None)
         self._stop = asyncio.Event()
         self._keeping: set[asyncio.Task[None]] = set()
 
@@ -73,6 +78,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         await self._recall()
         self._router.start()
+        self._control.start()
         self._follow(self._config)
         watchdog = asyncio.create_task(self._watchdog())
         try:
@@ -106,6 +112,19 @@ class Daemon:
             lost = ", ".join(str(error) for error in seen if error)
             self._router.report(lost or None)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _run_control(self, ready: Ready) -> None:
+        answers: Answers = {"status": self._state, "config": lambda: render(effective(self._config))}
+        await serve_control(socket_path(self._config.daemon.state_dir), answers, ready)
+
+    def _state(self) -> dict[str, object]:
+        """What `status` on the control socket tells."""
+        parts = (self._router, *self._listeners.values())
+        return {
+            "pid": os.getpid(),
+            "file": str(self._config.file) if self._config.file else None,
+            "parts": [{"name": part.name, "trouble": part.trouble} for part in parts],
+        }
 
     def _follow(self, config: Config) -> None:
         """Start the listeners that the configuration has, stop those that it has no more, leave the others alone."""
@@ -216,6 +235,7 @@ class Daemon:
         log.info("%s stopping", PROGRAM)
         await asyncio.gather(*(part.stop() for part in self._listeners.values()))
         await self._core.fencing.drain(DRAIN_SECONDS)
+        await self._control.stop()
         await self._router.stop()
         for hypervisor in self._core.hypervisors:
             await hypervisor.close()

@@ -10,10 +10,12 @@ import click
 from fencebus_host.config.commented import render_commented
 from fencebus_host.config.differences import differences
 from fencebus_host.config.effective import effective
+from fencebus_host.config.grammar import parse
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import DEFAULT_CONFIG, Config
-from fencebus_host.config.problems import ConfigError, Problem, Severity
-from fencebus_host.config.tree import render
+from fencebus_host.config.problems import ConfigError, Problem, Problems, Severity
+from fencebus_host.config.tree import Item, render
+from fencebus_host.control import ask_daemon, socket_path
 from fencebus_host.ctl.convert_command import convert
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.shown_config import as_json, as_text
@@ -75,10 +77,11 @@ def show(file: Path | None, form: str, comments: bool) -> ExitCode:
 
 
 @config.command()
-@click.argument("old", type=FILE)
+@click.argument("old", type=FILE, required=False)
 @click.argument("new", type=FILE, required=False)
+@click.option("--running", is_flag=True, help="OLD is what the running daemon has, and is not named.")
 @click.option("--format", "form", type=TEXT_OR_JSON, default="text", help="How to print the differences.")
-def diff(old: Path, new: Path | None, form: str) -> ExitCode:
+def diff(old: Path | None, new: Path | None, running: bool, form: str) -> ExitCode:
     """Compare the settings of two files as they count: OLD, and NEW (default: /etc/fence_virt.conf).
 
     Order, comments and defaults that are written out make no difference.
@@ -87,13 +90,24 @@ def diff(old: Path, new: Path | None, form: str) -> ExitCode:
     Examples:
       fence_virtctl config diff /etc/fence_virt.conf.bak
       fence_virtctl config diff old.conf new.conf --format json
+      fence_virtctl config diff --running
     """
-    found = differences(effective(_loaded(old)), effective(_loaded(new)))
+    if (running and new) or not (running or old):
+        raise click.UsageError("name one file or two; with --running, at most one")
+    target = _loaded(old if running else new)
+    before = _running(target) if running else effective(_loaded(old))
+    found = differences(before, effective(target))
     if form == "json":
         click.echo(json.dumps([{"path": one.path, "old": one.old, "new": one.new} for one in found], indent=2))
     else:
         click.echo("\n".join(map(str, found)) or "no differences")
     return ExitCode.DIFFERENT if found else ExitCode.OK
+
+
+def _running(like: Config) -> tuple[Item, ...]:
+    """What the daemon with the state folder of ``like`` runs with.  Raises NoDaemon."""
+    text = ask_daemon(socket_path(like.daemon.state_dir), "config")
+    return parse(str(text), "running", Problems())
 
 
 def _loaded(file: Path | None) -> Config:

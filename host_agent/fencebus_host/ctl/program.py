@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import click
 
 from fencebus_host.config.problems import ConfigError
+from fencebus_host.control import NoDaemon
 from fencebus_host.ctl.config_commands import config
+from fencebus_host.ctl.doctor.command import doctor
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_schemas import __version__
 from fencebus_schemas.errors import FencebusError
@@ -23,6 +25,13 @@ def commands() -> None:
 
 
 commands.add_command(config)
+commands.add_command(doctor)
+
+
+def _status_of(error: Exception) -> ExitCode:
+    if isinstance(error, ConfigError):
+        return ExitCode.BAD_CONFIG
+    return ExitCode.NO_DAEMON if isinstance(error, NoDaemon) else ExitCode.FAILED
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -37,5 +46,5 @@ def run(arguments: Sequence[str]) -> int:
         return ExitCode.DECLINED
     except (FencebusError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return ExitCode.BAD_CONFIG if isinstance(error, ConfigError) else ExitCode.FAILED
+        return _status_of(error)
     return int(status or ExitCode.OK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -85,10 +86,27 @@ def bridges(root: Path = Path("/")) -> tuple[str, ...]:
 
 def ask(uri: str, patience: float = PATIENCE) -> Hypervisor:
     """The guests of one hypervisor, if it answers within so many seconds."""
+    heard = _Heard()
+    driver = logging.getLogger("fencebus_agent")
+    driver.addHandler(heard)
     try:
         return Hypervisor(uri, asyncio.run(_guests(uri, patience)))
     except HypervisorError as error:
-        return Hypervisor(uri, trouble=error.detail)
+        return Hypervisor(uri, trouble=heard.last or error.detail)
+    finally:
+        driver.removeHandler(heard)
+
+
+class _Heard(logging.Handler):
+    """Keeps what the driver logs instead of printing it: the reason of a failed connection is there alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the message, without what it says about further attempts."""
+        self.last = record.getMessage().partition("; next attempt")[0].partition(": ")[2]
 
 
 async def _guests(uri: str, patience: float) -> tuple[Guest, ...]:

@@ -1,0 +1,87 @@
+"""Decides which checks `fence_virtctl doctor` makes, in which order."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from fencebus_host.config.load import find, load
+from fencebus_host.config.model import Config, LibvirtSettings
+from fencebus_host.config.problems import ConfigError
+from fencebus_host.control import NoDaemon, ask_daemon, read_parts, socket_path
+from fencebus_host.ctl.doctor.daemon_checks import Running, check_daemon, check_ports
+from fencebus_host.ctl.doctor.denials import check_denials
+from fencebus_host.ctl.doctor.files import check_config, check_errors, check_keys
+from fencebus_host.ctl.doctor.findings import Finding, as_json, as_text, exit_code
+from fencebus_host.ctl.doctor.hypervisors import check_hypervisors, check_resources, check_ways
+from fencebus_host.ctl.doctor.network import check_firewalld, check_interfaces
+from fencebus_host.ctl.doctor.sockets import holders
+from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.survey import survey
+
+SECONDS = 10
+"""For another program, such as cibadmin on a cluster that hangs."""
+
+
+@click.command()
+@click.option("-f", "--config", "file", type=click.Path(path_type=Path), help="The daemon's configuration.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print it.")
+@click.option("--root", type=click.Path(path_type=Path), default=Path("/"), hidden=True)
+def doctor(file: Path | None, form: str, root: Path) -> ExitCode:
+    """Look for what keeps guests from being fenced; each finding comes with its fix. Changes nothing.
+
+    The exit status is the worst finding: 0 fine, 5 a warning, 6 an error.
+
+    \b
+    Examples:
+      fence_virtctl doctor
+      fence_virtctl doctor --format json | jq '.findings[] | select(.level == "ERROR")'
+    """
+    found = list(_findings(file, root))
+    click.echo(as_json(found) if form == "json" else as_text(found))
+    return exit_code(found)
+
+
+def _findings(file: Path | None, root: Path) -> Iterator[Finding]:
+    try:
+        config = load(find(file))
+    except ConfigError as error:
+        yield from check_errors(error.problems)
+        return
+    yield from check_config(config)
+    yield from check_keys(config)
+    running = _running(config)
+    yield from check_daemon(running)
+    yield from check_ports(config, running, holders)
+    yield from check_interfaces(config, root)
+    yield from check_firewalld(config, lambda option: output_of("firewall-cmd", *option.split()))
+    site = survey(config.backend.uris if isinstance(config.backend, LibvirtSettings) else (), root)
+    yield from check_hypervisors(config, site)
+    yield from check_ways(config, site)
+    cib = output_of("cibadmin", "--query", "--local")
+    if cib is not None:
+        yield from check_resources(cib.encode(), site, root)
+    yield from check_denials(root)
+
+
+def _running(config: Config) -> Running:
+    try:
+        return Running(read_parts(ask_daemon(socket_path(config.daemon.state_dir), "status")))
+    except NoDaemon as error:
+        return Running(trouble=error)
+
+
+def output_of(program: str, *arguments: str) -> str | None:
+    """What a program printed; ``None`` if it is not there, failed or hung."""
+    path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
+    if path is None:
+        return None
+    try:
+        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
