@@ -200,3 +200,15 @@ def test_a_saved_image_does_not_survive_an_off(tmp_path: Path, libvirtd: Libvirt
             reasons[make] = domain.state()[1]
     # What C's daemon has "fenced" goes on where it stood, with its old memory.
     assert reasons == {C: RESTORED, OURS: BOOTED}
+
+
+def test_a_reboot_starts_the_machine_as_it_is_defined_now(tmp_path: Path, libvirtd: Libvirtd) -> None:
+    with both(Plan((libvirtd.uri,)), tmp_path / "site") as sites, machines(libvirtd, "c", "ours") as names:
+        titled = {}
+        for make, name in ((C, names["c"]), (OURS, names["ours"])):
+            vm = libvirtd.admin.lookupByName(name).UUIDString()
+            libvirtd.admin.defineXML(guest_xml(name, vm, top="<title>defined anew</title>"))
+            assert sites[make].act(C, "reboot", name).told == DONE
+            titled[make] = "defined anew" in libvirtd.admin.lookupByUUIDString(vm).XMLDesc()
+    # C's daemon starts it from what it ran with, without the passwords that libvirt hides in that.
+    assert titled == {C: False, OURS: True}
