@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import libvirt
 
@@ -53,8 +54,16 @@ class GuestWorld:
         """Have the daemon, libvirtd and the target run."""
         if not self.host.daemon.running:
             self.host.start()
+        # For a while after a kill libvirt says "running" of a VM whose process has ended.
+        eventually(lambda: not self.domain.isActive() or self._has_process())
         if not self.domain.isActive():
             self.domain.create()
+
+    def _has_process(self) -> bool:
+        try:
+            return Path(f"/proc/{self.host.libvirtd.qemu_pid('target')}").exists()
+        except FileNotFoundError:
+            return False
 
     def status(self, machine: Machine, way: Way = Way.SERIAL) -> Said:
         """Ask for the target's status with our client."""

@@ -31,6 +31,8 @@ REPLY_SECONDS = 10.0
 MOST_AT_ONCE = 8
 """Requests of one line that are carried out at the same time: the newest, and power actions that have begun."""
 CHUNK = 4096
+CHUNK_SECONDS = 0.0001
+"""What it takes to read a chunk, apart from looking for requests in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,10 @@ class LineSession:
         writer.transport.set_write_buffer_limits(0)
         try:
             while data := await self._read(reader):
+                began = self._clock()
                 self._take(data, writer)
                 # With nothing to wait for it still lets the other lines have their turn.
-                await asyncio.sleep(self._pause_after(len(data)))
+                await asyncio.sleep(self._pause_since(began))
         finally:
             self._turns.hang_up()
 
@@ -98,8 +101,9 @@ class LineSession:
         if not requests and not self._reader.pending:
             self._refuse("noise", f"{len(data)} bytes that are no request")
 
-    def _pause_after(self, size: int) -> float:
-        pause = self._allowance.pause_after(size, self._clock())
+    def _pause_since(self, began: float) -> float:
+        now = self._clock()
+        pause = self._allowance.pause_after(now - began + CHUNK_SECONDS, now)
         if pause:
             self._refuse("flood", "more bytes than anybody who fences can have to say; they are read slowly")
         return pause
