@@ -165,7 +165,8 @@ class ListenerFactory:
         # One memory for all listeners: what was recorded at one must not be played to another.
         self._seen.limit(settings.request_timeout)
         door = Door(settings.keys, _number(settings.hash), self._seen, self._core.records.keep_signature)
-        handshake = Handshake(_number(settings.auth))
+        # And one set of challenges: one that a listener has put must not be answered by another (reflection).
+        handshake = Handshake(_number(settings.auth), self._issued)
         return Reception(door, handshake, self._refusals, settings.request_timeout)
 
 

@@ -32,14 +32,18 @@ class PidFile:
     def __init__(self, path: Path) -> None:
         """Take it; raises AlreadyRunning, or OSError if it cannot be written."""
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.read(self._descriptor, 32).decode("ascii", "replace").strip()
+        self._descriptor = _locked(path)
+        while not self._is_still_there():
+            # Its last owner removed it between our open and our lock; what we hold has no name any more.
             os.close(self._descriptor)
-            raise AlreadyRunning(path, owner) from None
+            self._descriptor = _locked(path)
         self._write()
+
+    def _is_still_there(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self._path))
+        except FileNotFoundError:
+            return False
 
     def _write(self) -> None:
         os.ftruncate(self._descriptor, 0)
@@ -49,3 +53,14 @@ class PidFile:
         """Remove the file and let go of it."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
+
+
+def _locked(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise AlreadyRunning(path, owner) from None
+    return descriptor

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_schemas.model import Action
+from fencebus_agent.memory_driver import MemoryHypervisor
+from fencebus_host import daemon as fence_virtd
+from fencebus_schemas.model import Action, HostId, Incarnation
 from fencebus_schemas.xvm import REPLY_DENIED, REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS
 from tests.components import require_program, require_root
 from tests.daemon_process import SECRET, DaemonProcess, uuid_of
@@ -179,7 +181,7 @@ def test_a_busy_port_ends_the_start_and_is_named(tmp_path: Path) -> None:
     daemon = DaemonProcess(tmp_path)
     with socket.create_server(daemon.where), daemon:
         assert daemon.process.wait() == 1
-    assert daemon.says(f"listener tcp failed: .*{daemon.port}.*address already in use")
+    assert daemon.says(f"listener tcp failed: .*port {daemon.port}: (?i:address already in use)")
     assert not daemon.pid_file.exists()
 
 
@@ -187,7 +189,7 @@ def test_with_w_a_busy_port_is_waited_for_and_taken_when_it_is_free(tmp_path: Pa
     daemon = DaemonProcess(tmp_path, options=["-w"])
     with socket.create_server(daemon.where) as busy, daemon:
         daemon.wait_ready()
-        assert daemon.says("ready: working: .*; listener tcp: .*address already in use")
+        assert daemon.says("ready: working: .*; listener tcp: .*(?i:address already in use)")
         busy.close()
         daemon.wait_for_line("listener=tcp ready")
         assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
@@ -387,3 +389,13 @@ def test_the_same_request_over_a_new_connection_gets_the_firsts_outcome(tmp_path
         (kills,) = records.execute("SELECT count(DISTINCT life) FROM kill").fetchone()
     records.close()
     assert kills == 1
+
+
+async def test_a_hypervisor_that_is_lost_is_reported_and_one_that_is_back_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fence_virtd, "LOOK_SECONDS", 0.01)
+    hypervisor = MemoryHypervisor(HostId("here"), Incarnation("boot", "machine", "nonce"))
+    assert await fence_virtd._reached(hypervisor) is None
+    hypervisor.unreachable = True
+    assert str(await fence_virtd._reached(hypervisor)) == "memory:///: no answer until the deadline"
+    hypervisor.unreachable = False
+    assert await fence_virtd._reached(hypervisor) is None

@@ -68,8 +68,10 @@ class StreamListener:
 
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the socket cannot be opened."""
-
-        sockets = await self._wire.open()
+        try:
+            sockets = await self._wire.open()
+        except OSError as error:
+            raise OSError(error.errno, f"{self._wire}: {error.strerror or error}") from error
         accepting = Accepting(sockets, lambda connected: self._accepted(Stream(connected), handle))
         try:
             accepting.begin(BACKLOG)

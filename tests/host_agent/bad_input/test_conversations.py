@@ -247,7 +247,7 @@ def test_ten_thousand_connections_that_say_nothing_keep_nobody_out(tmp_path: Pat
         assert resident_kib(pid) <= memory + MORE_KIB
         assert 1 <= len(daemon.says("reason=crowded")) <= 10
         assert not daemon.says("ERROR|Traceback")
-        assert slowest < 1.0
+        assert slowest < 3.0  # C: a second for each silent peer
 
 
 def test_floods_of_rubbish_do_not_make_the_daemon_grow(tmp_path: Path) -> None:
