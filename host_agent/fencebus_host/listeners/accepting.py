@@ -36,10 +36,11 @@ class Accepting:
             self._loop.add_reader(listening, self._take, listening)
 
     def close(self) -> None:
-        """Take nothing more; what was taken goes on."""
+        """Take nothing more; what was taken goes on.  Idempotent."""
         for pause in self._pauses:
             pause.cancel()
-        for listening in self._sockets:
+        sockets, self._sockets = self._sockets, ()
+        for listening in sockets:
             self._loop.remove_reader(listening)
             listening.close()
 

@@ -27,6 +27,8 @@ class Stream:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._number = connected.fileno()
+        """For the loop, which writes out a socket's description in full at each (de)registration, but not a number."""
         self._loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._drops = False
@@ -129,12 +131,12 @@ class Stream:
 
     def _read_on(self) -> None:
         if not self._reads and not self.gone and len(self._received) <= MOST_UNREAD:
-            self._loop.add_reader(self._socket, self._readable)
+            self._loop.add_reader(self._number, self._readable)
             self._reads = True
 
     def _read_no_more(self) -> None:
         if self._reads:
-            self._loop.remove_reader(self._socket)
+            self._loop.remove_reader(self._number)
             self._reads = False
 
     def _send_some(self, data: bytes) -> int:
@@ -150,7 +152,7 @@ class Stream:
 
     async def _writable(self) -> bool:
         """Return true once the kernel takes more, or the connection is lost; false if not within STEP_SECONDS."""
-        self._loop.add_writer(self._socket, self._send_no_more)
+        self._loop.add_writer(self._number, self._send_no_more)
         self._writes = True
         try:
             return await self._until(lambda: not self._writes, STEP_SECONDS)
@@ -159,7 +161,7 @@ class Stream:
 
     def _send_no_more(self) -> None:
         if self._writes:
-            self._loop.remove_writer(self._socket)
+            self._loop.remove_writer(self._number)
             self._writes = False
             self._wake()
 
