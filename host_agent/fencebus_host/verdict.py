@@ -260,6 +260,11 @@ def s15_one_place_to_start(request: FenceRequest, evidence: Evidence) -> Objecti
     alive = [record for record in evidence.records if record.state in ALIVE]
     if len(alive) == 1:
         return None
+    left = [record for record in evidence.records if record.state is VmState.UNKNOWN]
+    if left:
+        # It left by migration, or something of its last life may still write (S14): it may well run elsewhere.
+        place = left[0].hypervisor or left[0].host
+        return Objection(Reason.NOT_STARTED, f"{place} cannot say that {request.target} runs nowhere else")
     if len(evidence.records) > 1:
         places = ", ".join(record.hypervisor or record.host for record in evidence.records)
         return Objection(Reason.NOT_STARTED, f"{request.target} could be started in several places ({places})")

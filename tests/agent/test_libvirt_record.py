@@ -9,6 +9,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from fencebus_agent.hypervisor import HypervisorError
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_agent.libvirt_driver.events import read_lifecycle
 from fencebus_agent.roster import EndedDomain, Remembered
@@ -48,7 +49,9 @@ async def test_a_vm_that_left_is_unknown_here_until_it_starts_again(world: Libvi
     seen = await world.hypervisor.power_off(vm, soon(), allow)
     assert (seen.state, seen.proof, seen.migration_in_flight) == (VmState.UNKNOWN, Proof.NONE, True)
     assert vm in world.hypervisor.remembered.left
-    await world.hypervisor.power_on(vm, soon(), allow)
+    with pytest.raises(HypervisorError, match="migrated away"):  # S15: a second copy ruins disks
+        await world.hypervisor.power_on(vm, soon(), allow)
+    await asyncio.to_thread(world.admin.lookupByUUIDString(vm).create)
     await asyncio.sleep(0.2)
     assert (await world.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF
     assert world.hypervisor.remembered == Remembered()

@@ -370,6 +370,13 @@ def test_on_succeeds_only_for_what_is_seen_running_after_the_request() -> None:
     assert verdict.decide_on(asked, Evidence(())).reason is Reason.UNKNOWN_VM
 
 
+def test_s15_what_may_run_elsewhere_is_not_started_here() -> None:
+    left = Evidence((record(VmState.UNKNOWN),), (started(),))
+    assert verdict.decide_on(request(Action.ON), left).reason is Reason.NOT_STARTED
+    both = Evidence((record(VmState.UNKNOWN), record(hypervisor="b")))
+    assert verdict.s15_one_place_to_start(request(Action.ON), both) is None
+
+
 def test_on_names_the_places_that_could_start_it() -> None:
     objection = verdict.s15_one_place_to_start(
         request(Action.ON), Evidence((record(VmState.OFF), record(VmState.OFF, hypervisor="")))

@@ -126,7 +126,7 @@ class LibvirtHypervisor:
         ended = self._roster.ended_domain(vm)
         try:
             # Once and never again: after a broken connection nobody knows whether it has started (S4).
-            start = Start(self._uri, vm, deadline, permit, ended.xml if ended else "")
+            start = Start(self._uri, vm, deadline, permit, ended.xml if ended else "", self._roster.is_left(vm))
             before = await self._link.call_once(lambda conn: self._boot(conn, start), deadline)
         except (libvirt.libvirtError, LinkLostError) as error:
             raise HypervisorError(self._uri, f"the start failed: {error}") from error

@@ -27,6 +27,8 @@ class Start:
     permit: Permit
     transient_xml: str = ""
     """The definition to make it anew from, if libvirt has forgotten it."""
+    left: bool = False
+    """This host's own record says that the VM migrated away, and was not seen to come back."""
 
 
 def boot(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> Power:
@@ -41,15 +43,18 @@ def boot(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -
         return power
     if domain is None and not start.transient_xml:
         raise UnknownDomain(start.uri, f"no domain {start.vm}")
-    _allow(start, finder)
     if domain is None:
-        _make_anew(conn, start)
+        _make_anew(conn, start, finder)
     else:
+        _allow(start, finder)
         _boot_afresh(domain)
     return power
 
 
 def _allow(start: Start, finder: ProcessFinder | None) -> None:
+    if start.left:
+        # S15: it runs wherever it went, even where libvirt has forgotten that and says "off".
+        raise HypervisorError(start.uri, f"{start.vm} migrated away from here, and nobody saw it end")
     if finder is not None and _is_alive(start.vm, finder):
         # S15: a second copy ruins disks like a false fence, and libvirt may have given up a process that still writes.
         raise HypervisorError(start.uri, f"a process of {start.vm} is alive, though libvirt does not know it")
@@ -86,8 +91,9 @@ def _boot_afresh(domain: libvirt.virDomain) -> None:
         domain.createWithFlags(0)
 
 
-def _make_anew(conn: libvirt.virConnect, start: Start) -> None:
+def _make_anew(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> None:
     while True:
+        _allow(start, finder)  # S12: directly before each attempt, as the ones before have taken their time
         try:
             conn.createXML(start.transient_xml)
         except libvirt.libvirtError as error:
