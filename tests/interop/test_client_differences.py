@@ -1,4 +1,4 @@
-"""Where our client differs from C's on purpose: each test shows both. The reasons are in docs/differences-client.md."""
+"""Where our client differs from C's on purpose: each test shows both. The reasons are in docs/differences.md."""
 
 from __future__ import annotations
 

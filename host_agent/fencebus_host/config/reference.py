@@ -12,7 +12,7 @@ HEAD = """\
 <!-- Made from host_agent/fencebus_host/config/key_table.py by: python -m fencebus_host.config.reference -->
 
 `fence_virtd` reads `/etc/fence_virt.conf`, or the file that `-f` names. A file of the C `fence_virtd` works as it
-stands; what is read differently is listed in [differences-config.md](differences-config.md). Without a file the
+stands; what is read differently is listed in [differences.md](differences.md). Without a file the
 defaults below count: libvirt's `qemu:///system`, and the listeners that can run, of which tcp and multicast need a
 key.
 
