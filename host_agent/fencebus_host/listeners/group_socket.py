@@ -23,7 +23,7 @@ def open_group_socket(settings: MulticastSettings) -> socket.socket:
 
     Raises OSError: there is no such interface (yet), the port is taken, or the kernel will not join.
     """
-    index = _index_of(settings.interface) if settings.interface else 0
+    index = interface_index(settings)
     ipv4 = settings.family is Family.IPV4
     group = socket.socket(socket.AF_INET if ipv4 else socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
@@ -39,11 +39,14 @@ def open_group_socket(settings: MulticastSettings) -> socket.socket:
     return group
 
 
-def _index_of(interface: str) -> int:
+def interface_index(settings: MulticastSettings) -> int:
+    """The number of the interface as it is now, 0 for the kernel's choice.  Raises OSError if there is none."""
+    if settings.interface is None:
+        return 0
     try:
-        return socket.if_nametoindex(interface)
+        return socket.if_nametoindex(settings.interface)
     except OSError:
-        raise OSError(f"there is no interface {interface} (yet)") from None
+        raise OSError(f"there is no interface {settings.interface} (yet)") from None
 
 
 def _join4(group: socket.socket, settings: MulticastSettings, index: int) -> None:

@@ -18,7 +18,7 @@ from fencebus_host.callbacks import Asked, CallBacks, Step, Waiting
 from fencebus_host.config.model import LocalGuestsOnly, MulticastSettings
 from fencebus_host.door import Admitted, fence_request
 from fencebus_host.listeners.connection import Stream
-from fencebus_host.listeners.group_socket import open_group_socket
+from fencebus_host.listeners.group_socket import interface_index, open_group_socket
 from fencebus_host.listeners.session import answer
 from fencebus_host.listeners.solicitation import introduced
 from fencebus_host.listeners.stream import Reception
@@ -35,6 +35,8 @@ _BROADCAST = ipaddress.ip_address("255.255.255.255")
 CONNECT_SECONDS = 5.0
 """As C: how long a guest may take to accept the call-back."""
 HANG_UP_SECONDS = 2.0
+LINK_SECONDS = 2.0
+"""Between two looks at the interface."""
 
 LivesHere = Callable[[str], Awaitable[bool]]
 """Whether the VM of this name or UUID has a process on this host."""
@@ -72,7 +74,8 @@ class MulticastListener:
         self.name = settings.name
 
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
-        """Serve until cancelled; raises OSError if the group cannot be joined or its socket fails."""
+        """Serve until cancelled; raises OSError if the group cannot be joined, or its socket or interface fails."""
+        index = interface_index(self._settings)
         loop = asyncio.get_running_loop()
         failed: asyncio.Future[None] = loop.create_future()
         endpoint = _Datagrams(lambda data, sender: self._received(data, sender, handle), failed)
@@ -80,7 +83,11 @@ class MulticastListener:
         log.info("listener=%s ready on %s port %d", self.name, self._settings.address, self._settings.port)
         ready()
         try:
-            await failed
+            while not (await asyncio.wait({failed}, timeout=LINK_SECONDS))[0]:
+                # A bridge that is made anew has none of its predecessor's members, and its socket hears no error.
+                if interface_index(self._settings) != index:
+                    raise OSError(f"the interface {self._settings.interface} is another one now")
+            failed.result()
         finally:
             transport.close()
 
