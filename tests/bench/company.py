@@ -15,6 +15,7 @@ from tests.bench.clients import Client, begin, client_of, end, timed
 from tests.bench.figures import Figures
 from tests.bench.goals import Goal
 from tests.bench.grounds import BYSTANDERS, VMS
+from tests.bench.readiness import settle
 from tests.bench.rivals import Daemon, Rival, Transport
 from tests.bench.tables import ratio, spread, table
 
@@ -67,6 +68,7 @@ def measure(daemons: Mapping[Rival, Daemon], runs: int) -> InCompany:
     times: dict[tuple[Company, Rival], list[float]] = {(each, rival): [] for each in Company for rival in Rival}
     failed: dict[tuple[Company, Rival], int] = {}
     client = client_of(Rival.C)
+    settle(daemons.values())
     for number in range(runs):
         for rival, daemon in daemons.items():
             times[Company.NOBODY, rival].append(_status(client, daemon))
@@ -75,6 +77,7 @@ def measure(daemons: Mapping[Rival, Daemon], runs: int) -> InCompany:
                 seconds, status = _beside_silence(client, daemon)
                 times[Company.SILENT, rival].append(seconds)
                 failed[Company.SILENT, rival] = failed.get((Company.SILENT, rival), 0) + (status != 0)
+                settle([daemon])
     some = next(iter(daemons.values()))
     where = f"{some.ground.name}, {some.transport.value}"
     return InCompany(where, {key: Figures.of(each) for key, each in times.items()}, failed)

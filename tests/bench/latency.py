@@ -11,6 +11,7 @@ from tests.bench.clients import client_of, timed
 from tests.bench.figures import Figures
 from tests.bench.goals import Goal
 from tests.bench.grounds import VMS
+from tests.bench.readiness import settle
 from tests.bench.rivals import Daemon, Rival
 from tests.bench.tables import ratio, spread, table
 
@@ -75,6 +76,7 @@ class Latencies:
 def measure(daemons: Mapping[Rival, Daemon], runs: int) -> Latencies:
     """Run every step with every pair, ``runs`` times; the rivals change places with every round."""
     times: defaultdict[Key, list[float]] = defaultdict(list)
+    settle(daemons.values())
     for number in range(runs):
         order = list(Rival) if number % 2 else list(Rival)[::-1]
         for client in order:

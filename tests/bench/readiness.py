@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from tests.bench.grounds import VMS
 from tests.bench.load import Aim, ask_once
@@ -26,3 +27,9 @@ def wait_for(daemon: Daemon) -> None:
         if time.monotonic() > until or not daemon.process.running:
             raise NotReadyError(f"{daemon.rival.value} does not answer:\n{daemon.process.output[-2000:]}")
         time.sleep(PAUSE)
+
+
+def settle(daemons: Iterable[Daemon]) -> None:
+    """Return once each answers: what was measured before may have left connections in a queue."""
+    for daemon in daemons:
+        wait_for(daemon)
