@@ -68,6 +68,8 @@ class Plan:
     """Further keys of the daemon."""
     interface: str = "lo"
     """Where multicast is joined."""
+    address: str = "127.0.0.1"
+    """Where TCP is listened."""
     groups: str = ""
     key: bytes = KEY
     timeout: float = 25.0
@@ -132,7 +134,7 @@ class Site:
         """The command line of a client that asks this daemon."""
         tcp = self.plan.transport is Transport.TCP
         program = client_program(client, "fence_virt" if tcp else "fence_xvm")
-        address = ["-T", "127.0.0.1"] if tcp else []
+        address = ["-T", self.plan.address] if tcp else []
         return [*self.network.prefix, str(program), "-k", str(self.folder / "key"), *address, *arguments]
 
     def ask(self, client: Make, *arguments: str, stdin: str = "") -> Answer:
@@ -147,7 +149,8 @@ class Site:
         if self.plan.transport is Line.SERIAL:
             return True
         table = "tcp" if self.plan.transport is Transport.TCP else "udp"
-        return f":{PORT:04X} " in Path(f"/proc/{self.network.pid}/net/{table}").read_text()
+        tables = (Path(f"/proc/{self.network.pid}/net/{name}") for name in (table, f"{table}6"))
+        return any(f":{PORT:04X} " in found.read_text() for found in tables)
 
 
 def run(argv: Sequence[str], stdin: str = "", limit: float = CLIENT_LIMIT) -> Answer:
