@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NOT_CONNECTED_PAUSE = 0.02
 """A virtio port whose host side is not connected reads as ended, and cannot be waited for."""
+DROPPED_AT_ONCE = 4096
 
 
 class Line:
@@ -46,6 +47,16 @@ class Line:
                     raise LineFailure("the peer does not take our bytes") from None
             except OSError as error:
                 raise LineFailure(words(error)) from None
+
+    def drop_what_waits(self, quiet: float, patience: Patience) -> None:
+        """Read and forget what comes, until nothing has come for ``quiet`` seconds, or the patience is over.
+
+        Raises:
+            LineFailure: the line broke.
+        """
+        while select([self.fd], [], [], min(quiet, patience.remaining()))[0] and not patience.over:
+            if not self._read(DROPPED_AT_ONCE):
+                return
 
     def receive(self, limit: int, patience: Patience) -> bytes:
         """Return at least one byte and at most ``limit``.

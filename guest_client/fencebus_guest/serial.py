@@ -34,6 +34,11 @@ def named_channel(settings: Settings) -> str:
         return ""
     return NAMED_CHANNEL
 
+QUIET_SECONDS = 0.1
+"""For so long nothing must have come down the line before the request goes up."""
+LONGEST_NOISE_SECONDS = 1.0
+"""A line that does not fall silent (a console with a log) is asked all the same."""
+
 
 def ask_device(settings: Settings, device: str, code: int) -> Answer:
     """Ask over a device: a terminal such as /dev/ttyS1, or (as C cannot) a port such as /dev/virtio-ports/NAME.
@@ -93,6 +98,9 @@ def ask_channel(settings: Settings, code: int) -> Answer:
 def _ask(line: Line, settings: Settings, code: int, where: str) -> Answer:
     request = SerialRequest(code, settings.plug, int.from_bytes(posix.urandom(4), "little"))
     try:
+        # A reply does not say which request it answers. One to a client that gave up is kept by QEMU, which passes it
+        # on to whoever opens the line next: taken for the answer to this fence, it would be a lie.
+        line.drop_what_waits(QUIET_SECONDS, Patience(LONGEST_NOISE_SECONDS))
         return ask_on_line(line, request, settings.timeout)
     except LineFailure as error:
         raise NoAnswer(

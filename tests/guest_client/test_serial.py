@@ -194,3 +194,41 @@ def test_a_vm_channel_is_a_tcp_connection_with_the_serial_protocol(run_client: R
     done = run_client("fence_virt", *arguments, "-o", "off")
     assert done.status == 255
     assert "cannot connect to 127.0.0.1:" in done.errors
+
+
+def test_the_reply_to_an_earlier_request_is_not_taken_for_the_answer(run_client: RunClient) -> None:
+    # QEMU keeps what the daemon answered to a client that gave up, and delivers it to the next one.
+    stale = serialline.pack_reply(0)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(stale)
+                with host_end(connection.fileno(), serialline.pack_reply(1)):
+                    pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = str(listener.getsockname()[1])
+        done = run_client("fence_virt", "-A", "127.0.0.1", "-p", port, "-n", "vm1", "-o", "off")
+        thread.join(15)
+    assert done.status == 1
+
+
+def test_a_line_that_never_falls_silent_is_asked_all_the_same() -> None:
+    guest, host = socket.socketpair()
+    with guest, host:
+        over = threading.Event()
+
+        def babble() -> None:
+            while not over.wait(0.02):
+                host.sendall(b"login: ")
+
+        thread = threading.Thread(target=babble)
+        thread.start()
+        begun = time.monotonic()
+        Line(guest.fileno()).drop_what_waits(0.1, Patience(0.3))
+        over.set()
+        thread.join(5)
+    assert 0.25 < time.monotonic() - begun < 2
