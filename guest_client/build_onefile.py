@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 SHEBANG = b"#!/usr/bin/python3 -IS\n"
-SCHEMAS = ("__init__", "digest", "errors", "frozen", "handshake", "serialline", "xvm")
+SCHEMAS = ("__init__", "digest", "errors", "fingerprint", "frozen", "handshake", "serialline", "xvm")
 """The modules of fencebus_schemas that the client needs."""
 
 # A fixed time (the earliest that a zip can hold) makes the file the same for the same source.

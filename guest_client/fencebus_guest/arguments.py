@@ -7,7 +7,20 @@ values attached or apart, options behind other words, ``--`` as an end.
 from __future__ import annotations
 
 from .failures import UsageError
-from .options import ATTACHED_VALUE, HELP, IGNORED, JSON, NO_VALUE, VERBOSE, VERSION, Option, arity, by_letter, by_name
+from .options import (
+    ATTACHED_VALUE,
+    DOCTOR,
+    HELP,
+    IGNORED,
+    JSON,
+    NO_VALUE,
+    VERBOSE,
+    VERSION,
+    Option,
+    arity,
+    by_letter,
+    by_name,
+)
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -16,7 +29,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
-_LONG_ONLY = {name: Option("", name, "", "", setting=name) for name in (HELP, VERSION, JSON, VERBOSE)}
+_LONG_ONLY = {name: Option("", name, "", "", setting=name) for name in (HELP, VERSION, JSON, VERBOSE, DOCTOR)}
 _OUR_LETTERS = {"v": _LONG_ONLY[VERBOSE]}
 """Which C's getopt strings do not hold."""
 _WITHOUT_VALUE = (*_LONG_ONLY, "debug", "use_uuid")

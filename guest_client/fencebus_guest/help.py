@@ -21,6 +21,7 @@ Every name above is a long option as well (--plug vm1, --action=off), and there 
   --help                Help
   --version             Display version and exit
   -v, --verbose         Say which way the request takes, and why
+  --doctor              Look for what keeps this guest from fencing; nothing is fenced
   --json                Print the answer to status and list as JSON
 """
 RELEASE = "1.9.0"

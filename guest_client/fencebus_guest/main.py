@@ -72,6 +72,10 @@ def run(program: str, argv0: str, settings: Settings) -> Report:
         return Report(EXIT_SUCCESS, texts.usage(argv0, program) if settings.help else texts.version(program))
     if settings.debug:
         _dump(settings)
+    if settings.doctor:
+        from .doctor import examine
+
+        return examine(program, settings)
     if settings.action == "metadata":
         from .metadata import metadata
 

@@ -23,6 +23,7 @@ ATTACHED_VALUE = 2
 
 HELP = "help"
 VERSION = "version"
+DOCTOR = "doctor"
 JSON = "json"
 VERBOSE = "verbose"
 

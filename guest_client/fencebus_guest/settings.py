@@ -33,6 +33,7 @@ class Settings:
         self.debug = 0
         self.delay = 0
         self.hash = digest.HASH_SHA256
+        self.doctor = False
         self.help = False
         self.ip_family = "auto"
         self.ipaddr = ""
@@ -128,7 +129,7 @@ def _filled(settings: Settings, text: str) -> str:
     return text
 
 
-_WITHOUT_VALUE = ("debug", "help", "version", "json", "use_uuid", "verbose", "vsock")
+_WITHOUT_VALUE = ("debug", "doctor", "help", "version", "json", "use_uuid", "verbose", "vsock")
 _READERS: dict[str, Callable[[Settings, str], object]] = {
     "action": lambda _, text: _word(text, ACTIONS),
     "auth": _hash,
@@ -140,6 +141,7 @@ _READERS: dict[str, Callable[[Settings, str], object]] = {
     "ip_family": lambda _, text: _word(text, FAMILIES),
     "ipaddr": _filled,
     "ipport": lambda _, text: _between(text, 1, 65535),
+    "doctor": lambda *_: True,
     "json": lambda *_: True,
     "key_file": _filled,
     "multicast_address": _filled,
