@@ -22,8 +22,9 @@ from fencebus_schemas.model import Action, HostId, Incarnation
 from fencebus_schemas.xvm import REPLY_DENIED, REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS
 from tests.components import require_program, require_root
 from tests.daemon_process import SECRET, DaemonProcess, uuid_of
+from tests.namespaces import link6, own_network
 from tests.ports import free_tcp_port
-from tests.protocol_client import PeerClosed, Secret, ask_tcp, connect, signed
+from tests.protocol_client import Guest, PeerClosed, Secret, ask_tcp, connect, signed
 
 EXIT_CONFIG = 255
 
@@ -43,6 +44,26 @@ def test_it_fences_vms_of_libvirts_test_driver(tmp_path: Path) -> None:
         ):
             assert (action, daemon.ask(action, "node1").code) == (action, code)
         assert daemon.ask(Action.STATUS, uuid_of("node2")).code == REPLY_SUCCESS
+
+
+def test_listeners_of_both_kinds_and_both_families_serve_at_once(tmp_path: Path) -> None:
+    with own_network():
+        link6("link6", "fd00::1/64")
+        daemon = DaemonProcess(tmp_path)
+        common = f'key_file = "KEY"; port = "{daemon.port}";'
+        daemon.listeners = (
+            f'tcp {{ {common} }}\ntcp = "six" {{ {common} family = "ipv6"; address = "fd00::1"; }}\n'
+            f'multicast {{ {common} interface = "lo"; }}\n'
+            f'multicast = "six" {{ {common} interface = "link6"; family = "ipv6"; }}'
+        )
+        daemon.configure()
+        with daemon:
+            daemon.wait_ready()
+            for address in ("127.0.0.1", "fd00::1"):
+                assert ask_tcp((address, daemon.port), signed(SECRET, Action.STATUS, "node1"), SECRET).code == 0
+            for group, address in (("225.0.0.12", "127.0.0.1"), ("ff05::3:1", "fd00::1")):
+                with Guest(SECRET, group, daemon.port, address, "link6") as guest:
+                    assert guest.ask(guest.request(Action.STATUS, "node1")).code == REPLY_SUCCESS
 
 
 def test_a_power_action_leaves_lines_that_share_its_request_id(tmp_path: Path) -> None:

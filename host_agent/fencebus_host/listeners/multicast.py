@@ -89,6 +89,7 @@ class MulticastListener:
                     raise OSError(f"the interface {self._settings.interface} is another one now")
             failed.result()
         finally:
+            failed.cancel()
             transport.close()
 
     # -- a datagram ----------
