@@ -42,7 +42,8 @@ def test_a_daemon_that_is_killed_between_request_and_reply_makes_a_failure_and_t
     guests.host.daemon.stop(signal.SIGKILL)
     guests.host.start()
     assert guests.one.finish().status != 0
-    assert guests.one.run(Way.SERIAL.ours("-o off -n target -t 30")).status == 0
+    said = guests.one.run(Way.SERIAL.ours("-o off -n target -t 30"))
+    assert said.status == 0, guests.host.daemon.output[-4000:]
     assert not guests.domain.isActive()
 
 
