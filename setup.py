@@ -39,8 +39,8 @@ TESTS = [
     "setuptools>=77",
 ]
 LINT = ["ruff>=0.12"]
-# mypy sees lark's own types; libvirt's are stubs in typings/.
-TYPE = ["mypy>=1.11", "types-setuptools>=77", "types-pyserial>=3.5", "lark>=1.1.9,<2"]
+# mypy sees the own types of lark and click; libvirt's are stubs in typings/.
+TYPE = ["mypy>=1.11", "types-setuptools>=77", "types-pyserial>=3.5", "lark>=1.1.9,<2", "click>=8.1,<9"]
 LAYERS = ["import-linter>=2.0"]
 TOOLS = ["tox>=4.20"]
 # atheris publishes wheels for CPython on x86-64 Linux only; elsewhere the fuzz targets run under hypothesis alone.
