@@ -16,10 +16,10 @@ from tests.fuzz.seeds import CORPUS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 JOBS = 2
-START_SECONDS = 30
+START_SECONDS = 60
 """To import and instrument everything, on a loaded machine."""
 MOST_BYTES = 4096
-SLOW_SECONDS = 5
+SLOW_SECONDS = 10
 """An input that takes so long is a finding too."""
 
 _RUNS = re.compile(r"Done (\d+) runs")

@@ -18,7 +18,7 @@ from fencebus_schemas.model import Action
 from fencebus_schemas.xvm import REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS
 from tests.daemon_process import SECRET, VMS, DaemonProcess
 from tests.namespaces import Neighbour, bridge, neighbour, own_network, run_ip
-from tests.protocol_client import Conversation, Guest, Reply, ask_tcp, connect, signed
+from tests.protocol_client import Conversation, Guest, PeerClosed, Reply, ask_tcp, connect, send_to_group, signed
 
 HOST = "10.77.0.1"
 GROUP = "225.0.0.12"
@@ -134,6 +134,33 @@ def test_a_bridge_that_is_made_anew_is_joined_again(tmp_path: Path) -> None:
         run_ip("link set node1 master br77 up")
         place.daemon.wait_for_line("listener=multicast ready", after=before)
         assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_SUCCESS
+
+
+def _from_behind_a_router(place: Street, target: str) -> Reply:
+    """What a guest hears whose address is on no link of the host; its datagram comes through node1."""
+    run_ip(f"route add 10.99.0.0/24 via {place.node1.address}")
+    place.node1.does(partial(run_ip, "addr add 10.99.0.5/32 dev lo"))
+
+    def ask() -> Reply:
+        with Guest(SECRET, GROUP, place.daemon.port, "10.99.0.5") as guest:
+            send_to_group(guest.request(Action.STATUS, target), GROUP, place.daemon.port, place.node1.address)
+            with guest.called() as peer:
+                peer.handshake()
+                return peer.reply()
+
+    return place.node1.does(ask)
+
+
+def test_a_guest_behind_a_router_is_answered_about_a_vm_that_lives_here(tmp_path: Path) -> None:
+    with street(tmp_path) as place:
+        assert _from_behind_a_router(place, "node2").code == REPLY_SUCCESS
+
+
+def test_with_yes_a_guest_behind_a_router_is_not_answered(tmp_path: Path) -> None:
+    with street(tmp_path, "yes") as place:
+        with pytest.raises(PeerClosed, match="after 0 bytes"):
+            _from_behind_a_router(place, "node2")
+        assert place.daemon.says("source=10.99.0.5 via=multicast reason=not-local: .*unresolved")
 
 
 # -- S16 ----------

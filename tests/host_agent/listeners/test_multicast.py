@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_agent.hypervisor import DomainEvent
 from fencebus_host.config.model import MulticastSettings
 from fencebus_host.listeners import multicast
 from fencebus_host.listeners.group_socket import open_group_socket
-from fencebus_schemas.model import Action
+from fencebus_schemas.model import Action, VmState
 from fencebus_schemas.xvm import REPLY_SUCCESS
-from tests.host_agent.listeners.house import HERE, beside, guest_at, open_house
+from tests.host_agent.listeners.house import HERE, NODE1, beside, guest_at, open_house
 from tests.namespaces import bridge, own_network, run_ip
 from tests.ports import free_udp_port
 from tests.protocol_client import send_to_group
@@ -78,3 +79,37 @@ async def test_a_listener_whose_interface_is_another_one_fails(tmp_path: Path, m
             bridge("br98", "10.98.0.1/24")
             with pytest.raises(OSError, match="the interface br98 is another one now"):
                 await asyncio.wait_for(house.tasks[-1], 5)
+
+
+async def test_datagrams_sent_again_while_the_fence_runs_are_dropped_and_one_answer_comes(tmp_path: Path) -> None:
+    async with open_house(tmp_path) as house:
+        house.hypervisor.faults(NODE1).exit_takes = 0.3
+        events: list[DomainEvent] = []
+        house.hypervisor.subscribe(events.append)
+        with guest_at(await house.multicast()) as guest:
+            request = guest.request(Action.REBOOT, "node1")
+            guest.shout(request)
+            with await beside(guest.called) as peer:
+                await beside(peer.handshake)
+                for _ in range(10):
+                    guest.shout(request)
+                    await asyncio.sleep(0.01)
+                assert (await beside(peer.reply)).code == REPLY_SUCCESS
+            with pytest.raises(TimeoutError):
+                await beside(guest.called, 0.1)
+        assert [event.kind for event in events] == ["stopped", "started"]
+
+
+async def test_a_newer_request_of_a_guest_ends_the_call_backs_of_its_older_ones(tmp_path: Path) -> None:
+    """Else the answer to one could be taken for the answer to another (facts: fence-virt 6.1, 12)."""
+    async with open_house(tmp_path) as house:
+        with guest_at(await house.multicast()) as guest:
+            guest.shout(guest.request(Action.OFF, "node1"))
+            older = await beside(guest.called)
+            guest.shout(guest.request(Action.STATUS, "node2"))
+            newer = await beside(guest.called)
+            with older, newer:
+                assert await beside(older.rest) == b""
+                await beside(newer.handshake)
+                assert (await beside(newer.reply)).code == REPLY_SUCCESS
+        assert await house.state_of("node1") is VmState.RUNNING
