@@ -37,11 +37,14 @@ def test_a_daemon_that_is_killed_between_request_and_reply_makes_a_failure_and_t
 ) -> None:
     # A QEMU that is stopped does not heed SIGTERM: libvirt waits 10 s before it sends SIGKILL.
     os.kill(guests.host.libvirtd.qemu_pid("target"), signal.SIGSTOP)
-    guests.one.begin(Way.SERIAL.ours("-o off -n target -t 6"))
+    guests.one.begin(Way.SERIAL.ours("-o off -n target -t 4"))
     guests.says("action=off target='target'")
     guests.host.daemon.stop(signal.SIGKILL)
     guests.host.start()
     assert guests.one.finish().status != 0
+    # QEMU drops what a guest writes on a serial port while nobody is connected; and libvirt tells nobody of any VM's
+    # devices while it waits for the end of one.
+    eventually(lambda: guests.one.run(Way.SERIAL.ours("-o monitor -t 2")).status == 0, 40)
     said = guests.one.run(Way.SERIAL.ours("-o off -n target -t 30"))
     assert said.status == 0, guests.host.daemon.output[-4000:]
     assert not guests.domain.isActive()
@@ -89,8 +92,8 @@ def test_a_guest_that_stops_reading_in_the_middle_of_a_long_list_delays_no_other
     with guests.crowd(500):
         listed = guests.one.run(Way.CHANNEL.ours("-o list"))
         assert len(listed.output.splitlines()) == 503, guests.host.daemon.output[-2000:]
-        ask_and_wait = r"printf 'abba\006\000' >&3; dd if=/dev/zero bs=1 count=68 >&3; sleep 4; head -c 900 <&3"
-        guests.one.begin(f"exec 3<>{PORT}; {ask_and_wait} | wc -c; sleep 6")
+        ask_and_wait = r"printf 'abba\006\000' >&3; dd if=/dev/zero bs=1 count=68 >&3; sleep 3; head -c 900 <&3"
+        guests.one.begin(f"exec 3<>{PORT}; {ask_and_wait} | wc -c")
         guests.says("action=list target='-' source=" + guests.one.uuid)
         assert guests.two.run(Way.SERIAL.ours("-o status -n target")).told == ON
         guests.one.finish()

@@ -61,3 +61,13 @@ def test_two_guests_ask_at_the_same_time(guests: GuestWorld) -> None:
     guests.one.begin(Way.SERIAL.ours("-o status -n target"))
     guests.two.begin(Way.SERIAL.ours("-o status -n target"))
     assert guests.one.finish().told == guests.two.finish().told == (0, "Status: ON\n")
+
+
+def test_without_an_option_each_guest_takes_the_way_that_it_has(guests: GuestWorld) -> None:
+    guests.make_ready()
+    one = guests.one.run("/ours/fence_virt -v -o status -n target")
+    assert one.status == 0
+    assert "asking on /dev/virtio-ports/org.fencebus.fence.0, because this guest has it" in one.output
+    two = guests.two.run("/ours/fence_virt -v -o status -n target")
+    assert two.status == 0
+    assert "asking QEMU's guestfwd at 10.0.2.179:1229, because no option names a way" in two.output

@@ -73,6 +73,14 @@ async def test_the_line_of_a_guest_that_stops_is_closed(world: LineWorld) -> Non
         assert await (await socket.adopted()).ask(ACTION_STATUS, "guest1") == REPLY_SUCCESS
 
 
+async def test_the_line_of_a_guest_that_migrates_away_is_closed(world: LineWorld) -> None:
+    socket = await world.guest(1)
+    async with world.listening():
+        end = await socket.adopted()
+        world.hypervisor.undefine(uuid_of(1))
+        assert await end.reader.read() == b""
+
+
 async def test_a_line_that_breaks_is_connected_again(world: LineWorld) -> None:
     socket = await world.guest(1)
     async with world.listening():
