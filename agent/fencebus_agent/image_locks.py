@@ -13,7 +13,7 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fencebus_agent.disks import Outliving
@@ -48,9 +48,12 @@ def still_locked(disks: Outliving) -> list[str]:
     return [image for image in disks.locked if locked(image) is not False]
 
 
-def outlast(disks: Outliving) -> None:
-    """Return when every lock that was seen before has ended.  Blocks, without a limit: give it a thread of its own."""
-    while still_locked(disks):
+def outlast(disks: Outliving, wanted: Callable[[], bool]) -> None:
+    """Return when every lock that was seen before has ended, or nobody wants to know any more.
+
+    Blocks, without a limit: give it a thread of its own.  A lock may be held for ever by a life that came after.
+    """
+    while still_locked(disks) and wanted():
         time.sleep(POLL)
 
 

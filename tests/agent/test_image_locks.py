@@ -65,7 +65,7 @@ def test_an_image_that_vanishes_is_not_taken_for_released(image: Path) -> None:
 
 
 def test_outlast_returns_when_the_last_lock_has_gone(image: Path) -> None:
-    waiter = threading.Thread(target=outlast, args=(Outliving((str(image),), (str(image),)),))
+    waiter = threading.Thread(target=outlast, args=(Outliving((str(image),), (str(image),)), lambda: True))
     with lock(image, 201):
         waiter.start()
         waiter.join(0.1)

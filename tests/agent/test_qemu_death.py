@@ -127,7 +127,7 @@ async def test_a_process_that_libvirt_has_given_up_is_still_a_claim(qemu: Libvir
     seen = await qemu.hypervisor.power_off(vm, soon(1), allow)
     assert (seen.state, seen.proof) == (VmState.RUNNING, Proof.NONE)
     assert "given it up" in seen.detail
-    with pytest.raises(HypervisorError, match="before has not been finished"):
+    with pytest.raises(HypervisorError, match="is alive"):
         await qemu.hypervisor.power_on(vm, soon(0.5), allow)
     os.kill(pid, signal.SIGKILL)
     assert (await qemu.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF
@@ -174,7 +174,7 @@ async def test_an_external_kill_shows_at_once(qemu: LibvirtWorld, libvirtd: Libv
     vm = await qemu.add(name)
     pid = libvirtd.qemu_pid(name)
     os.kill(pid, signal.SIGKILL)
-    await eventually(lambda: read_qemu(pid) is None)
+    await eventually(lambda: not qemu.hypervisor._watch.alive(vm))  # the kernel's word has come
     record = await qemu.hypervisor.find(vm, soon())
     assert record is not None
     assert record.state is VmState.OFF

@@ -40,6 +40,16 @@ class Attempt:
         return self.sight is not None and not self.sight.at_rest
 
     @property
+    def processes_ended(self) -> bool:
+        """True once every process that was to be killed has ended."""
+        return self.killed and last_exit(self.processes) is not None
+
+    @property
+    def rests(self) -> bool:
+        """True where nothing was killed, and a process that libvirt does not own up to is waited for."""
+        return self.sight is not None and self.sight.at_rest and self.finding.decision is Decision.WAIT
+
+    @property
     def finding(self) -> Finding:
         """What the evidence says now."""
         if self.sight is None or self.look is None:
@@ -53,8 +63,8 @@ class Attempt:
 
     @property
     def concluded(self) -> bool:
-        """True when there is nothing to wait for: a decision, or a failure."""
-        return self.failure is not None or self.finding.decision is not Decision.WAIT
+        """True when there is nothing to wait for: a decision, a failure, or a VM at rest, to be looked at again."""
+        return self.failure is not None or self.rests or self.finding.decision is not Decision.WAIT
 
     async def conclusion(self, deadline: Deadline) -> None:
         """Return when concluded, or at the deadline."""

@@ -15,7 +15,7 @@ from fencebus_agent.death import End, Job, Kill, Look, Power
 from fencebus_agent.disks import Outliving, outliving
 from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable, Permit
 from fencebus_agent.image_locks import see_locked
-from fencebus_agent.libvirt_driver.processes import ProcessFinder
+from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_job, read_power
 from fencebus_agent.process_table import sees_others
 from fencebus_agent.process_watch import Held
@@ -83,21 +83,16 @@ def strike(
     domain = _read(handle, order, finder)
     look = _look(domain, order, finder is not None)
     if look.power.over or look.power is Power.LEFT:
-        _release(domain.held)
+        release(domain.held)
         _rest(handle, order, finder, tell, name)
         return None
     try:
         _allow(order, look.life)
     except BaseException:
-        _release(domain.held)
+        release(domain.held)
         raise
     tell(Sight(look, domain.held, name, domain.transient_xml, domain.disks))
     return _kill(handle)
-
-
-def _release(held: tuple[Held, ...]) -> None:
-    for one in held:
-        one.release()
 
 
 def _allow(order: Order, life: Life | None) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,6 +37,13 @@ class ProcessFinder:
     def every_process(self, vm: Uuid) -> tuple[Held, ...]:
         """Every process that carries this UUID, whatever libvirt thinks of it."""
         return tuple(hold_all(vm))
+
+
+def release(processes: Sequence[Held]) -> int:
+    """Give the pidfds back; say how many there were."""
+    for held in processes:
+        held.release()
+    return len(processes)
 
 
 def finder_for(uri: str, pid_folder: Path | None = None) -> ProcessFinder | None:

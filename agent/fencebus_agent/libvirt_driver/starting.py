@@ -9,7 +9,7 @@ import libvirt
 
 from fencebus_agent.death import Power
 from fencebus_agent.hypervisor import HypervisorError, Permit, UnknownDomain
-from fencebus_agent.libvirt_driver.processes import ProcessFinder
+from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_power
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Uuid
@@ -55,19 +55,12 @@ def _allow(start: Start, finder: ProcessFinder | None) -> None:
     if start.left:
         # S15: it runs wherever it went, even where libvirt has forgotten that and says "off".
         raise HypervisorError(start.uri, f"{start.vm} migrated away from here, and nobody saw it end")
-    if finder is not None and _is_alive(start.vm, finder):
+    if finder is not None and release(finder.every_process(start.vm)):
         # S15: a second copy ruins disks like a false fence, and libvirt may have given up a process that still writes.
         raise HypervisorError(start.uri, f"a process of {start.vm} is alive, though libvirt does not know it")
     if start.deadline.expired:  # S12: nothing is carried out late
         raise HypervisorError(start.uri, "the deadline passed before the start: nothing was done")
     start.permit(None)
-
-
-def _is_alive(vm: Uuid, finder: ProcessFinder) -> bool:
-    processes = finder.every_process(vm)
-    for held in processes:
-        held.release()
-    return bool(processes)
 
 
 def _lookup(conn: libvirt.virConnect, vm: Uuid) -> libvirt.virDomain | None:

@@ -17,8 +17,8 @@ from fencebus_agent.hypervisor import ActRefused, HypervisorError, Permit, Unkno
 from fencebus_agent.libvirt_driver.attempt import Attempt
 from fencebus_agent.libvirt_driver.killing import Order, Sight, strike
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
-from fencebus_agent.libvirt_driver.processes import ProcessFinder
-from fencebus_agent.process_watch import ProcessWatch, Watched
+from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
+from fencebus_agent.process_watch import ProcessWatch, Watched, all_gone
 from fencebus_agent.roster import EndedDomain, Roster
 from fencebus_agent.worker_threads import WorkerThreads
 from fencebus_schemas.deadline import Clock, Deadline
@@ -26,7 +26,8 @@ from fencebus_schemas.model import Observation, Uuid, VmState
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.1  # seconds between two attempts, and between two looks at an image's lock
+PAUSE = 0.1  # seconds between two attempts
+LOOK_AGAIN = 1.0  # seconds between two looks at a VM at rest whose process lives: libvirt may start it meanwhile
 
 
 class Undertaker:
@@ -49,6 +50,7 @@ class Undertaker:
         self._witness, self._clock, self._check_disks = witness, clock, check_disks
         self._attempts: dict[Uuid, Attempt] = {}
         self._threads = WorkerThreads("images")
+        self._searches = WorkerThreads("processes", 4)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- what others ask
@@ -59,7 +61,7 @@ class Undertaker:
 
     def dying(self) -> Mapping[Uuid, VmState]:
         """The VMs that are being killed and what they are; to ask libvirt about one blocks until it has given up."""
-        return {vm: _state(attempt) for vm, attempt in self._attempts.items() if attempt.killed}
+        return {vm: self._state(attempt) for vm, attempt in self._attempts.items() if attempt.killed}
 
     async def burial(self, vm: Uuid, deadline: Deadline) -> bool:
         """Wait for a kill that libvirt or the kernel has not finished; False if that took until the deadline."""
@@ -70,26 +72,44 @@ class Undertaker:
         """See Hypervisor.power_off."""
         seen = False
         while True:
-            attempt, own = await self._join_or_begin(vm, deadline, permit)
+            attempt, own = await self._concluded(vm, deadline, permit)
             if not own and attempt.finding.decision is Decision.OFF:
                 return self._still_off(attempt)
+            self._remember(attempt)
+            if self._is_unknown(attempt, attempt.finding) and not seen:
+                raise UnknownDomain(self._link.uri, f"no domain {vm}")
+            again = attempt.failure is not None or attempt.finding.decision is Decision.LOOK_AGAIN or attempt.rests
+            if not again or deadline.expired:
+                return self._observation(attempt, attempt.finding, vanished=seen)
+            seen = seen or attempt.killed
+            if not await self._pause(attempt, deadline):
+                return self._observation(attempt, attempt.finding, vanished=seen)
+
+    async def _concluded(self, vm: Uuid, deadline: Deadline, permit: Permit) -> tuple[Attempt, bool]:
+        """An attempt that has come to something, or the deadline has; and whether it is this caller's own."""
+        while True:
+            attempt, own = await self._join_or_begin(vm, deadline, permit)
             await attempt.conclusion(deadline)
             if own:
                 self._raise_failure(attempt)
-            self._remember(attempt)
-            finding = attempt.finding
-            if self._is_unknown(attempt, finding) and not seen:
-                raise UnknownDomain(self._link.uri, f"no domain {vm}")
-            again = attempt.failure is not None or finding.decision is Decision.LOOK_AGAIN
-            if not again or deadline.expired:
-                return self._observation(attempt, finding, vanished=seen)
-            seen = seen or attempt.killed
+                return attempt, True
+            if attempt.finding.decision is not Decision.OFF or not await self._is_outlived(attempt):
+                return attempt, False
+
+    async def _pause(self, attempt: Attempt, deadline: Deadline) -> bool:
+        """Wait until it makes sense to look again; False if there is no time for that."""
+        if not attempt.rests:
             await attempt.burial(deadline)
             await asyncio.sleep(min(PAUSE, deadline.remaining()))
+            return True
+        time_left = deadline.remaining() > LOOK_AGAIN
+        await all_gone(attempt.processes, deadline.sooner(LOOK_AGAIN))
+        return time_left
 
     async def close(self) -> None:
         """Give up what runs; a destroy() that libvirt works on goes on."""
         self._threads.close()
+        self._searches.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -98,12 +118,22 @@ class Undertaker:
 
     async def _join_or_begin(self, vm: Uuid, deadline: Deadline, permit: Permit) -> tuple[Attempt, bool]:
         """The attempt that is under way, else a new one; and whether it is this caller's own."""
-        if vm not in self._attempts:
-            await self._link.wait_ready(deadline)
-        under_way = self._attempts.get(vm)  # another request may have begun while this one waited
-        if under_way is not None:
+        under_way = self._attempts.get(vm)
+        if under_way is not None and not await self._is_outlived(under_way):
             return under_way, False
+        await self._link.wait_ready(deadline)
+        now_under_way = self._attempts.get(vm)  # another request may have begun while this one waited
+        if now_under_way is not None and now_under_way is not under_way:
+            return now_under_way, False
         return self._begin(vm, deadline, permit), True
+
+    async def _is_outlived(self, attempt: Attempt) -> bool:
+        """True if another process runs the VM than those that ended: the attempt says nothing about that life (S1)."""
+        finder = self._finder
+        if finder is None or not attempt.processes_ended:
+            return False
+        search = self._searches.submit(lambda: release(finder.every_process(attempt.vm)))
+        return await asyncio.wrap_future(search) > 0
 
     def _begin(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Attempt:
         attempt = self._attempts[vm] = Attempt(vm)
@@ -158,7 +188,7 @@ class Undertaker:
         if end is not None:
             await self._weigh(attempt, end)
         attempt.changed.set()
-        if attempt.failure is None and attempt.finding.decision is not Decision.LOOK_AGAIN:
+        if attempt.killed and attempt.failure is None and attempt.finding.decision is not Decision.LOOK_AGAIN:
             for process in attempt.processes:
                 await process.gone.wait()
             await self._outlast_disks(attempt)
@@ -178,7 +208,11 @@ class Undertaker:
         if attempt.sight is None or attempt.sight.disks.harmless:
             return
         disks = attempt.sight.disks
-        await asyncio.wrap_future(self._threads.submit(lambda: image_locks.outlast(disks)))
+
+        def wanted() -> bool:
+            return self._attempts.get(attempt.vm) is attempt
+
+        await asyncio.wrap_future(self._threads.submit(lambda: image_locks.outlast(disks, wanted)))
         attempt.lingering = _blind(disks.blind)
         attempt.changed.set()
 
@@ -234,15 +268,15 @@ class Undertaker:
         from_proof = finding.proof
         return Observation(vm, VmState.UNKNOWN, host, incarnation, from_proof, self._clock(), detail=finding.why)
 
+    def _state(self, attempt: Attempt) -> VmState:
+        """OFF if proven; else a claim: its process or a younger one lives, or nobody knows better."""
+        off = attempt.finding.decision is Decision.OFF and not self._watch.alive(attempt.vm)
+        return VmState.OFF if off else VmState.RUNNING
+
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _state(attempt: Attempt) -> VmState:
-    """OFF if proven; else a claim: its process lives, or nobody knows better."""
-    return VmState.OFF if attempt.finding.decision is Decision.OFF else VmState.RUNNING
 
 
 def _blind(why: str) -> Lingering | None:

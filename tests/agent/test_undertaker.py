@@ -1,0 +1,76 @@
+"""Requests that meet each other, or a younger life, while a VM is being ended and buried."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from fencebus_agent.process_table import scan
+from fencebus_schemas.model import Proof, Uuid, VmState
+from tests.hypervisors import LibvirtWorld, allow, eventually, fresh_name, soon
+from tests.libvirtd import Libvirtd, guest_xml
+
+SHARED = """\
+<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none' io='io_uring'/><source file='{path}'/>
+<target dev='hda' bus='ide'/><shareable/></disk>
+"""
+
+
+def processes(vm: Uuid) -> set[int]:
+    return {qemu.pid for qemu in scan() if qemu.vm == vm}
+
+
+async def test_a_life_that_began_while_the_last_one_was_buried_is_not_taken_for_dead(
+    qemu: LibvirtWorld, libvirtd: Libvirtd
+) -> None:
+    vm = await qemu.add(fresh_name())
+    domain = libvirtd.admin.lookupByUUIDString(vm)
+    for _ in range(3):
+        assert (await qemu.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF
+        start = asyncio.create_task(asyncio.to_thread(domain.create))
+        await eventually(lambda: bool(processes(vm)))
+        alive = processes(vm)
+        seen = await qemu.hypervisor.power_off(vm, soon(), allow)
+        assert seen.state is not VmState.OFF or not alive & processes(vm)
+        await asyncio.gather(start, return_exceptions=True)
+        if not domain.isActive():
+            await asyncio.to_thread(domain.create)
+
+
+async def test_a_vm_that_libvirt_starts_while_a_search_finds_its_process_can_be_ended_afterwards(
+    qemu: LibvirtWorld, libvirtd: Libvirtd
+) -> None:
+    name = fresh_name()
+    vm = await qemu.add(name, transient=True)
+    await asyncio.to_thread(libvirtd.lose, name)
+    old = processes(vm)
+    waiting = asyncio.create_task(qemu.hypervisor.power_off(vm, soon(8), allow))
+    await asyncio.sleep(0.5)
+    # As an administrator may do: libvirt does not know better.
+    await asyncio.to_thread(libvirtd.admin.createXML, guest_xml(name, vm))
+    assert len(processes(vm) | old) == 2
+    for pid in old:
+        os.kill(pid, signal.SIGKILL)
+    assert (await waiting).state is VmState.OFF
+    assert not processes(vm)
+
+
+async def test_a_lock_that_another_life_holds_does_not_keep_that_life_from_being_ended(
+    qemu: LibvirtWorld, libvirtd: Libvirtd, tmp_path: Path
+) -> None:
+    image = tmp_path / "shared.raw"
+    image.write_bytes(bytes(1 << 20))
+    disk = SHARED.format(path=image)
+    neighbour = Uuid(await asyncio.to_thread(libvirtd.run, fresh_name(), disk))
+    vm = Uuid(await asyncio.to_thread(libvirtd.run, fresh_name(), disk))
+    qemu.made += [neighbour, vm]
+    seen = await qemu.hypervisor.power_off(vm, soon(2), allow)
+    assert (seen.state, seen.proof) == (VmState.RUNNING, Proof.NONE)  # whose lock it is cannot be seen
+    await asyncio.to_thread(libvirtd.admin.lookupByUUIDString(vm).create)
+    assert processes(vm)
+    seen = await qemu.hypervisor.power_off(vm, soon(2), allow)
+    assert not processes(vm)  # not proven, but done
+    os.kill(processes(neighbour).pop(), signal.SIGKILL)
+    assert (await qemu.hypervisor.power_off(vm, soon(5), allow)).state is VmState.OFF
