@@ -7,7 +7,7 @@ Pure bookkeeping; it changes only through the methods named after what happened.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from fencebus_schemas.model import Uuid
@@ -99,12 +99,16 @@ class Roster:
 
     def learn_all(self, everything: Iterable[Known]) -> None:
         """The inventory was read: it takes the place of what was known."""
-        self._known = {known.uuid: known for known in everything}
+        self._known = {}
+        for known in everything:
+            self.learn(known)
         self.generation += 1
 
     def learn(self, known: Known) -> None:
-        """One VM was read."""
+        """One VM was read.  Its name is its own: an ended VM that had it is not meant by it any more (S8)."""
         self._known[known.uuid] = known
+        for ended in [one for one in self._ended.values() if one.name == known.name and one.uuid != known.uuid]:
+            del self._ended[ended.uuid]
 
     def forget(self, vm: Uuid) -> None:
         """The hypervisor does not know it any more."""
@@ -126,6 +130,10 @@ class Roster:
 
     def killed_in_flight(self, vm: Uuid) -> None:
         """Its process was ended here while it may have been migrating: its being off here says nothing."""
+        self._left.add(vm)
+
+    def read_to_have_left(self, vm: Uuid) -> None:
+        """The hypervisor says that it migrated away, which it forgets when it is started again itself."""
         self._left.add(vm)
 
     def ended(self, domain: EndedDomain) -> None:
@@ -189,6 +197,9 @@ class Roster:
         return Remembered(tuple(self._ended.values()), frozenset(self._left))
 
     def remember(self, past: Remembered) -> None:
-        """Take up what an earlier run of the daemon remembered, before the first connection."""
-        self._ended.update({domain.uuid: domain for domain in past.ended})
+        """Take up what an earlier run of the daemon remembered, before the first connection.
+
+        That run may have been before a boot of this host, on another clock: whatever is read now is later.
+        """
+        self._ended.update({domain.uuid: replace(domain, at=0.0) for domain in past.ended})
         self._left.update(past.left)

@@ -42,6 +42,12 @@ async def state_of(world: LibvirtWorld, vm: Uuid) -> VmState:
     return record.state
 
 
+async def uuid_of(world: LibvirtWorld, name: str) -> Uuid:
+    record = await world.hypervisor.find(name, soon())
+    assert record is not None
+    return record.uuid
+
+
 async def test_a_vm_that_left_is_unknown_here_until_it_starts_again(world: LibvirtWorld) -> None:
     vm = await world.add(fresh_name(), VmState.OFF)
     world.hypervisor._heard(vm, MIGRATED_AWAY, 1.0)
@@ -77,6 +83,41 @@ async def test_a_transient_vm_that_the_daemon_before_ended_is_off_and_can_start(
     assert (await world.hypervisor.power_off(VM, soon(), allow)).state is VmState.OFF
     assert (await world.hypervisor.power_on(VM, soon(), allow)).state is VmState.RUNNING
     assert await state_of(world, VM) is VmState.RUNNING
+
+
+async def test_a_vm_that_was_made_anew_with_a_uuid_of_its_own_and_left_is_unknown_not_off(
+    world: LibvirtWorld,
+) -> None:
+    await world.add("web", transient=True)
+    assert (await world.hypervisor.power_off(await uuid_of(world, "web"), soon(), allow)).state is VmState.OFF
+    again = await world.add("web", transient=True)
+    assert await uuid_of(world, "web") == again
+    await asyncio.to_thread(world.admin.lookupByUUIDString(again).destroy)  # behind the driver's back
+    await asyncio.sleep(0.2)
+    assert await world.hypervisor.find("web", soon()) is None
+
+
+async def test_a_life_that_began_while_the_daemon_was_away_wipes_out_the_record_of_an_end(tmp_path: Path) -> None:
+    file = tmp_path / "world.xml"
+    file.write_text(f"<node>{TEST_GUEST.format(name='vm1', vm=VM, mac='52:54:00:00:00:01')}</node>")
+    hypervisor = LibvirtHypervisor(f"test://{file}", HOST, INCARNATION)
+    hypervisor.remember(Remembered(ended=(EndedDomain(VM, "vm1", "<domain/>", 1e9),)))
+    async with serving(hypervisor):
+        assert hypervisor.remembered == Remembered()
+
+
+async def test_the_label_of_an_ended_transient_vm_still_keeps_strangers_away(world: LibvirtWorld) -> None:
+    label = "<metadata><f:cluster xmlns:f='urn:fencebus:domain:1'>alpha</f:cluster></metadata>"
+    xml = TEST_GUEST.format(name="labelled", vm=VM, mac="52:54:00:00:00:01").replace("<memory>", f"{label}<memory>")
+    await asyncio.to_thread(world.admin.createXML, xml)
+    found = await world.hypervisor.find(VM, soon())
+    assert found is not None
+    assert found.cluster == "alpha"  # also before its event has been followed up
+    await world.hypervisor.power_off(VM, soon(), allow)
+    await asyncio.sleep(0.2)
+    found = await world.hypervisor.find("labelled", soon())
+    assert found is not None
+    assert (found.state, found.cluster) == (VmState.OFF, "alpha")
 
 
 async def test_the_record_of_a_transient_end_stands_before_it_is_answered(qemu: LibvirtWorld) -> None:

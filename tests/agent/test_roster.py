@@ -80,7 +80,7 @@ def test_what_must_survive_a_restart_does(roster: Roster) -> None:
     assert past == Remembered((ENDED,), frozenset({OTHER}))
     after = Roster()
     after.remember(past)
-    assert after.ended_domains() == (ENDED,)
+    assert [domain.uuid for domain in after.ended_domains()] == [VM]
     assert after.is_left(OTHER)
 
 
@@ -97,3 +97,20 @@ def test_every_change_makes_a_new_generation(roster: Roster) -> None:
         change()
         assert roster.generation not in seen
         seen.add(roster.generation)
+
+
+def test_what_ended_before_a_boot_of_the_host_is_over_once_the_vm_is_read_to_live() -> None:
+    after = Roster()
+    after.remember(Remembered((EndedDomain(VM, "vm1", "<domain/>", 1_000_000.0),)))
+    after.lives(VM, 60.0)  # a minute after the boot
+    assert after.ended_domain(VM) is None
+
+
+def test_a_name_that_another_vm_has_taken_means_the_ended_one_no_more(roster: Roster) -> None:
+    roster.ended(ENDED)
+    roster.learn(Known(OTHER, "vm1"))
+    roster.forget(OTHER)
+    assert roster.ended_domains() == ()
+    roster.ended(ENDED)
+    roster.learn_all([Known(VM, "vm1"), Known(OTHER, "vm2")])
+    assert roster.ended_domain(VM) == ENDED

@@ -30,6 +30,7 @@ from fencebus_agent.libvirt_driver.inventory import (
 )
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
 from fencebus_agent.libvirt_driver.processes import finder_for
+from fencebus_agent.libvirt_driver.reading import read_facts
 from fencebus_agent.libvirt_driver.starting import Start, boot
 from fencebus_agent.libvirt_driver.starts import Starts
 from fencebus_agent.libvirt_driver.undertaker import Undertaker
@@ -110,6 +111,8 @@ class LibvirtHypervisor:
         if remembered is not None and remembered in dying:
             return self._record(remembered, self._name_of(remembered), dying[remembered])
         seen = await self._look_up(target, vm, deadline)
+        if seen is not None and self._roster.known(seen.uuid) is None:
+            await self._read_again(seen.uuid)  # S6: so young that its cluster label has not been read
         if seen is not None:
             return self._record(seen.uuid, seen.name, self._state(seen))
         return self._forgotten(remembered)
@@ -152,8 +155,10 @@ class LibvirtHypervisor:
 
     def cluster_of(self, vm: Uuid) -> str | None:
         """See the port."""
-        known = self._roster.known(vm)
-        return known.cluster if known else None
+        known, ended = self._roster.known(vm), self._roster.ended_domain(vm)
+        if known is not None:
+            return known.cluster
+        return read_facts(ended.xml).cluster if ended else None
 
     def neighbours(self) -> Sequence[tuple[str, Uuid]]:
         """See the port."""
@@ -200,8 +205,9 @@ class LibvirtHypervisor:
         for event, sink in optional:
             with contextlib.suppress(libvirt.libvirtError):
                 registrations.append(conn.domainEventRegisterAny(None, event, sink, None))
+        at = self._clock()
         everything = read_everything(conn, self._finder)
-        self._in_loop(lambda: self._learn_all(everything))
+        self._in_loop(lambda: self._learn_all(everything, at))
         return registrations
 
     def lost(self) -> None:
@@ -239,15 +245,24 @@ class LibvirtHypervisor:
 
     def _heard(self, vm: Uuid, meaning: Meaning, at: float) -> None:
         self._roster.turn(vm, meaning.turn, at)
-        for sink in tuple(self._sinks):
-            sink(DomainEvent(vm, meaning.kind, meaning.detail))
+        self._tell(DomainEvent(vm, meaning.kind, meaning.detail))
         if meaning.kind not in ("rebooted", "resumed", "suspended"):
             self._spawn(self._read_again(vm))
 
-    def _learn_all(self, everything: Everything) -> None:
+    def _tell(self, event: DomainEvent) -> None:
+        for sink in tuple(self._sinks):
+            sink(event)
+
+    def _learn_all(self, everything: Everything, at: float) -> None:
         self._roster.learn_all(everything.known)
         for held in everything.held:
             self._watch.follow(held)
+        for seen in everything.seen:
+            if seen.power.plain:
+                self._roster.lives(seen.uuid, at)
+            elif seen.power is Power.LEFT and not self._roster.is_left(seen.uuid):
+                self._roster.read_to_have_left(seen.uuid)
+                self._tell(DomainEvent(seen.uuid, "stopped", "migration"))  # as the event that nobody heard
 
     async def _read_again(self, vm: Uuid) -> None:
         at = self._clock()

@@ -41,6 +41,7 @@ class Everything:
     """The whole inventory, read closely at connect.  The receiver owns the pidfds in ``held``."""
 
     known: tuple[Known, ...]
+    seen: tuple[Seen, ...]
     held: tuple[Held, ...]
 
 
@@ -96,7 +97,7 @@ def read_everything(conn: libvirt.virConnect, finder: ProcessFinder | None) -> E
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
-    return Everything(tuple(known), tuple(hold_all()) if finder else ())
+    return Everything(tuple(known), tuple(read_all(conn)), tuple(hold_all()) if finder else ())
 
 
 def _known(domain: libvirt.virDomain) -> Known:
