@@ -26,7 +26,6 @@ from fencebus_host.config.problems import ConfigError
 from fencebus_host.config.regular_file import read_regular
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.writing import write_after_preview
-from fencebus_host.daemon import OFFER
 
 HEAD = ("Made by `fence_virtctl config convert` from", "", "Check it: fence_virtctl config check FILE")
 
@@ -111,6 +110,8 @@ def _checked(found: Conversion) -> Conversion:
     """``found``, with a remark for each reason why the daemon of this host would not start with it now."""
     if not found.items:
         return found
+    from fencebus_host.daemon import OFFER  # late: completion at every press of a key does not need the daemon
+
     remarks = []
     try:
         config = load_text(render_commented(found.items), "new configuration")

@@ -9,6 +9,7 @@ import click
 
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.control import NoDaemon
+from fencebus_host.ctl.completion import completion
 from fencebus_host.ctl.config_commands import config
 from fencebus_host.ctl.doctor.command import doctor
 from fencebus_host.ctl.exit_codes import ExitCode
@@ -26,6 +27,7 @@ def commands() -> None:
 
 commands.add_command(config)
 commands.add_command(doctor)
+commands.add_command(completion)
 
 
 def _status_of(error: Exception) -> ExitCode:

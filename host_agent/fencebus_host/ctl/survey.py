@@ -11,8 +11,6 @@ from pathlib import Path
 
 from fencebus_agent.guest_devices import LineKind
 from fencebus_agent.hypervisor import HypervisorError
-from fencebus_agent.libvirt_driver import LibvirtHypervisor
-from fencebus_host.assembly import this_incarnation
 from fencebus_host.config.load import system_host_name
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import HostId
@@ -110,6 +108,10 @@ class _Heard(logging.Handler):
 
 
 async def _guests(uri: str, patience: float) -> tuple[Guest, ...]:
+    # Late: completion at every press of a key needs neither libvirt nor the daemon.
+    from fencebus_agent.libvirt_driver import LibvirtHypervisor
+    from fencebus_host.assembly import this_incarnation
+
     host = LibvirtHypervisor(uri, HostId(system_host_name()), this_incarnation(), check_disks=False)
     running = asyncio.create_task(host.run())
     try:
