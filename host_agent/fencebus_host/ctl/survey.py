@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +137,3 @@ async def _guests(uri: str, patience: float) -> tuple[Guest, ...]:
             )
         )
     return tuple(sorted(found, key=lambda guest: guest.name))
-
-
-def is_root() -> bool:
-    """Whether everything may be looked at."""
-    return os.geteuid() == 0
