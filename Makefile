@@ -4,11 +4,12 @@
 #   make test    lint, types, layers, and every test with the coverage gates
 #   make bench   a table of times, C programs against ours
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
+#   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench guest fuzz soak lint venv clean debian-runtime debian-tests
+.PHONY: help demo test bench guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -57,13 +58,20 @@ guest:
 	@mkdir -p dist
 	$(PYTHON) guest_client/build_onefile.py
 
+package: debian-package
+	$(PYTHON) packaging/build_debian.py dist
+	$(PYTHON) packaging/build_rpm.py dist
+
 # For those who work on fencebus: everything in .venv, for editors and for single tests.
 venv: $(STAMPS)/dev
 
 debian-runtime:
 	@tools/install-debian tools/debian/runtime.txt
 
-debian-tests: debian-runtime
+debian-package:
+	@tools/install-debian tools/debian/package.txt
+
+debian-tests: debian-runtime debian-package
 	@tools/install-debian tools/debian/tests.txt
 
 $(STAMPS)/python: | debian-runtime

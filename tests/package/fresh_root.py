@@ -1,0 +1,105 @@
+"""Provides a fresh Debian in a folder, with Debian's fence-virt and fence-virtd in it, and runs programs there.
+
+To make one takes most of a minute, so the untouched root is kept in the user's cache folder (it is Debian's alone: what
+it holds depends on no earlier run of the tests), and each test gets a layer of its own above it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.components import require_program, require_root
+
+SUITE = "bookworm"
+# What the C programs' packages need comes with them; what ours need is what their control file says.
+PACKAGES = ("fence-virt", "fence-virtd", "python3-libvirt", "python3-lark", "python3-click")
+UNREAD = ("doc", "man", "locale", "i18n")
+BUILD = (
+    "--mode=root",
+    "--variant=apt",
+    "--format=directory",
+    "--quiet",
+    f"--include={','.join(PACKAGES)}",
+    *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in UNREAD),
+    "--dpkgopt=force-unsafe-io",
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=APT::Install-Recommends "false"',
+    # The C programs' own archives stay, for the way back, and the lists that name them.
+    "--skip=cleanup/apt",
+    "--customize-hook=find $1/var/cache/apt -name *.deb ! -name fence-virt* -delete",
+)
+# A process group of its own, which ends with the command; no network but an empty loopback; /proc of the group alone.
+# The mounts are this command's alone and end with it; what it writes stays in the layer above.
+INSIDE = """
+layer=$1 below=$2 shared=$3
+shift 3
+mount -t overlay -o "lowerdir=$below,upperdir=$layer/above,workdir=$layer/work,volatile" overlay "$layer/root"
+mount -t proc proc "$layer/root/proc"
+mount --bind "$shared" "$layer/root/mnt"
+ip link set lo up
+exec chroot "$layer/root" "$@"
+"""
+
+
+class FreshRoot:
+    """A root folder of its own above the untouched one, and the programs in it; `shared` is seen inside as /mnt."""
+
+    def __init__(self, layer: Path, below: Path, shared: Path) -> None:
+        self._folders = (layer, below, shared)
+        for name in ("above", "work", "root"):
+            (layer / name).mkdir(parents=True)
+
+    def run(self, *argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program inside; whatever it leaves running is killed with it."""
+        work = self._folders[0] / "work" / "work"
+        # A volatile layer (dpkg's syncs cost nothing) leaves this mark, and is not mounted again while it is there.
+        shutil.rmtree(work / "incompat", ignore_errors=True)
+        unshare = require_program("unshare", package="util-linux")
+        alone = ("--mount", "--pid", "--fork", "--kill-child", "--net")
+        return subprocess.run(
+            [unshare, *alone, "sh", "-ec", INSIDE, "sh", *self._folders, *argv],
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+
+    def must(self, *argv: str, stdin: str = "") -> str:
+        """Run a program inside that has to succeed; returns what it printed."""
+        done = self.run(*argv, stdin=stdin)
+        assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a file, a folder or a symbolic link of this name inside."""
+        return self.run("sh", "-c", '[ -e "$1" ] || [ -L "$1" ]', "sh", name).returncode == 0
+
+    def states(self) -> Mapping[str, str]:
+        """Return dpkg's word, such as installed, for each package that it knows something of."""
+        lines = self.must("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n").splitlines()
+        return dict(line.split() for line in lines)
+
+
+def pristine() -> Path:
+    """Return the untouched root, made now if it is not in the cache."""
+    require_root()
+    program = require_program("mmdebstrap", package="mmdebstrap")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fencebus"
+    recipe = hashlib.sha256(repr((SUITE, BUILD)).encode()).hexdigest()[:12]
+    root = cache / f"{SUITE}-{recipe}"
+    if not root.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        made = cache / f"{root.name}.{os.getpid()}"
+        try:
+            subprocess.run([program, *BUILD, SUITE, made], stdin=subprocess.DEVNULL, check=True, timeout=280)
+            made.rename(root)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return root

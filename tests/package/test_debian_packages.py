@@ -1,0 +1,136 @@
+"""Debian's package manager puts our packages in the place of the C programs' and back, and loses nothing on the way."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.components import CHECKOUT, require_program
+from tests.package.fresh_root import FreshRoot, pristine
+from tests.package.made_packages import make_packages
+
+pytestmark = pytest.mark.timeout(300)
+
+CONFIG = "/etc/fence_virt.conf"
+KEY = "/etc/fence_virt.key"
+DEFAULTS = "/etc/default/fence_virtd"
+UNIT = "/lib/systemd/system/fence_virtd.service"
+AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fence_virtd.service"
+OURS = ("fencebus-client", "fencebus-daemon")
+DEBIANS = ("fence-virt", "fence-virtd")
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Our packages, built as `make package` does."""
+    require_program("dpkg-buildpackage", package="dpkg-dev")
+    require_program("dh", package="debhelper")
+    target = tmp_path_factory.mktemp("packages")
+    make_packages("build_debian.py", target)
+    # Named as the documentation names them, whatever the version.
+    return [path.rename(path.with_name(f"{path.name.partition('_')[0]}.deb")) for path in sorted(target.glob("*.deb"))]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A host whose administrator has changed everything that can be changed."""
+
+    root: FreshRoot
+
+    def kept(self) -> str:
+        """Return owner, mode and content of what has to survive."""
+        names = (CONFIG, KEY, DEFAULTS)
+        return self.root.must("stat", "-c", "%n %U %a", *names) + self.root.must("sha256sum", *names)
+
+    def to_ours(self, *manager: str) -> str:
+        """Install our packages by this package manager; returns what it printed."""
+        return self.root.must(*manager, *(f"/mnt/{name}.deb" for name in OURS))
+
+    def installed(self) -> set[str]:
+        """Return which of our packages and of Debian's are installed."""
+        return {name for name, state in self.root.states().items() if state == "installed"} & {*OURS, *DEBIANS}
+
+    def at_boot(self) -> bool:
+        """Return whether systemd starts the unit when the machine starts."""
+        return self.root.has(AT_BOOT)
+
+
+@pytest.fixture
+def site(packages: list[Path], tmp_path: Path) -> Site:
+    """Debian's C programs with a changed configuration, and our packages in /mnt."""
+    root = FreshRoot(tmp_path, pristine(), packages[0].parent)
+    root.must("sh", "-c", f"echo '# changed by the administrator' >>{CONFIG}; echo FENCE_VIRTD_ARGS=-w >{DEFAULTS}")
+    return Site(root)
+
+
+def test_there_is_one_package_for_guests_and_one_for_hosts(packages: list[Path]) -> None:
+    assert [package.stem for package in packages] == list(OURS)
+
+
+def test_apt_puts_ours_in_the_place_of_debians_and_back_and_keeps_what_the_administrator_made(site: Site) -> None:
+    before = site.kept()
+    assert site.at_boot()
+    site.to_ours("apt-get", "install", "-y")
+    assert site.installed() == {*OURS}
+    assert site.kept() == before
+    assert "fencebus" in site.root.must("cat", UNIT)
+    assert site.at_boot()
+    for program in ("fence_virtd", "fence_xvm", "fence_virt"):
+        assert "fencebus" in site.root.must(program, "-V")
+    site.root.must("fence_virtctl", "config", "check")
+
+    site.root.must("apt-get", "install", "-y", *DEBIANS)
+    assert site.installed() == {*DEBIANS}
+    assert site.kept() == before
+    assert "fencebus" not in site.root.must("cat", UNIT)
+    assert site.at_boot()
+    assert not site.root.has("/usr/share/fencebus-daemon")
+    assert not site.root.has("/usr/share/fencebus")
+    site.root.must("dpkg", "--purge", *OURS)
+    assert site.kept() == before
+    assert site.at_boot()
+
+
+def test_purging_what_is_left_of_debians_daemon_takes_nothing_from_ours(site: Site) -> None:
+    before = site.kept()
+    site.to_ours("dpkg", "-i")
+    said = site.root.must("dpkg", "--purge", "fence-virtd")
+    assert f"{CONFIG} was removed with fence-virtd; it is back" in said
+    assert site.kept() == before
+    assert site.at_boot()
+    site.root.must("dpkg", "--purge", "fencebus-daemon")
+    assert not site.root.has("/var/lib/fencebus")
+    assert not site.at_boot()
+    assert site.kept() == before
+
+
+def test_a_daemon_that_does_not_start_at_boot_stays_so(site: Site) -> None:
+    site.root.must("rm", AT_BOOT)
+    site.to_ours("dpkg", "-i")
+    assert not site.at_boot()
+    site.root.must("dpkg", "--purge", "fence-virtd")
+    assert not site.at_boot()
+
+
+def quick_start() -> str:
+    """Return the commands of the quick start in docs/packages.md, as they stand there."""
+    text = (CHECKOUT / "docs" / "packages.md").read_text(encoding="utf-8")
+    found = re.search(r"^## The first fence.*?^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_quick_start_leads_to_a_proven_fence_within_a_minute(site: Site) -> None:
+    site.root.must("dpkg", "--purge", *DEBIANS)
+    began = time.monotonic()
+    said = site.root.must("sh", "-exc", f"cp /mnt/*.deb /tmp; cd /tmp\n{quick_start()}")
+    seconds = time.monotonic() - began
+    print(f"from the packages to the first proven fence: {seconds:.1f} s", file=sys.stderr)
+    assert "test" in said
+    assert "Status: OFF" in said
+    assert seconds < 60
