@@ -47,6 +47,8 @@ class Remembered:
     """VMs that migrated away, or were about to when their process ended here: off here says nothing about them
     (S14).
     """
+    lingering: tuple[tuple[Uuid, str], ...] = ()
+    """VMs of whose last life something may still write, and the sentence about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class Roster:
     @property
     def remembered(self) -> Remembered:
         """What must survive a restart."""
-        return Remembered(tuple(self._ended.values()), frozenset(self._left))
+        return Remembered(tuple(self._ended.values()), frozenset(self._left), tuple(self._lingering.items()))
 
     def remember(self, past: Remembered) -> None:
         """Take up what an earlier run of the daemon remembered, before the first connection.
@@ -203,3 +205,4 @@ class Roster:
         """
         self._ended.update({domain.uuid: replace(domain, at=0.0) for domain in past.ended})
         self._left.update(past.left)
+        self._lingering.update(past.lingering)

@@ -20,7 +20,7 @@ from fencebus_host.ports import Record, Router, Wanted
 from fencebus_host.verdict import Evidence, Objection, Standing
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.errors import FencebusError
-from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Life, Reason, RequestId, Uuid
+from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Life, Reason, RequestId, Uuid, VmState
 
 log = logging.getLogger(__name__)
 
@@ -210,8 +210,10 @@ class Fencing:
             self._ledger.observed(case.request.id)
 
     async def _recorded(self, request: FenceRequest, evidence: Evidence) -> Evidence:
-        """S4: a kill is on the disk before anybody is told of it."""
-        if not any(seen.ended for seen in evidence.observations):
+        """S4: a kill is on the disk before anybody is told of it, also one that proved nothing: a daemon that starts
+        again must not take what it left behind for an ordinary "off" (S14).
+        """
+        if all(seen.state is VmState.OFF and seen.ended is None for seen in evidence.observations):
             return evidence
         try:
             await self._record.ended(request, evidence)

@@ -43,6 +43,9 @@ CREATE TABLE IF NOT EXISTS ended (
 CREATE TABLE IF NOT EXISTS departed (
     hypervisor TEXT NOT NULL, vm TEXT NOT NULL, PRIMARY KEY (hypervisor, vm)
 );
+CREATE TABLE IF NOT EXISTS lingering (
+    hypervisor TEXT NOT NULL, vm TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (hypervisor, vm)
+);
 CREATE TABLE IF NOT EXISTS signature (signature BLOB PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS history (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, request TEXT NOT NULL, source TEXT NOT NULL, via TEXT NOT NULL,
@@ -83,17 +86,20 @@ class Records:
         self._thread.shutdown()
 
     async def ended(self, request: FenceRequest, evidence: Evidence) -> None:
-        """Write down the lives that were ended; on the disk when this returns.  Raises RecordError."""
-        seen = [seen for seen in evidence.observations if seen.ended]
-        kills = [(*_kill(one), request.id, self._wall_clock()) for one in seen]
-        statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)]
-        memories = {
-            one.hypervisor: self._memories[one.hypervisor]() for one in seen if one.hypervisor in self._memories
-        }
-        for hypervisor, memory in memories.items():
+        """Write down the lives that were ended, and what the drivers remember since; on the disk when this returns.
+
+        Raises RecordError.
+        """
+        seen = evidence.observations
+        kills = [(*_kill(one), request.id, self._wall_clock()) for one in seen if one.ended]
+        touched = {one.hypervisor: self._memories[one.hypervisor]() for one in seen if one.hypervisor in self._memories}
+        changed = {name: memory for name, memory in touched.items() if self._kept.get(name) != memory}
+        statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)] if kills else []
+        for hypervisor, memory in changed.items():
             statements += _replaced(hypervisor, memory)
-        await self._in_thread(lambda: self._write(statements))
-        self._kept.update(memories)
+        if statements:
+            await self._in_thread(lambda: self._write(statements))
+        self._kept.update(changed)
 
     async def keep(self, hypervisor: str) -> None:
         """Write down what this hypervisor's driver remembers, if that has changed.  Raises RecordError."""
@@ -107,10 +113,13 @@ class Records:
         ended = "SELECT vm, name, xml, at FROM ended WHERE hypervisor=?"
         departed = "SELECT vm FROM departed WHERE hypervisor=?"
         domains = await self._in_thread(lambda: self._opened().execute(ended, (hypervisor,)).fetchall())
+        lingering = "SELECT vm, why FROM lingering WHERE hypervisor=?"
         left = await self._in_thread(lambda: self._opened().execute(departed, (hypervisor,)).fetchall())
+        lasting = await self._in_thread(lambda: self._opened().execute(lingering, (hypervisor,)).fetchall())
         memory = Remembered(
             tuple(EndedDomain(Uuid(vm), name, xml, at) for vm, name, xml, at in domains),
             frozenset(Uuid(vm) for (vm,) in left),
+            tuple((Uuid(vm), why) for vm, why in lasting),
         )
         self._kept[hypervisor] = memory
         return memory
@@ -211,6 +220,8 @@ def _replaced(hypervisor: str, memory: Remembered) -> list[Statement]:
     return [
         ("DELETE FROM ended WHERE hypervisor=?", [(hypervisor,)]),
         ("DELETE FROM departed WHERE hypervisor=?", [(hypervisor,)]),
+        ("DELETE FROM lingering WHERE hypervisor=?", [(hypervisor,)]),
+        ("INSERT INTO lingering VALUES (?,?,?)", [(hypervisor, vm, why) for vm, why in memory.lingering]),
         ("INSERT INTO ended VALUES (?,?,?,?,?)", [(hypervisor, d.uuid, d.name, d.xml, d.at) for d in memory.ended]),
         ("INSERT INTO departed VALUES (?,?)", [(hypervisor, vm) for vm in sorted(memory.left)]),
     ]

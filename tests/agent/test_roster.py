@@ -76,12 +76,14 @@ def test_a_vm_that_leaves_has_left_until_it_resumes_or_starts(roster: Roster) ->
 def test_what_must_survive_a_restart_does(roster: Roster) -> None:
     roster.ended(ENDED)
     roster.turn(OTHER, Turn.LEAVING, 1.0)
+    roster.lingers(VM, "nbd")
     past = roster.remembered
-    assert past == Remembered((ENDED,), frozenset({OTHER}))
+    assert past == Remembered((ENDED,), frozenset({OTHER}), ((VM, "nbd"),))
     after = Roster()
     after.remember(past)
     assert [domain.uuid for domain in after.ended_domains()] == [VM]
     assert after.is_left(OTHER)
+    assert after.lingering(VM) == "nbd"
 
 
 def test_every_change_makes_a_new_generation(roster: Roster) -> None:

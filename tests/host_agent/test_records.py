@@ -54,6 +54,21 @@ async def test_s4_a_kill_is_on_the_disk_when_it_is_answered_whatever_becomes_of_
     assert rows == [(VM, "process exit")]
 
 
+async def test_s14_what_a_kill_in_flight_left_behind_is_on_the_disk_when_it_is_answered(tmp_path: Path) -> None:
+    memory = Remembered()
+    first = Records(tmp_path, {"a": lambda: memory})
+    await first.open()
+    unproven = replace(evidence.ended(), state=VmState.UNKNOWN, ended=None, migration_in_flight=True)
+    memory = Remembered(left=frozenset({VM}), lingering=((OTHER, "an NBD server may write"),))
+    await first.ended(request(), Evidence((evidence.record(),), (unproven,)))
+    second = Records(tmp_path, {})
+    await second.open()
+    assert await second.remembered("a") == memory
+    assert await second.kills() == []
+    await second.close()
+    await first.close()
+
+
 async def test_what_was_off_already_is_no_kill(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
         house.hypervisor.happen(VM, VmState.OFF)

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,6 +67,7 @@ class LibvirtHypervisor:
         clock: Clock = boottime,
     ) -> None:
         self._uri, self._witness, self._clock = uri, Witness(host, incarnation), clock
+        self._check_disks = check_disks
         self._finder = finder_for(uri, pid_folder)
         self._watch = ProcessWatch(clock)
         self._roster = Roster()
@@ -186,7 +188,7 @@ class LibvirtHypervisor:
 
     def remember(self, past: Remembered) -> None:
         """Take up what an earlier run kept.  Before run()."""
-        self._roster.remember(past)
+        self._roster.remember(past if self._check_disks else replace(past, lingering=()))
 
     # ---- the link's events
 
