@@ -105,8 +105,8 @@ def test_real_machines_are_fenced_by_multicast_too(tmp_path: Path, libvirtd: Lib
     plan = Plan((libvirtd.uri,), Transport.MULTICAST)
 
     def play_each(place: Site) -> None:
-        for client in Make:
-            with guests(libvirtd) as machines:
+        with guests(libvirtd) as machines:
+            for client in Make:
                 assert place.act(client, "off", machines.plain).told == DONE
                 assert process_of(machines.uuids[machines.plain]) == []
                 assert place.act(client, "on", machines.plain).told == DONE
