@@ -19,7 +19,7 @@ def description(runs: int) -> str:
     versions = ", ".join(f"{name} {_version_of(name)}" for name in PACKAGES)
     return (
         f"Measured on {time.strftime('%Y-%m-%d')} with {runs} rounds: {os.cpu_count()} processors "
-        f"({_processor()}), {_system()}, Linux {platform.release()}, Python {platform.python_version()}, {versions}, "
+        f"({_processor()}), {_system()}, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}, {versions}, "
         f"libvirt-python {metadata.version('libvirt-python')}; "
         f"load before the start {load:.1f}."
     )
