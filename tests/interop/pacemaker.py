@@ -36,7 +36,7 @@ def _script(folder: Path, agent: Path | None) -> str:
     binds = [f"mkdir -p {folder}/{name} && mount --bind {folder}/{name} {place}" for place, name in _OWN_PLACES.items()]
     if agent is not None:
         # fence_xvm is a link to it: Pacemaker finds both where fence agents live.
-        binds.append(f"mount --bind {agent} {require_program('fence_virt', 'fence-virt')}")
+        binds.append(f"mount --bind {agent} {require_file('/usr/sbin/fence_virt', 'fence-virt')}")
     return "\n".join(
         [
             "mount --make-rprivate /",

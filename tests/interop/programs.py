@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from tests.components import CHECKOUT, require_file, require_program
+from tests.components import CHECKOUT, require_file
 from tests.interop.network import Network
 from tests.server_process import ServerProcess
 
@@ -92,7 +92,7 @@ class Plan:
 def client_program(make: Make, name: str) -> Path:
     """The client called ``fence_virt`` or ``fence_xvm``."""
     if make is Make.C:
-        return require_program(name, "fence-virt")
+        return require_file(f"/usr/sbin/{name}", "fence-virt")
     return require_file(CHECKOUT / "guest_client" / "bin" / name, "fence-virt")
 
 
@@ -100,7 +100,7 @@ def daemon_command(make: Make) -> list[str]:
     """The daemon, without arguments."""
     if make is Make.C:
         require_file("/usr/lib/x86_64-linux-gnu/fence-virt/virt.so", "fence-virtd")
-        return [str(require_program("fence_virtd", "fence-virtd"))]
+        return [str(require_file("/usr/sbin/fence_virtd", "fence-virtd"))]
     return [sys.executable, "-m", "fencebus_host.daemon"]
 
 

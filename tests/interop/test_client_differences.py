@@ -145,7 +145,7 @@ def late_daemon(network: Network, folder: Path) -> None:
         'backends { libvirt { uri = "test:///default"; } }\n'
     )
     time.sleep(0.5)
-    argv = [*network.prefix, "fence_virtd", "-F", "-d0", "-f", str(config), "-p", str(folder / "pid")]
+    argv = [*network.prefix, "/usr/sbin/fence_virtd", "-F", "-d0", "-f", str(config), "-p", str(folder / "pid")]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
         time.sleep(3)
         running.kill()

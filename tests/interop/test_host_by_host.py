@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.components import require_program
+from tests.components import require_file
 from tests.interop.programs import KEY, Answer, Make, client_program, daemon_command, run
 from tests.interop.worlds import SHUTOFF, Vm, write_world
 from tests.namespaces import Neighbour, bridge, neighbour, own_network
@@ -112,7 +112,7 @@ def interface(name: str) -> str:
 
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
-    require_program("fence_virtd", "fence-virtd")
+    require_file("/usr/sbin/fence_virtd", "fence-virtd")
     with own_network(), ExitStack() as houses:
         bridge("br78", "10.78.0.1/24")
 
