@@ -16,10 +16,11 @@ PACKAGES = ("fence-virtd", "libvirt-daemon", "qemu-system-x86")
 def description(runs: int) -> str:
     """One paragraph of Markdown."""
     load = os.getloadavg()[0]
+    kernel = platform.release().partition("-")[0]
     versions = ", ".join(f"{name} {_version_of(name)}" for name in PACKAGES)
     return (
         f"Measured on {time.strftime('%Y-%m-%d')} with {runs} rounds: {os.cpu_count()} processors "
-        f"({_processor()}), {_system()}, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}, {versions}, "
+        f"({_processor()}), {_system()}, Linux {kernel}, Python {platform.python_version()}, {versions}, "
         f"libvirt-python {metadata.version('libvirt-python')}; "
         f"load before the start {load:.1f}."
     )

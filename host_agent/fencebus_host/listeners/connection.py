@@ -1,7 +1,7 @@
 """Holds one connection to a guest: what it sent, what it is sent, and whether it is still there.
 
-It stands directly on the loop's readers and writers: asyncio's streams and transports cost a reader, extra tasks, timers
-and rounds of the loop for each request.  See docs/decisions/connections-on-the-loop.md.
+It stands directly on the loop's readers and writers: asyncio's streams and transports cost a reader, extra tasks,
+timers and rounds of the loop for each request.  See docs/decisions/connections-on-the-loop.md.
 """
 
 from __future__ import annotations
