@@ -181,13 +181,16 @@ def judge(look: Look, exited_at: float | None, end: End | None, lingering: Linge
     return _judge_end(look, end)
 
 
-def judge_unseen(end: End | None) -> Finding:
-    """Say what the kill of a running domain has come to whose process the kernel does not show here.
+def judge_unseen(end: End | None, hidden: bool) -> Finding:
+    """Say what the kill of a running domain has come to whose process was not found.
 
-    Another process namespace, a hidden /proc: no exit can be seen, and finding no process afterwards means nothing.
+    hidden: another process namespace, a hidden /proc: no exit can be seen, and finding no process afterwards means
+    nothing.  Else it has just ended by itself, and the hypervisor had not noticed: to be looked at again.
     """
     if end is None:
         return Finding(Decision.WAIT, why="its process cannot be seen from here")
+    if not hidden:
+        return Finding(Decision.LOOK_AGAIN, why="its process had ended before the kill")
     if end.kill is not Kill.DONE:
         return Finding(Decision.LOOK_AGAIN, why=f"the kill: {end.error or end.kill.value}")
     return Finding(Decision.UNPROVABLE, why="its process cannot be seen from here, so its end cannot be proven")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -43,6 +44,24 @@ def hold(pid: int) -> Held | None:
         os.close(pidfd)
         return None
     return Held(qemu, pidfd)
+
+
+def has_ended(pid: int) -> bool:
+    """True if the kernel has no such process, or only the shell of one that nobody has reaped.  For any thread."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return True
+    try:
+        return bool(_polled(pidfd))
+    finally:
+        os.close(pidfd)
+
+
+def _polled(pidfd: int) -> list[tuple[int, int]]:
+    poll = select.poll()  # select() knows only the first 1024 descriptors
+    poll.register(pidfd, select.POLLIN)
+    return poll.poll(0)
 
 
 def hold_all(vm: Uuid | None = None) -> list[Held]:

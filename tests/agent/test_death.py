@@ -217,6 +217,11 @@ def test_every_condition_has_a_state() -> None:
 
 
 def test_a_process_that_cannot_be_seen_is_never_proven_gone() -> None:
-    assert judge_unseen(None).decision is Decision.WAIT
-    assert judge_unseen(DESTROYED).decision is Decision.UNPROVABLE
-    assert judge_unseen(End(Kill.NOT_RUNNING, Power.OFF)).decision is Decision.LOOK_AGAIN
+    assert judge_unseen(None, True).decision is Decision.WAIT
+    assert judge_unseen(DESTROYED, True).decision is Decision.UNPROVABLE
+    assert judge_unseen(End(Kill.NOT_RUNNING, Power.OFF), True).decision is Decision.LOOK_AGAIN
+
+
+def test_a_process_that_had_ended_before_the_kill_is_looked_for_again() -> None:
+    assert judge_unseen(None, False).decision is Decision.WAIT
+    assert judge_unseen(DESTROYED, False).decision is Decision.LOOK_AGAIN

@@ -74,3 +74,16 @@ async def test_a_lock_that_another_life_holds_does_not_keep_that_life_from_being
     assert not processes(vm)  # not proven, but done
     os.kill(processes(neighbour).pop(), signal.SIGKILL)
     assert (await qemu.hypervisor.power_off(vm, soon(5), allow)).state is VmState.OFF
+
+
+async def test_a_vm_that_died_a_moment_before_the_kill_is_off_and_stays_provable(
+    qemu: LibvirtWorld, libvirtd: Libvirtd
+) -> None:
+    name = fresh_name()
+    vm = await qemu.add(name)
+    with libvirtd.frozen():  # so that it has not noticed
+        os.kill(libvirtd.qemu_pid(name), signal.SIGKILL)
+        off = asyncio.create_task(qemu.hypervisor.power_off(vm, soon(), allow))
+        await asyncio.sleep(0.3)
+    assert (await off).state is VmState.OFF
+    assert (await qemu.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF

@@ -58,7 +58,7 @@ class Attempt:
             alive = sum(process.exited_at is None for process in self.processes)
             return judge_rest(self.look, alive, self.lingering)
         if self.look.watched and not self.processes:
-            return judge_unseen(self.end)
+            return judge_unseen(self.end, self.sight.hidden)
         return judge(self.look, last_exit(self.processes), self.end, self.lingering)
 
     @property

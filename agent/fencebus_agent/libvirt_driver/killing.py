@@ -17,7 +17,6 @@ from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable, Pe
 from fencebus_agent.image_locks import see_locked
 from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_job, read_power
-from fencebus_agent.process_table import sees_others
 from fencebus_agent.process_watch import Held
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import Life, Uuid
@@ -50,6 +49,8 @@ class Sight:
     disks: Outliving = field(default_factory=Outliving)
     at_rest: bool = False
     """Nothing ran, nothing was killed."""
+    hidden: bool = False
+    """No process of it was found, which does not mean that there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def strike(
     except BaseException:
         release(domain.held)
         raise
-    tell(Sight(look, domain.held, name, domain.transient_xml, domain.disks))
+    hidden = finder is not None and not domain.held and finder.may_hide(name)
+    tell(Sight(look, domain.held, name, domain.transient_xml, domain.disks, hidden=hidden))
     return _kill(handle)
 
 
@@ -122,8 +124,8 @@ def _rest(
 
 
 def _at_rest(order: Order, finder: ProcessFinder | None, look: Look, name: str) -> Sight:
-    if finder is not None and not sees_others():
-        raise HypervisorError(order.uri, "/proc hides the processes of this host, so no death can be proven")
+    if finder is not None and not finder.sees:
+        raise HypervisorError(order.uri, "the processes of this host are hidden from here, so no death can be proven")
     held = finder.every_process(order.vm) if finder else ()
     return Sight(look, held, name, at_rest=True)
 
