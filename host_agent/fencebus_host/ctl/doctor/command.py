@@ -13,6 +13,7 @@ from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config, LibvirtSettings
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.control import NoDaemon, ask_daemon, read_parts, socket_path
+from fencebus_host.ctl.doctor.caches import check_caches
 from fencebus_host.ctl.doctor.daemon_checks import Running, check_daemon, check_ports
 from fencebus_host.ctl.doctor.denials import check_denials
 from fencebus_host.ctl.doctor.files import check_config, check_errors, check_keys
@@ -62,6 +63,7 @@ def _findings(file: Path | None, root: Path) -> Iterator[Finding]:
     site = survey(config.backend.uris if isinstance(config.backend, LibvirtSettings) else (), root)
     yield from check_hypervisors(config, site)
     yield from check_ways(config, site)
+    yield from check_caches(site, lambda uri, name: output_of("virsh", "-c", uri, "dumpxml", name))
     cib = output_of("cibadmin", "--query", "--local")
     if cib is not None:
         yield from check_resources(cib.encode(), site, root)

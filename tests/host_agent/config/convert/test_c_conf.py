@@ -126,7 +126,7 @@ def test_mistakes_of_syntax_are_told_all_at_once() -> None:
 
 
 @given(plausible_trees())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_what_comes_out_is_never_refused_but_for_addresses_and_names_that_c_refused_too(tree: tuple[Item, ...]) -> None:
     try:
         found = convert(render(tree), "c")

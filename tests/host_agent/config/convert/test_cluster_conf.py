@@ -125,6 +125,13 @@ def test_in_files_of_cluster_3_the_port_of_a_node_is_its_vm() -> None:
     assert "it names no VM for n3" in said(found, Weight.DECIDE)
 
 
+def test_an_option_in_which_the_nodes_differ_is_a_decision() -> None:
+    nodes = NODE.format("n1", 'domain="a" hash="sha1"') + NODE.format("n2", 'domain="b" hash="sha512"')
+    found = convert(conf("", nodes, DEVICE.format("")), "x")
+    assert found.devices[0].options == (("hash", "sha512"),)
+    assert "the nodes differ in `hash`" in said(found, Weight.DECIDE)
+
+
 def test_other_devices_and_delays_of_fenced_are_not_passed_over_in_silence() -> None:
     other = '<clusternode name="n2"><fence><method name="1"><device name="ipmi"/></method></fence></clusternode>'
     more = '<fence_daemon post_join_delay="3"/>'
