@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Callable
 
@@ -51,6 +52,13 @@ class Stream:
     def gone(self) -> bool:
         """True once the peer has closed, or the connection broke: nobody hears an answer (S12).  For any thread."""
         return self._ended or self._lost is not None
+
+    @property
+    def has_left(self) -> bool:
+        """As ``gone``, but the kernel is asked too, for what the loop has not come to read: a daemon that was stopped
+        for a while (SIGSTOP, a host that sleeps) must not act first and read afterwards (S12).  For any thread.
+        """
+        return self.gone or _is_hung_up(self._socket.fileno())
 
     @property
     def peername(self) -> tuple[object, ...]:
@@ -195,3 +203,12 @@ class Stream:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _is_hung_up(descriptor: int) -> bool:
+    poll = select.poll()
+    try:
+        poll.register(descriptor, select.POLLRDHUP)
+        return bool(poll.poll(0))
+    except (OSError, ValueError):  # closed this very moment
+        return True

@@ -55,5 +55,5 @@ async def answer(stream: Stream, handle: Handle, request: FenceRequest) -> None:
     The request is wanted while the peer is connected (S12), also if it left bytes behind that nobody asked for.
     """
     stream.drop_input()
-    result = await handle(request, lambda: not stream.gone)
+    result = await handle(request, lambda: not stream.has_left)
     await stream.send(network_reply(result))

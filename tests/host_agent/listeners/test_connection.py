@@ -160,3 +160,14 @@ async def test_a_peer_that_breaks_off_has_not_hung_up(pair: Pair) -> None:
 
 async def test_the_peer_is_known_by_its_address_while_it_is_there(pair: Pair) -> None:
     assert pair.stream.peername == pair.guest.getsockname()
+
+
+async def test_s12_a_peer_that_has_left_is_noticed_before_the_loop_reads_it(pair: Pair) -> None:
+    assert not pair.stream.has_left
+    pair.guest.sendall(b"unread")
+    assert not pair.stream.has_left
+    pair.guest.close()  # and the loop gets no turn: the daemon was stopped, and a thread goes on first
+    assert not pair.stream.gone
+    assert pair.stream.has_left
+    pair.stream.close()
+    assert pair.stream.has_left
