@@ -32,8 +32,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     require_program("dh", package="debhelper")
     target = tmp_path_factory.mktemp("packages")
     make_packages("build_debian.py", target)
-    # Named as the documentation names them, whatever the version.
-    return [path.rename(path.with_name(f"{path.name.partition('_')[0]}.deb")) for path in sorted(target.glob("*.deb"))]
+    return sorted(target.glob("*.deb"))
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class Site:
     """A host whose administrator has changed everything that can be changed."""
 
     root: FreshRoot
+    packages: tuple[str, ...]
+    """Ours, as seen inside."""
 
     def kept(self) -> str:
         """Return owner, mode and content of what has to survive."""
@@ -49,7 +50,7 @@ class Site:
 
     def to_ours(self, *manager: str) -> str:
         """Install our packages by this package manager; returns what it printed."""
-        return self.root.must(*manager, *(f"/mnt/{name}.deb" for name in OURS))
+        return self.root.must(*manager, *self.packages)
 
     def installed(self) -> set[str]:
         """Return which of our packages and of Debian's are installed."""
@@ -65,11 +66,11 @@ def site(packages: list[Path], tmp_path: Path) -> Site:
     """Debian's C programs with a changed configuration, and our packages in /mnt."""
     root = FreshRoot(tmp_path, pristine(), packages[0].parent)
     root.must("sh", "-c", f"echo '# changed by the administrator' >>{CONFIG}; echo FENCE_VIRTD_ARGS=-w >{DEFAULTS}")
-    return Site(root)
+    return Site(root, tuple(f"/mnt/{package.name}" for package in packages))
 
 
 def test_there_is_one_package_for_guests_and_one_for_hosts(packages: list[Path]) -> None:
-    assert [package.stem for package in packages] == list(OURS)
+    assert [package.name.partition("_")[0] for package in packages] == list(OURS)
 
 
 def test_apt_puts_ours_in_the_place_of_debians_and_back_and_keeps_what_the_administrator_made(site: Site) -> None:

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.components import CHECKOUT, require_file, require_program
+from tests.components import CHECKOUT, require_file, require_program, require_root
 
 PACKAGING = CHECKOUT / "packaging"
+QEMU = 64055
+"""The user and the group that QEMU runs as."""
+
+LISTEN = """
+import sys
+from pathlib import Path
+from fencebus_host.listeners.line_socket import listening_socket
+with listening_socket(Path(sys.argv[1])) as made:
+    made.listen()
+    print("listening", flush=True)
+    sys.stdin.read()
+"""
+CONNECT = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as made:
+    made.connect(sys.argv[1])
+"""
 DOMAIN = """
 <domain type='kvm'><name>guest</name><uuid>{uuid}</uuid><memory>1024</memory>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
@@ -75,7 +95,7 @@ def test_the_selinux_module_compiles_and_names_every_folder_of_the_daemon(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("mode", "path"), (("bind", "/run/fencebus-guests/guest.sock"), ("connect", "/run/fencebus/guest.sock"))
+    ("mode", "path"), (("bind", "/run/fencebus-guests/a.sock"), ("connect", "/run/fencebus-guests/b.sock"))
 )
 def test_libvirts_apparmor_profile_lets_qemu_at_the_socket(mode: str, path: str) -> None:
     program = require_file("/usr/lib/libvirt/virt-aa-helper", package="libvirt-daemon-system")
@@ -89,9 +109,53 @@ def test_libvirts_apparmor_profile_lets_qemu_at_the_socket(mode: str, path: str)
     assert f'"{path}-channel" rw,' in made.stderr
 
 
-def test_systemd_makes_the_folder_for_sockets(tmp_path: Path) -> None:
+@pytest.fixture
+def sockets_folder(tmp_path: Path) -> Iterator[Path]:
+    """The folder for guests' sockets as systemd makes it, with QEMU's group under a number that it has here."""
     program = require_program("systemd-tmpfiles", package="systemd")
-    (tmp_path / "run").mkdir()
+    require_root()
+    for name in ("run", "etc"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "etc" / "group").write_text(f"root:x:0:\nlibvirt-qemu:x:{QEMU}:\n")
+    (tmp_path / "etc" / "passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     config = PACKAGING / "tmpfiles.d" / "fencebus.conf"
     subprocess.run([program, f"--root={tmp_path}", "--create", config], check=True, timeout=20)
-    assert (tmp_path / "run/fencebus-guests").stat().st_mode & 0o7777 == 0o711
+    # pytest's own folders are root's alone, and QEMU has to get through.
+    folder = Path(tempfile.mkdtemp(prefix="fencebus-sockets-"))
+    folder.chmod(0o755)
+    yield (tmp_path / "run" / "fencebus-guests").rename(folder / "guests")
+    shutil.rmtree(folder)
+
+
+def test_qemu_connects_to_the_daemons_socket_and_the_daemon_needs_no_right_to_give_files_away(
+    sockets_folder: Path,
+) -> None:
+    unit = (PACKAGING / "systemd" / "fence_virtd.service").read_text(encoding="utf-8")
+    assert "ReadWritePaths=-/run/fencebus-guests\n" in unit
+    allowed = next(line for line in unit.splitlines() if line.startswith("CapabilityBoundingSet="))
+    rights = ",".join(["-all", *(f"+{word[4:].lower()}" for word in allowed.partition("=")[2].split())])
+    setpriv = require_program("setpriv", package="util-linux")
+    daemon: list[str | Path] = [
+        setpriv,
+        f"--bounding-set={rights}",
+        sys.executable,
+        "-c",
+        LISTEN,
+        sockets_folder / "guest.sock",
+    ]
+    qemu: list[str | Path] = [
+        setpriv,
+        f"--reuid={QEMU}",
+        f"--regid={QEMU}",
+        "--clear-groups",
+        "/usr/bin/python3",
+        "-IS",
+        "-c",
+        CONNECT,
+    ]
+    with subprocess.Popen(daemon, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as listening:
+        assert listening.stdout is not None
+        assert listening.stdout.readline() == b"listening\n"
+        done = subprocess.run([*qemu, sockets_folder / "guest.sock"], capture_output=True, text=True, timeout=20)
+        listening.communicate()
+    assert (done.returncode, done.stderr) == (0, "")
