@@ -17,8 +17,8 @@ import libvirt
 
 from fencebus_schemas.model import Action
 from tests.daemon_process import SECRET, DaemonProcess
-from tests.libvirtd import Libvirtd
-from tests.protocol_client import PeerClosed, ask_tcp, signed
+from tests.libvirtd import Libvirtd, guest_xml
+from tests.protocol_client import PeerClosed, ask_tcp, connect, signed
 from tests.soak.oracle import Process, Watch, living
 
 WEIGHTS = {Action.OFF: 40, Action.REBOOT: 25, Action.ON: 25, Action.STATUS: 10}
@@ -119,6 +119,13 @@ class Siege:
             (self._save, 6),
             (self._stop_process, 5),
             (self._kill_process, 5),
+            (self._reset, 3),
+            (self._rename, 4),
+            (self._undefine, 3),
+            (self._create_anew, 6),
+            (self._leave_early, 8),
+            (self._freeze_daemon, 2),
+            (self._freeze_libvirtd, 1),
             (self._kill_daemon, 2),
             (self._kill_libvirtd, 1),
         ]
@@ -165,6 +172,59 @@ class Siege:
     def _kill_process(self, name: str) -> None:
         for pid, _ in living([self.vms[name]])[self.vms[name]]:
             os.kill(pid, signal.SIGKILL)
+
+    def _reset(self, name: str) -> None:
+        with self._domain(name) as domain:
+            domain.reset(0)
+
+    def _rename(self, name: str) -> None:
+        """Of a machine that is off: for a moment its name is nobody's."""
+        with self._domain(name) as domain:
+            domain.rename(f"{name}-renamed", 0)
+            time.sleep(self.chance.uniform(0, 0.5))
+            while domain.name() != name:
+                with contextlib.suppress(libvirt.libvirtError):  # somebody has started it by its UUID
+                    domain.destroy()
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.rename(name, 0)
+
+    def _undefine(self, name: str) -> None:
+        """A running machine becomes transient for a moment."""
+        with self._domain(name) as domain:
+            xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            if domain.isActive() and domain.isPersistent():
+                domain.undefine()
+                time.sleep(self.chance.uniform(0, 0.5))
+                domain.connect().defineXML(xml)
+
+    def _create_anew(self, name: str) -> None:
+        """A transient machine is made from outside, as its administrator does after a fence."""
+        conn = libvirt.open(self.libvirtd.uri)
+        try:
+            if int(name.removeprefix("besieged")) >= PERSISTENT:
+                conn.createXML(guest_xml(name, self.vms[name]))
+        finally:
+            conn.close()
+
+    def _leave_early(self, name: str) -> None:
+        """A requester that waits for nothing."""
+        action = self.chance.choice([Action.OFF, Action.REBOOT, Action.ON])
+        with contextlib.suppress(PeerClosed), connect(self.daemon.where, SECRET) as peer:
+            peer.send(signed(SECRET, action, name))
+            if self.chance.random() < 0.7:
+                peer.handshake()
+            time.sleep(self.chance.choice([0, 0.002, 0.01, 0.1]))
+
+    def _freeze_daemon(self, _name: str) -> None:
+        pid = self.daemon.process.pid
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(self.chance.uniform(0.5, 3))
+        os.kill(pid, signal.SIGCONT)
+
+    def _freeze_libvirtd(self, _name: str) -> None:
+        """Also for longer than the daemon's connections bear."""
+        with self.libvirtd.frozen():
+            time.sleep(self.chance.uniform(0.5, 6))
 
     def _kill_daemon(self, _name: str) -> None:
         """No chance to end in order: what it wrote is all that the next one knows."""
