@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -17,10 +18,14 @@ from pathlib import Path
 from fencebus_host.config.model import DEFAULT_STATE_DIR
 from fencebus_schemas.errors import FencebusError
 
+log = logging.getLogger(__name__)
+
 VERSION = 1
 MAX_LINE = 1 << 20
 RUN_FOLDER = Path("/run/fencebus")
 SOCKET_NAME = "control.sock"
+LONGEST_PATH = 107
+"""Bytes of ``sun_path`` without its end."""
 ANSWER_SECONDS = 5.0
 
 Answers = Mapping[str, Callable[[], object]]
@@ -53,7 +58,21 @@ def socket_path(state_dir: Path) -> Path:
 
 
 async def serve_control(path: Path, answers: Answers, ready: Callable[[], None]) -> None:
-    """Answer until cancelled.  Raises OSError if the socket cannot be made, or another daemon is behind it."""
+    """Answer until cancelled.  Raises OSError if the socket cannot be made, or another daemon is behind it.
+
+    What no further attempt can heal (no right to make it, a path that no socket can have) is logged once: a daemon
+    fences without this socket too.
+    """
+    try:
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            raise PermissionError(0, "no socket can have so long a path")
+        await _serve(path, answers, ready)
+    except PermissionError as error:
+        log.warning("no control socket at %s: %s; fence_virtctl cannot ask this daemon", path, error.strerror)
+        await asyncio.get_running_loop().create_future()
+
+
+async def _serve(path: Path, answers: Answers, ready: Callable[[], None]) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     _clear(path)
 

@@ -106,6 +106,17 @@ async def test_what_a_killed_daemon_left_is_replaced_and_a_living_one_is_not(tmp
         assert await asyncio.to_thread(ask_daemon, path, "config") == "text"
 
 
+async def test_a_path_that_no_socket_can_have_is_told_once_and_the_daemon_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = asyncio.create_task(serve_control(tmp_path / ("x" * 120), ANSWERS, lambda: None))
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    assert [record.getMessage() for record in caplog.records if "no control socket" in record.getMessage()]
+    task.cancel()
+    await asyncio.wait({task})
+
+
 def test_without_a_daemon_the_error_names_the_socket_and_the_reason(tmp_path: Path) -> None:
     with pytest.raises(NoDaemon, match=r"/none: No such file"):
         ask_daemon(tmp_path / "none", "status")

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from fencebus_host.config.convert.conversion import GuestDevice, GuestNode
+from fencebus_host.config.convert.guest_side import device_for
 from fencebus_host.config.convert.pacemaker_lines import Lines, awkward_names, lines_for, parameters
+from fencebus_host.config.load import load
 from tests.components import require_program
-from tests.interop.programs import Answer, run
+from tests.interop.pacemaker import fencer
+from tests.interop.programs import Answer, Make, Plan, Transport, run, site
+from tests.interop.worlds import EVERY_KIND, write_world
 
 NODES = ("node1", "node2")
 RENAMED = GuestDevice(
@@ -24,9 +28,7 @@ RENAMED = GuestDevice(
     (GuestNode("node1", "vm1"), GuestNode("node2", "vm2")),
 )
 SAME_NAMES = GuestDevice("fence_vm", "fence_virt", (("ipaddr", "192.0.2.1"),), tuple(GuestNode(n, n) for n in NODES))
-SERIAL = GuestDevice(
-    "fence_tty", "fence_virt", (("serial_device", "/dev/ttyS1"),), tuple(GuestNode(n, n, 2) for n in NODES)
-)
+SERIAL = GuestDevice("fence_tty", "fence_virt", (("serial_device", "/dev/ttyS1"),), (GuestNode("node1", "node1", 2),))
 COMMENT = "# "
 
 
@@ -85,11 +87,11 @@ def commands(lines: Lines, examples: bool = True) -> list[str]:
     return [line for line in found if line.startswith(f"{lines.tool} ") and "RESOURCE" not in line]
 
 
-def applied(folder: Path, lines: Lines) -> Cib:
+def applied(folder: Path, lines: Lines, examples: bool) -> Cib:
     folder.mkdir()
     cib = Cib(folder / "cib.xml")
     cib.make()
-    for command in commands(lines):
+    for command in commands(lines, examples):
         done = cib.run(command)
         assert done.status == 0, (command, done)
     return cib
@@ -100,14 +102,17 @@ TWO_LEVELS = (RENAMED, SERIAL)
 
 @pytest.mark.parametrize("devices", ((RENAMED,), TWO_LEVELS), ids=("one device", "two levels"))
 def test_pcs_and_crm_make_of_them_what_pacemaker_finds_valid(tmp_path: Path, devices: tuple[GuestDevice, ...]) -> None:
+    def apply(lines: Lines) -> Cib:
+        return applied(tmp_path / lines.tool, lines, examples=len(devices) == 1)
+
     with ThreadPoolExecutor(2) as pool:
-        cibs = list(pool.map(lambda lines: applied(tmp_path / lines.tool, lines), lines_for(devices, two_nodes=True)))
+        cibs = list(pool.map(apply, lines_for(devices, two_nodes=True)))
     for cib in cibs:
         assert (cib.judged().status, cib.judged().err) == (0, ""), cib.file
         for device in devices:
             assert cib.attributes(device.name) == dict(parameters(device, two_nodes=True))
             assert f"Start      {device.name}" in cib.would_do()
-        assert levels(cib) == {(n, d.nodes[0].level, d.name) for d in devices for n in NODES}
+        assert levels(cib) == {(node.name, node.level, each.name) for each in devices for node in each.nodes}
 
 
 def levels(cib: Cib) -> set[tuple[str, int, str]]:
@@ -132,6 +137,22 @@ def test_only_two_nodes_get_a_delay_and_only_other_names_a_map() -> None:
     same = dict(parameters(SAME_NAMES, two_nodes=False))
     assert "pcmk_host_map" not in same
     assert same["pcmk_host_list"] == "node1 node2"
+
+
+@pytest.mark.parametrize("transport", Transport, ids=lambda transport: transport.value)
+def test_pacemakers_fencer_reaches_the_daemon_with_the_parameters_made_from_its_configuration(
+    tmp_path: Path, transport: Transport
+) -> None:
+    plan = Plan((write_world(tmp_path / "world.xml", EVERY_KIND),), transport)
+    with site(Make.OURS, plan, tmp_path / "site") as place, fencer(place, None) as pacemaker:
+        (listener,) = load(place.folder / "fence_virt.conf").listeners
+        device = device_for(listener, (GuestNode("node1", "alpha"), GuestNode("node2", "paula")))
+        # Host and guest are one machine here, so the guest's copy of the key lies where the host's does.
+        settings = {**dict(parameters(device, two_nodes=False)), "key_file": f"{place.folder}/key"}
+        assert pacemaker.register(device.agent, **settings).status == 0
+        assert pacemaker.admin("--fence", "node1").status == 0
+        assert place.act(Make.OURS, "status", "alpha").told == (2, "Status: OFF\n")
+        assert place.act(Make.OURS, "status", "paula").told == (0, "Status: ON\n")
 
 
 def test_a_vm_whose_name_means_something_in_a_host_map_is_pointed_out() -> None:
