@@ -38,7 +38,7 @@ from fencebus_host.listeners.tcp import TcpWire
 from fencebus_host.listeners.tty import TtyListener
 from fencebus_host.listeners.vsock import VsockWire
 from fencebus_host.locality import GuestLocator
-from fencebus_host.neighbours import is_own_address, mac_addresses_of
+from fencebus_host.neighbours import OwnAddresses, mac_addresses_of
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Listener
 from fencebus_host.records import Memory, Records
@@ -137,7 +137,7 @@ class ListenerFactory:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._refusals = Refusals(Complaints())
-        self._locator = GuestLocator(is_own_address, mac_addresses_of, core.guests)
+        self._locator = GuestLocator(OwnAddresses(), mac_addresses_of, core.guests)
         self._seen = SeenRequests(REQUEST_TIMEOUT)
         self._issued: set[bytes] = set()
 
@@ -156,6 +156,11 @@ class ListenerFactory:
         if isinstance(settings, SerialSettings):
             return SerialListener(settings, self._core.hypervisors_at(settings.uri), self._refusals)
         return None
+
+    def renew(self, listener: Listener, settings: ListenerSettings) -> None:
+        """Have a listener that runs believe the keys, hashes and patience of ``settings`` from its next request on."""
+        if isinstance(listener, (StreamListener, MulticastListener)) and isinstance(settings, KeyedSettings):
+            listener.renew(self._reception(settings))
 
     def take_up(self, signatures: Iterable[bytes]) -> None:
         """Requests that an earlier run of the daemon saw."""

@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from fencebus_host.config import command_line
 from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Invocation, Offer
 from fencebus_host.config.effective import effective
 from fencebus_host.config.load import find, load
-from fencebus_host.config.model import Config, KeyedSettings, ListenerSettings
+from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.config.tree import render
 from fencebus_host.control import Answers, serve_control, socket_path
 from fencebus_host.fencing import RecordError
+from fencebus_host.listening import Listening
 from fencebus_host.pidfile import AlreadyRunning, PidFile
 from fencebus_host.policy import Policy
 from fencebus_host.supervision import Part, Ready
@@ -65,7 +66,7 @@ class Daemon:
         self._core = build_core(config)
         self._factory = ListenerFactory(self._core)
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
-        self._listeners: dict[ListenerSettings, Part] = {}
+        self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
         self._control = Part("control socket", self._run_control, lambda: None)
         self._stop = asyncio.Event()
         self._keeping: set[asyncio.Task[None]] = set()
@@ -89,7 +90,7 @@ class Daemon:
 
     async def _serve(self) -> int:
         await self._first_tries()
-        if self._is_deaf() and not self._surroundings.wait_for_init:
+        if self._listening.deaf and not self._surroundings.wait_for_init:
             log.error("no listener could be opened; -w would wait and go on trying")
             return EXIT_FAILED
         self._surroundings.notifier.tell("READY=1", self._status())
@@ -119,7 +120,7 @@ class Daemon:
 
     def _state(self) -> dict[str, object]:
         """What `status` on the control socket tells."""
-        parts = (self._router, *self._listeners.values())
+        parts = (self._router, *self._listening.parts)
         return {
             "pid": os.getpid(),
             "file": str(self._config.file) if self._config.file else None,
@@ -127,48 +128,14 @@ class Daemon:
         }
 
     def _follow(self, config: Config) -> None:
-        """Start the listeners that the configuration has, stop those that it has no more, leave the others alone."""
-        leaving = [self._listeners.pop(known) for known in list(self._listeners) if known not in config.listeners]
-        coming: list[Part] = []
-        for settings in config.listeners:
-            added = None if settings in self._listeners else self._listener(settings)
-            if added is not None:
-                self._listeners[settings] = added
-                coming.append(added)
-        if leaving:
-            self._keep(asyncio.create_task(self._replace(leaving, coming)))
-        else:
-            _start(coming)
+        self._listening.follow(config)
         warn_of(config)
 
-    async def _replace(self, leaving: Sequence[Part], coming: Sequence[Part]) -> None:
-        """One after the other: a listener whose key has changed wants the port of its predecessor."""
-        await asyncio.gather(*(part.stop() for part in leaving))
-        if not self._stop.is_set():
-            _start(coming)
-
-    def _listener(self, settings: ListenerSettings) -> Part | None:
-        if isinstance(settings, KeyedSettings) and settings.needs_key:
-            log.warning("listener=%s not started: it needs a key; make one and name it with key_file", settings.name)
-            return None
-        listener = self._factory.build(settings)
-        if listener is None:
-            log.warning("listener=%s not started: this version has no such listener", settings.name)
-            return None
-        return Part(
-            f"listener {settings.name}",
-            lambda ready: listener.serve(self._core.service.handle, ready),
-            self._tell_status,
-        )
-
     async def _first_tries(self) -> None:
-        tries = [asyncio.create_task(part.tried.wait()) for part in (self._router, *self._listeners.values())]
+        tries = [asyncio.create_task(part.tried.wait()) for part in (self._router, *self._listening.parts)]
         _, late = await asyncio.wait(tries, timeout=FIRST_TRY_SECONDS)
         for task in late:
             task.cancel()
-
-    def _is_deaf(self) -> bool:
-        return all(part.trouble for part in self._listeners.values())
 
     # -- memory ----------
 
@@ -222,7 +189,7 @@ class Daemon:
         self._surroundings.notifier.tell(self._status())
 
     def _status(self) -> str:
-        parts = (self._router, *self._listeners.values())
+        parts = (self._router, *self._listening.parts)
         troubles = [f"{part.name}: {part.trouble}" for part in parts if part.trouble]
         works = [part.name for part in parts if not part.trouble]
         return "STATUS=" + "; ".join([f"working: {', '.join(works) or 'nothing'}", *troubles])
@@ -233,18 +200,13 @@ class Daemon:
         """Take nothing new, finish what has begun, then let go of everything."""
         self._surroundings.notifier.tell("STOPPING=1")
         log.info("%s stopping", PROGRAM)
-        await asyncio.gather(*(part.stop() for part in self._listeners.values()))
+        await self._listening.stop()
         await self._core.fencing.drain(DRAIN_SECONDS)
         await self._control.stop()
         await self._router.stop()
         for hypervisor in self._core.hypervisors:
             await hypervisor.close()
         await self._core.records.close()
-
-
-def _start(parts: Iterable[Part]) -> None:
-    for part in parts:
-        part.start()
 
 
 async def _reached(hypervisor: Hypervisor) -> HypervisorError | None:

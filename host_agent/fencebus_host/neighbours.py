@@ -7,8 +7,10 @@ docs/decisions/neighbour-table.md.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
+
+from fencebus_schemas.deadline import Clock, boottime
 
 RTM_NEWROUTE = 24
 RTM_GETROUTE = 26
@@ -24,6 +26,9 @@ NDA_DST = 1
 NDA_LLADDR = 2
 MAC_LENGTH = 6
 FAILED_STATES = 0x20 | 0x01  # NUD_FAILED, NUD_INCOMPLETE: the kernel asked, and has no answer (yet)
+
+OWN_SECONDS = 1.0
+MOST_OWN = 64
 
 _HEADER = Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, port id
 _NEIGHBOUR = Struct("=BxxxiHBB")  # struct ndmsg: family, interface, state, flags, type
@@ -61,6 +66,29 @@ def is_own_address(address: str) -> bool:
         except OSError:  # no way leads there
             return False
     return kind == RTM_NEWROUTE and _ROUTE.unpack_from(body)[7] == RTN_LOCAL
+
+
+class OwnAddresses:
+    """``is_own_address`` for a request in a hurry: an address that is ours is not asked about again for a second."""
+
+    def __init__(self, ask: Callable[[str], bool] = is_own_address, clock: Clock = boottime) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def __call__(self, address: str) -> bool:
+        """True if this host itself has the address, or had it less than a second ago."""
+        now = self._clock()
+        if self._until.get(address, 0.0) > now:
+            return True
+        if len(self._until) > MOST_OWN:
+            self._until.clear()
+        if own := self._ask(address):
+            self._until[address] = now + OWN_SECONDS
+        return own
 
 
 def _packed(address: str) -> tuple[int, bytes]:

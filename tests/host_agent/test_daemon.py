@@ -233,10 +233,28 @@ def test_a_reload_takes_a_new_key_and_forgets_the_old_one(tmp_path: Path) -> Non
         before = len(daemon.log)
         daemon.key_file.write_bytes(new.key)
         daemon.process.send(signal.SIGHUP)
-        daemon.wait_for_line("listener=tcp ready", after=before)
+        daemon.wait_for_line("listener=tcp renewed", after=before)
         assert daemon.ask(Action.STATUS, "node1", new).code == REPLY_SUCCESS
         with pytest.raises(PeerClosed):
             daemon.ask(Action.STATUS, "node1")
+        assert not daemon.says("part=listener tcp failed")
+
+
+def test_a_key_rotates_without_a_connection_refused_or_broken_off(tmp_path: Path) -> None:
+    with DaemonProcess(tmp_path) as daemon:
+        daemon.wait_ready()
+        with connect(daemon.where, SECRET) as before:
+            before.send(signed(SECRET, Action.STATUS, "node1"))
+            (tmp_path / "new").write_bytes(b"the new key")
+            (tmp_path / "new").chmod(0o600)
+            daemon.listeners = f'tcp {{ key_file = "{tmp_path / "new"}, KEY"; port = "{daemon.port}"; }}'
+            daemon.configure()
+            _reload(daemon, "configuration reloaded")
+            for secret in (SECRET, Secret(b"the new key")):
+                assert daemon.ask(Action.STATUS, "node1", secret).code == REPLY_SUCCESS
+            # What was begun before the reload ends as it began.
+            before.handshake()
+            assert before.reply().code == REPLY_SUCCESS
         assert not daemon.says("part=listener tcp failed")
 
 
@@ -383,7 +401,8 @@ def test_systemd_is_told_of_ready_status_signs_of_life_and_the_end(tmp_path: Pat
             assert told.count("READY=1") == 1
             assert _told_until(systemd, "WATCHDOG=1")
             assert _told_until(systemd, "WATCHDOG=1")
-            daemon.key_file.write_bytes(b"new key")
+            daemon.port = free_tcp_port()
+            daemon.configure()
             daemon.process.send(signal.SIGHUP)
             _told_until(systemd, "STATUS=working: router libvirt; listener tcp: starting")
             _told_until(systemd, "STATUS=working: router libvirt, listener tcp")

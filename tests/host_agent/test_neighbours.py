@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fencebus_host.neighbours import is_own_address, mac_addresses_of
+from fencebus_host.neighbours import MOST_OWN, OWN_SECONDS, OwnAddresses, is_own_address, mac_addresses_of
 from tests.components import require_program, require_root
 
 NEAR_MAC, FAR_MAC = "52:54:00:aa:00:01", "52:54:00:aa:00:02"
@@ -131,3 +131,26 @@ def test_what_is_no_address_is_an_error(word: str) -> None:
     for ask in (is_own_address, mac_addresses_of):
         with pytest.raises(OSError, match="illegal IP address"):
             ask(word)
+
+
+def test_an_address_of_this_host_is_asked_about_once_a_second_and_any_other_each_time() -> None:
+    asked: list[str] = []
+    now = 100.0
+
+    def ask(address: str) -> bool:
+        asked.append(address)
+        return address == "10.0.0.1"
+
+    own = OwnAddresses(ask, lambda: now)
+    assert [own("10.0.0.1"), own("10.0.0.1"), own("10.0.0.2"), own("10.0.0.2")] == [True, True, False, False]
+    assert asked == ["10.0.0.1", "10.0.0.2", "10.0.0.2"]
+    now += OWN_SECONDS
+    own("10.0.0.1")
+    assert asked.count("10.0.0.1") == 2
+
+
+def test_what_is_remembered_of_own_addresses_is_bounded() -> None:
+    own = OwnAddresses(lambda _address: True, lambda: 0.0)
+    for number in range(300):
+        own(f"10.0.{number // 256}.{number % 256}")
+    assert len(own) <= MOST_OWN + 1

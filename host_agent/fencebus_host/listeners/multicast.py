@@ -73,6 +73,10 @@ class MulticastListener:
         self._open: set[_Call] = set()
         self.name = settings.name
 
+    def renew(self, reception: Reception) -> None:
+        """Go on with other keys, hashes or patience; what is being served keeps those it began with."""
+        self._reception = reception
+
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the group cannot be joined, or its socket or interface fails."""
         index = interface_index(self._settings)

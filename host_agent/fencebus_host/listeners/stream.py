@@ -66,6 +66,10 @@ class StreamListener:
         self._tasks: set[asyncio.Task[None]] = set()
         self.name = name
 
+    def renew(self, reception: Reception) -> None:
+        """Go on with other keys, hashes or patience; what is being served keeps those it began with."""
+        self._reception = reception
+
     async def serve(self, handle: Handle, ready: Callable[[], None]) -> None:
         """Serve until cancelled; raises OSError if the socket cannot be opened."""
         try:

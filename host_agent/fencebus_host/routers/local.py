@@ -18,8 +18,6 @@ log = logging.getLogger(__name__)
 PATIENCE_WITH_A_LIFE = 1.0
 """Seconds to wait for the other hypervisors when one has already said that the target is alive there."""
 
-Found = VmRecord | None
-
 
 class LocalRouter:
     """Asks and commands the hypervisors of this host directly."""
