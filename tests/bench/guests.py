@@ -33,7 +33,7 @@ LISTENERS = {
     Way.MULTICAST: f'multicast {{{{ interface = "{BRIDGE}"; {{key}} }}}}',
 }
 PAIRS = [(client, daemon) for client in Rival for daemon in Rival]
-ROUNDS = 4
+ROUNDS = 10
 """How often the daemons take turns on one way; only one of them can hold a guest's line."""
 
 Key = tuple[Way, Rival, Rival]
