@@ -44,8 +44,8 @@ class Remembered:
 
     ended: tuple[EndedDomain, ...] = ()
     left: frozenset[Uuid] = frozenset()
-    """VMs that migrated away, or were about to when their process ended here: off here says nothing about them
-    (S14).
+    """VMs that migrated away, or were about to when their process ended here, or have not fully arrived: off here says
+    nothing about them (S14).
     """
     lingering: tuple[tuple[Uuid, str], ...] = ()
     """VMs of whose last life something may still write, and the sentence about it."""
@@ -92,12 +92,14 @@ class Roster:
 
     def _start(self, vm: Uuid, at: float, arriving: bool) -> None:
         self._began[vm] = at
-        self._left.discard(vm)
         self._lingering.pop(vm, None)
         if arriving:
+            # S14: its life is elsewhere until it resumes here.  If the migration fails, the hypervisor says "off" here.
             self._arriving.add(vm)
+            self._left.add(vm)
         else:
             self._arriving.discard(vm)
+            self._left.discard(vm)
 
     def learn_all(self, everything: Iterable[Known]) -> None:
         """The inventory was read: it takes the place of what was known."""

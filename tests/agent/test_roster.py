@@ -56,6 +56,16 @@ def test_a_vm_arrives_when_it_resumes_not_when_its_process_starts(roster: Roster
     assert not roster.is_arriving(VM)
 
 
+def test_a_vm_whose_arrival_fails_lives_where_it_was(roster: Roster) -> None:
+    roster.turn(VM, Turn.LEAVING, 1.0)
+    roster.turn(VM, Turn.ARRIVING, 2.0)
+    roster.turn(VM, Turn.CHANGED, 3.0)  # stopped: the migration failed
+    assert roster.is_left(VM)
+    roster.turn(VM, Turn.ARRIVING, 4.0)
+    roster.turn(VM, Turn.RESUMED, 5.0)
+    assert not roster.is_left(VM)
+
+
 def test_a_fresh_start_does_not_arrive(roster: Roster) -> None:
     roster.turn(VM, Turn.ARRIVING, 1.0)
     roster.turn(VM, Turn.STARTED, 2.0)
