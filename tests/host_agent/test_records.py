@@ -151,7 +151,7 @@ async def test_s4_on_a_full_disk_a_kill_is_a_failure_until_there_is_room_again(
         await house.ask(Action.ON)
         filler = fill(small_disk)
         failed = (await house.ask(Action.REBOOT)).outcome
-        for _ in range(40):  # until what was left in the pages that the database has is used up
+        for _ in range(400):  # until what was left in the pages that the database has is used up
             if not failed.ok:
                 break
             failed = (await house.ask(Action.REBOOT)).outcome
