@@ -34,6 +34,7 @@ def named_channel(settings: Settings) -> str:
         return ""
     return NAMED_CHANNEL
 
+
 QUIET_SECONDS = 0.1
 """For so long nothing must have come down the line before the request goes up."""
 LONGEST_NOISE_SECONDS = 1.0
