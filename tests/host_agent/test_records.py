@@ -69,6 +69,15 @@ async def test_s14_what_a_kill_in_flight_left_behind_is_on_the_disk_when_it_is_a
     await first.close()
 
 
+async def test_s14_a_fence_that_failed_in_flight_has_written_down_what_its_driver_learnt(tmp_path: Path) -> None:
+    async with opened(tmp_path) as house:
+        memory = Remembered(left=frozenset({VM}))
+        house.records._memories = {house.hypervisor.name: lambda: memory}
+        house.hypervisor.faults(VM).in_flight = True
+        assert (await house.ask(Action.OFF)).outcome.reason is Reason.IN_FLIGHT
+        assert await house.records.remembered(house.hypervisor.name) == memory
+
+
 async def test_what_was_off_already_is_no_kill(tmp_path: Path) -> None:
     async with opened(tmp_path) as house:
         house.hypervisor.happen(VM, VmState.OFF)
