@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from fencebus_agent.guest_devices import GuestDevices
@@ -53,6 +54,14 @@ Permit = Callable[[Life | None], None]
 """Asked directly before a kill (with the life about to end) or a start (with ``None``), in whatever thread acts;
 raises ActRefused when the act must not happen any more (S12, S16).  Quick, free of side effects beyond marking that
 the act has begun."""
+
+
+class Presence(Enum):
+    """How much of a VM a hypervisor seems to have, as far as memory tells."""
+
+    ABSENT = 0
+    AT_REST = 1
+    ALIVE = 2
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,11 @@ class Hypervisor(Protocol):
 
     async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
         """The serial lines, channels and vsock addresses of all guests, as they are now."""
+
+    def presence(self, target: str) -> Presence:
+        """How much of the VM with this name or UUID seems to be here: a hint from memory, without waiting, for haste
+        alone.
+        """
 
     def cluster_of(self, vm: Uuid) -> str | None:
         """The label of the VM's guest cluster, from memory; ``None`` if it has none or is not known."""

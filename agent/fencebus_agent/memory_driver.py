@@ -18,6 +18,7 @@ from fencebus_agent.hypervisor import (
     HypervisorError,
     HypervisorUnreachable,
     Permit,
+    Presence,
     UnknownDomain,
 )
 from fencebus_schemas.deadline import Clock, Deadline, boottime
@@ -204,6 +205,14 @@ class MemoryHypervisor:
         await self.wait_ready(deadline)
         running = (VmState.RUNNING, VmState.PAUSED)
         return [replace(vm.devices, running=vm.state in running) for vm in self._vms.values()]
+
+    def presence(self, target: str) -> Presence:
+        """As it is now."""
+        wanted = as_uuid(target)
+        for vm in self._vms.values():
+            if vm.uuid == wanted or vm.name == target:
+                return Presence.ALIVE if vm.state.is_claim else Presence.AT_REST
+        return Presence.ABSENT
 
     def cluster_of(self, vm: Uuid) -> str | None:
         """The label of the VM's guest cluster."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fencebus_agent.guest_devices import GuestDevices
+from fencebus_agent.hypervisor import Presence
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.complaints import Complaints
 from fencebus_host.config.model import (
@@ -74,6 +75,10 @@ class Core:
         """True if the VM of this name or UUID has a life on this host; a hypervisor that is silent has none to show."""
         found = await self.router.find(target, Deadline.after(LIVES_HERE_SECONDS))
         return any(record.state.is_claim for record in found.records)
+
+    def presence(self, target: str) -> Presence:
+        """How much of the VM with this name or UUID seems to be on this host: a hint."""
+        return max((one.presence(target) for one in self.hypervisors), key=lambda presence: presence.value)
 
     async def devices(self) -> Sequence[GuestDevices]:
         """The serial lines, channels and vsock addresses of all guests of this host."""
@@ -149,7 +154,7 @@ class ListenerFactory:
             return StreamListener(settings.name, VsockWire(settings, self._core.devices), self._reception(settings))
         if isinstance(settings, MulticastSettings):
             return MulticastListener(
-                settings, self._reception(settings), self._locator, self._seen.answered, self._core.lives_here
+                settings, self._reception(settings), self._locator, self._seen.answered, self._core
             )
         if isinstance(settings, SerialSettings) and settings.tty is not None:
             return TtyListener(settings, settings.tty, self._core.only_vm, self._refusals)

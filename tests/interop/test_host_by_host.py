@@ -153,6 +153,10 @@ def test_at_every_step_guests_fence_what_is_there_and_nothing_succeeds_that_did_
             # Without C no answer comes from the wrong host: the guest of each is answered by its owner or not at all.
             assert town.ask(town.guests[0], Make.C, "status", "east1").out == "Status: ON\n"
             assert town.ask(town.guests[1], Make.C, "status", "west1").out == "Status: ON\n"
+            # And a fence of what lives on the other host is that host's to answer: one's own "unknown" comes later.
+            for _ in range(3):
+                assert town.ask(town.guests[0], Make.C, "reboot", "west1").status == 0
+            assert town.ask(town.guests[0], Make.C, "off", "west1").status == 0
     assert [(host.folder / "fence_virt.conf").read_bytes() for host in town.hosts] == files
 
 

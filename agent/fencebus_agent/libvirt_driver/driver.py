@@ -16,7 +16,7 @@ import libvirt
 
 from fencebus_agent.death import Power, Witness
 from fencebus_agent.guest_devices import GuestDevices
-from fencebus_agent.hypervisor import DomainEvent, EventSink, HypervisorError, Permit
+from fencebus_agent.hypervisor import DomainEvent, EventSink, HypervisorError, Permit, Presence
 from fencebus_agent.libvirt_driver import events
 from fencebus_agent.libvirt_driver.devices import read_all_devices
 from fencebus_agent.libvirt_driver.events import Meaning
@@ -154,6 +154,17 @@ class LibvirtHypervisor:
     async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
         """See the port."""
         return await self._ask(read_all_devices, deadline)
+
+    def presence(self, target: str) -> Presence:
+        """See the port.  Without a process to watch, a VM that is known counts as alive."""
+        vm = as_uuid(target) or self._roster.named(target) or self._watch.named(target)
+        if vm is None:
+            return Presence.ABSENT
+        if self._watch.alive(vm):
+            return Presence.ALIVE
+        if self._roster.known(vm) is None:
+            return Presence.ABSENT
+        return Presence.AT_REST if self._finder else Presence.ALIVE
 
     def cluster_of(self, vm: Uuid) -> str | None:
         """See the port."""

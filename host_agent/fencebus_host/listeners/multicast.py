@@ -11,9 +11,11 @@ import asyncio
 import ipaddress
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
+from fencebus_agent.hypervisor import Presence
 from fencebus_host.callbacks import Asked, CallBacks, Step, Waiting
 from fencebus_host.config.model import LocalGuestsOnly, MulticastSettings
 from fencebus_host.door import Admitted, fence_request
@@ -38,8 +40,18 @@ HANG_UP_SECONDS = 2.0
 LINK_SECONDS = 2.0
 """Between two looks at the interface."""
 
-LivesHere = Callable[[str], Awaitable[bool]]
-"""Whether the VM of this name or UUID has a process on this host."""
+COURTESY = {Presence.ABSENT: 0.5, Presence.AT_REST: 0.1, Presence.ALIVE: 0.0}
+"""Seconds that a guest's own host leaves to the host on which the target lives: the first to call is the answer."""
+
+
+class Here(Protocol):
+    """What this host knows of a target."""
+
+    async def lives_here(self, target: str) -> bool:
+        """Whether the VM of this name or UUID has a life on this host, asked now."""
+
+    def presence(self, target: str) -> Presence:
+        """How much of it seems to be here: a hint."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +73,13 @@ class MulticastListener:
         reception: Reception,
         locator: GuestLocator,
         answered: Callable[[bytes], None],
-        lives_here: LivesHere,
+        here: Here,
     ) -> None:
         self._settings = settings
         self._reception = reception
         self._locator = locator
         self._answered = answered
-        self._lives_here = lives_here
+        self._here = here
         self._calls = CallBacks(reception.patience)
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[_Call] = set()
@@ -161,6 +173,7 @@ class MulticastListener:
         located = await introduced(self._locator, call.waiting[0])
         if located.origin is not Origin.UNRESOLVED and not await self._may_answer(call, located):
             return False
+        await self._leave_precedence(call, located)
         stream = await _connect(call.waiting)
         try:
             if located.origin is Origin.UNRESOLVED:
@@ -170,6 +183,14 @@ class MulticastListener:
             return await self._exchange(stream, call, located, handle)
         finally:
             stream.close()
+
+    async def _leave_precedence(self, call: _Call, located: Located) -> None:
+        """Several hosts may have heard a guest of ours; "unknown" or "off" from here must not outrun the owner's
+        word.
+        """
+        auto = self._settings.local_guests_only is LocalGuestsOnly.AUTO
+        if auto and located.origin is Origin.OWN_GUEST and call.admitted.action.has_target:
+            await asyncio.sleep(COURTESY[self._here.presence(call.admitted.wire.domain)])
 
     async def _exchange(self, stream: Stream, call: _Call, located: Located, handle: Handle) -> bool:
         reception = self._reception
@@ -187,7 +208,7 @@ class MulticastListener:
         mode = self._settings.local_guests_only
         wire = call.admitted.wire
         asks = mode is LocalGuestsOnly.AUTO and located.origin in (Origin.ELSEWHERE, Origin.UNRESOLVED)
-        lives_here = asks and call.admitted.action.has_target and await self._lives_here(wire.domain)
+        lives_here = asks and call.admitted.action.has_target and await self._here.lives_here(wire.domain)
         if answers(mode, located.origin, lives_here):
             return True
         error = WireError("not-local", f"not a guest of this host ({located.origin.value}): {wire}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from fencebus_agent.hypervisor import Presence
 from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
 from fencebus_host.complaints import Complaints
 from fencebus_host.config.model import Family, LocalGuestsOnly, MulticastSettings, TcpSettings
@@ -92,9 +93,13 @@ class House:
             interface=interface,
             local_guests_only=mode,
         )
-        listener = MulticastListener(settings, self.reception(), self.locator, self.seen.answered, self.lives_here)
+        listener = MulticastListener(settings, self.reception(), self.locator, self.seen.answered, self)
         await self._open(listener)
         return group, port
+
+    def presence(self, target: str) -> Presence:
+        """How much of the target is here."""
+        return self.hypervisor.presence(target)
 
     async def lives_here(self, target: str) -> bool:
         """Whether the target has a life here."""
