@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.components import require_program, require_root
+from tests.components import missing, require_program, require_root
 
 SUITE = "bookworm"
 # What the C programs' packages need comes with them; what ours need is what their control file says.
@@ -53,6 +53,9 @@ class FreshRoot:
         self._folders = (layer, below, shared)
         for name in ("above", "work", "root"):
             (layer / name).mkdir(parents=True)
+        tried = self.run("true")
+        if tried.returncode:
+            missing(f"a root in layers ({tried.stderr.strip()})", "a kernel with overlayfs, and the right to mount")
 
     def run(self, *argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a program inside; whatever it leaves running is killed with it."""
