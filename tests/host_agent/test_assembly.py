@@ -94,7 +94,7 @@ def test_after_a_reload_a_recorded_request_is_still_refused(tmp_path: Path) -> N
         daemon.configure()
         before = len(daemon.log)
         daemon.process.send(signal.SIGHUP)
-        daemon.wait_for_line("listener=multicast ready", after=before)
+        daemon.wait_for_line("listener=multicast renewed", after=before)
         guest.shout(recorded)
         daemon.wait_for_line("reason=replayed", after=before)
         assert guest.ask(guest.request(Action.STATUS, "node1")).code == 0
