@@ -14,6 +14,8 @@
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
 SECONDS ?= 60
+# Processes that share the tests: they mostly wait.
+JOBS ?= 2
 
 VENV := .venv
 # Inside it, so that who removes it removes them too.
@@ -40,7 +42,7 @@ test: $(STAMPS)/tox debian-tests
 	$(VENV)/bin/tox run -q -e lint,type,layers </dev/null
 	@$(VENV)/bin/tox run -qq --notest -e all </dev/null
 	@$(ALL)/coverage erase
-	@PATH="$(CURDIR)/$(ALL):$$PATH" $(ALL)/coverage run -m pytest -p tests.coverage_gate </dev/null
+	@PATH="$(CURDIR)/$(ALL):$$PATH" $(ALL)/coverage run -m pytest -p tests.coverage_gate -n $(JOBS) --dist loadgroup </dev/null
 
 lint: $(STAMPS)/tox
 	$(VENV)/bin/tox run -q -e lint,type,layers

@@ -33,6 +33,7 @@ TESTS = [
     "pytest>=8.2,<9",
     "pytest-asyncio>=0.24",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "coverage>=7.10",
     "build>=1.2",

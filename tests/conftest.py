@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 StartProgram = Callable[..., ServerProcess]
 
+TOGETHER = ("guests",)
+"""Folders whose tests run in one process: their guests take long to boot."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares something costly, when several processes share the tests (pytest -n)."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        group = folder if folder in TOGETHER else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
 
 @pytest.fixture
 def tcp_port() -> int:

@@ -76,6 +76,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     running = coverage.Coverage.current()
     if running is None:
         return
+    if hasattr(session.config, "workerinput"):
+        # One of several processes that share the tests: what it measured is for the one that gives them out.
+        running.stop()
+        running.save()
+        return
     measured = combine(running)
     readings = [read_gate(measured, gate) for gate in GATES]
     session.config.stash[READINGS] = readings
