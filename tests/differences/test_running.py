@@ -34,7 +34,7 @@ def test_a_new_key_is_read_at_a_hangup(tmp_path: Path) -> None:
             (place.folder / "key").write_bytes(NEW_KEY)
             place.daemon.send(signal.SIGHUP)
             if make is OURS:
-                place.daemon.wait_until(lambda: sites[OURS].log.count("listener=tcp ready") == 2)
+                place.daemon.wait_until(lambda: "listener=tcp renewed" in sites[OURS].log)
                 assert place.act(C, "status", "alpha").told == ON
             else:
                 assert place.act(C, "status", "alpha").status == 1
