@@ -55,7 +55,7 @@ def page(program: str) -> str:
         + roff.paragraphs(f"{ABOUT.format(program=program)} {USE[program]}", INPUT, NOTE)
         + roff.heading("OPTIONS")
         + "".join(roff.tagged(shown(option), option.text) for option in known)
-        + roff.tagged("--json", "Print the answer to status and list as JSON.")
+        + "".join(roff.tagged(", ".join(names), f"{text}.") for names, text in options.BEYOND_C)
         + roff.heading("EXIT STATUS")
         + "".join(roff.tagged(*status) for status in STATUSES)
         + roff.heading("EXAMPLES")

@@ -81,7 +81,7 @@ class Flag:
 def client_flags(program: str) -> list[Flag]:
     """Return what completes after `program`, one of the two clients."""
     known = [option for option in options.options_of(program) if not option.hidden and option.letter != "?"]
-    return [_client_flag(option) for option in known] + [Flag(("--json",), "JSON answers", "", "")]
+    return [_client_flag(option) for option in known] + [Flag(names, text, "", "") for names, text in options.BEYOND_C]
 
 
 def _client_flag(option: options.Option) -> Flag:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import Option, options_of
+from .options import BEYOND_C, Option, options_of
 
 NAME_WIDTH = 20
 TEXT_WIDTH = 55
@@ -20,9 +20,6 @@ Every name above is a long option as well (--plug vm1, --action=off), and there 
 
   --help                Help
   --version             Display version and exit
-  -v, --verbose         Say which way the request takes, and why
-  --doctor              Look for what keeps this guest from fencing; nothing is fenced
-  --json                Print the answer to status and list as JSON
 """
 RELEASE = "1.9.0"
 """The version of C's client that this one stands in for."""
@@ -30,7 +27,13 @@ RELEASE = "1.9.0"
 
 def usage(argv0: str, program: str) -> str:
     """Return the whole help text."""
-    return f"usage: {argv0} [args]\n\n{NOTE}\n\n" + letters(program) + STANDARD_INPUT + names(program) + LONG
+    return (
+        f"usage: {argv0} [args]\n\n{NOTE}\n\n" + letters(program) + STANDARD_INPUT + names(program) + LONG + _beyond_c()
+    )
+
+
+def _beyond_c() -> str:
+    return "".join(f"  {', '.join(names):20}  {text}\n" for names, text in BEYOND_C)
 
 
 def letters(program: str) -> str:

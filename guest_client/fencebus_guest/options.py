@@ -27,6 +27,13 @@ DOCTOR = "doctor"
 JSON = "json"
 VERBOSE = "verbose"
 
+BEYOND_C = (
+    (("-v", "--verbose"), "Say which way the request takes, and why"),
+    (("--doctor",), "Look for what keeps this guest from fencing; nothing is fenced"),
+    (("--json",), "Print the answer to status and list as JSON"),
+)
+"""Options that C's client does not have, and what help, man pages and completions say of them."""
+
 
 class Option(Frozen):
     """One option: its letter ("" for none), its name on standard input and as long option, and what help and metadata

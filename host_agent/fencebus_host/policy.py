@@ -40,11 +40,6 @@ class Policy:
     def __init__(self, groups: Sequence[Group] | None) -> None:
         self._groups = groups
 
-    @property
-    def allows_everything(self) -> bool:
-        """True if there is no access control at all."""
-        return self._groups is None
-
     def permits(self, source: Source, source_names: Spellings, target: Spellings, labels: Labels = UNLABELLED) -> bool:
         """True if ``source`` may act on the VM that is called ``target``.
 

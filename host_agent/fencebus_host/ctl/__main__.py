@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-LIBRARIES = ("click", "lark")
+LIBRARIES = ("click", "lark", "libvirt")
 
 
 def main() -> int:
