@@ -21,6 +21,7 @@ TOGETHER = ("guests",)
 """Folders whose tests run in one process: their guests take long to boot."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares something costly, when several processes share the tests (pytest -n)."""
     for item in items:

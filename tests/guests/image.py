@@ -7,6 +7,7 @@ Nothing is installed but what tools/debian/tests.txt names; the kernel is unpack
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -99,7 +100,8 @@ def _download(apt: Path) -> bool:
         packages = list(Path(folder).glob("*.deb"))
         for package in packages:
             subprocess.run(["dpkg-deb", "-x", package, Path(folder) / "unpacked"], check=True)
-            (Path(folder) / "unpacked").rename(CACHE / package.stem)
+            with contextlib.suppress(OSError):  # another run has been quicker
+                (Path(folder) / "unpacked").rename(CACHE / package.stem)
     return bool(packages)
 
 
