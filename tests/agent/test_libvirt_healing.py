@@ -82,6 +82,7 @@ async def test_a_frozen_libvirtd_costs_each_call_its_deadline_and_no_more(
 ) -> None:
     name = fresh_name()
     vm = await qemu.add(name)
+    took: list[float] = []
     with libvirtd.frozen():
         for _ in range(3):
             began = time.monotonic()
@@ -89,7 +90,9 @@ async def test_a_frozen_libvirtd_costs_each_call_its_deadline_and_no_more(
                 await qemu.hypervisor.find(name, soon(0.3))
             seen = await qemu.hypervisor.power_off(vm, soon(0.3), allow)
             assert (seen.state, seen.proof) == (VmState.UNKNOWN, Proof.NONE)
-            assert time.monotonic() - began < 1.5
+            took.append(time.monotonic() - began)
+        # The middle one: a busy machine may stall once, a call that overstays its deadline does so each time.
+        assert sorted(took)[1] < 1.5
         await asyncio.sleep(4)  # until the keepalive has given the connection up
         with pytest.raises(HypervisorUnreachable):
             await qemu.hypervisor.find(name, soon(0.3))
