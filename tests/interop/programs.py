@@ -157,7 +157,7 @@ class Site:
 def run(argv: Sequence[str], stdin: str = "", limit: float = CLIENT_LIMIT) -> Answer:
     """Run a command to its end."""
     began = time.monotonic()
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=limit)
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, errors="backslashreplace", timeout=limit)
     return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
 
