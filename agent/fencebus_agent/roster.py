@@ -61,6 +61,15 @@ class Known:
     cluster: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The latest moment at which a life can have begun."""
+
+    run: int | None
+    """The hypervisor's number of the life; ``None`` where it gave none."""
+    at: float
+
+
 class Roster:
     """One driver's memory."""
 
@@ -70,17 +79,17 @@ class Roster:
         self._left: set[Uuid] = set()
         self._arriving: set[Uuid] = set()
         self._spoke: dict[Uuid, float] = {}
-        self._began: dict[Uuid, float] = {}
+        self._began: dict[Uuid, Began] = {}
         self._lingering: dict[Uuid, str] = {}
         self.generation = 0
 
     # ---- what happened
 
-    def turn(self, vm: Uuid, turn: Turn, at: float) -> None:
-        """An event was heard; ``at`` in CLOCK_BOOTTIME seconds."""
+    def turn(self, vm: Uuid, turn: Turn, at: float, run: int | None = None) -> None:
+        """An event was heard; ``at`` in CLOCK_BOOTTIME seconds, ``run`` the hypervisor's number of that life."""
         self.generation += 1
         if turn in (Turn.STARTED, Turn.ARRIVING):
-            self._start(vm, at, turn is Turn.ARRIVING)
+            self._start(vm, Began(run, at), turn is Turn.ARRIVING)
         elif turn is Turn.RESUMED:
             # It runs here: what was arriving has come, what was leaving has not gone.
             self._arriving.discard(vm)
@@ -90,8 +99,18 @@ class Roster:
         if turn in (Turn.ARRIVING, Turn.LEAVING):
             self._spoke[vm] = at
 
-    def _start(self, vm: Uuid, at: float, arriving: bool) -> None:
-        self._began[vm] = at
+    def booted(self, vm: Uuid, run: int | None, at: float) -> None:
+        """A start of our own has come back by ``at``: the life had begun, whenever its event is heard."""
+        self._begin(vm, Began(run, at))
+
+    def _begin(self, vm: Uuid, began: Began) -> None:
+        known = self._began.get(vm)
+        same = known is not None and known.run is not None and known.run == began.run
+        if known is None or not same or began.at < known.at:
+            self._began[vm] = began
+
+    def _start(self, vm: Uuid, began: Began, arriving: bool) -> None:
+        self._begin(vm, began)
         self._lingering.pop(vm, None)
         if arriving:
             # S14: its life is elsewhere until it resumes here.  If the migration fails, the hypervisor says "off" here.
@@ -128,8 +147,9 @@ class Roster:
             del self._ended[vm]
             self.generation += 1
 
-    def changed(self) -> None:
-        """Something else changed."""
+    def lost(self) -> None:
+        """Events may have been missed; a hypervisor that was restarted may give a number of a life again."""
+        self._began = {vm: Began(None, began.at) for vm, began in self._began.items()}
         self.generation += 1
 
     def killed_in_flight(self, vm: Uuid) -> None:
@@ -181,7 +201,8 @@ class Roster:
 
     def began(self, vm: Uuid) -> float | None:
         """When its start was seen; ``None`` if it was there before us."""
-        return self._began.get(vm)
+        began = self._began.get(vm)
+        return began.at if began else None
 
     def lingering(self, vm: Uuid) -> str:
         """The sentence about what of its last life may still write; empty if nothing is known to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from fencebus_agent.hypervisor import HypervisorError
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_agent.libvirt_driver.events import read_lifecycle
 from fencebus_agent.roster import EndedDomain, Remembered
-from fencebus_schemas.model import Proof, Uuid, VmState
+from fencebus_schemas.deadline import boottime
+from fencebus_schemas.model import Life, Proof, Uuid, VmState
 from tests import hypervisors
 from tests.components import require_program
 from tests.held_disk import boot_image
@@ -50,7 +52,7 @@ async def uuid_of(world: LibvirtWorld, name: str) -> Uuid:
 
 async def test_a_vm_that_left_is_unknown_here_until_it_starts_again(world: LibvirtWorld) -> None:
     vm = await world.add(fresh_name(), VmState.OFF)
-    world.hypervisor._heard(vm, MIGRATED_AWAY, 1.0)
+    world.hypervisor._heard(vm, MIGRATED_AWAY, 1.0, 1)
     assert await state_of(world, vm) is VmState.UNKNOWN
     seen = await world.hypervisor.power_off(vm, soon(), allow)
     assert (seen.state, seen.proof, seen.migration_in_flight) == (VmState.UNKNOWN, Proof.NONE, True)
@@ -71,6 +73,23 @@ async def test_a_vm_that_left_is_unknown_to_the_next_daemon_too(tmp_path: Path) 
         await hypervisor.power_off(VM, soon(), allow)
         hypervisor.remember(Remembered(left=frozenset({VM})))
         assert (await hypervisor.power_off(VM, soon(), allow)).migration_in_flight
+
+
+async def test_a_life_is_no_younger_than_the_report_of_our_own_start(tmp_path: Path) -> None:
+    def late_events() -> float:
+        return boottime() + (5.0 if threading.current_thread().name == "libvirt-events" else 0.0)
+
+    lives: list[Life | None] = []
+    file = tmp_path / "world.xml"
+    file.write_text(f"<node>{TEST_GUEST.format(name='vm1', vm=VM, mac='52:54:00:00:00:01')}</node>")
+    hypervisor = LibvirtHypervisor(f"test://{file}", HOST, INCARNATION, clock=late_events)
+    async with serving(hypervisor):
+        await hypervisor.power_off(VM, soon(), allow)
+        await hypervisor.power_on(VM, soon(), allow)
+        reported = boottime()
+        await asyncio.sleep(0.2)  # its event is heard
+        await hypervisor.power_off(VM, soon(), lives.append)
+    assert [life.began_at < reported for life in lives if life and life.began_at] == [True]
 
 
 async def test_a_transient_vm_that_the_daemon_before_ended_is_off_and_can_start(world: LibvirtWorld) -> None:

@@ -39,6 +39,30 @@ def test_a_start_begins_a_life_and_wipes_out_what_was_said_of_the_last(roster: R
     assert not roster.is_left(VM)
 
 
+@pytest.mark.parametrize("event_first", (True, False), ids=["event first", "report first"])
+def test_a_life_began_when_our_start_came_back_however_late_its_event_is_heard(
+    roster: Roster, event_first: bool
+) -> None:
+    if not event_first:
+        roster.booted(VM, 3, 5.0)
+    roster.turn(VM, Turn.STARTED, 7.0, 3)
+    roster.booted(VM, 3, 5.0)
+    assert roster.began(VM) == 5.0
+
+
+def test_the_event_of_another_life_makes_it_younger_than_what_our_start_reported(roster: Roster) -> None:
+    roster.booted(VM, 3, 5.0)
+    roster.turn(VM, Turn.STARTED, 7.0, 4)
+    assert roster.began(VM) == 7.0
+
+
+def test_after_a_lost_connection_the_same_number_is_not_the_same_life(roster: Roster) -> None:
+    roster.booted(VM, 3, 5.0)
+    roster.lost()
+    roster.turn(VM, Turn.STARTED, 7.0, 3)
+    assert roster.began(VM) == 7.0
+
+
 def test_an_end_is_forgotten_when_the_vm_is_read_to_live_not_when_a_late_event_says_so(roster: Roster) -> None:
     roster.ended(ENDED)
     roster.turn(VM, Turn.STARTED, 7.0)
@@ -103,7 +127,7 @@ def test_every_change_makes_a_new_generation(roster: Roster) -> None:
         lambda: roster.turn(VM, Turn.CHANGED, 1.0),
         lambda: roster.ended(ENDED),
         lambda: roster.forget(VM),
-        roster.changed,
+        roster.lost,
     )
     for change in changes:
         change()

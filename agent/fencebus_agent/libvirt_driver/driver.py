@@ -32,7 +32,7 @@ from fencebus_agent.libvirt_driver.inventory import (
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
 from fencebus_agent.libvirt_driver.processes import finder_for
 from fencebus_agent.libvirt_driver.reading import read_facts
-from fencebus_agent.libvirt_driver.starting import Start, boot
+from fencebus_agent.libvirt_driver.starting import Booted, Start, boot
 from fencebus_agent.libvirt_driver.starts import Starts
 from fencebus_agent.libvirt_driver.undertaker import Undertaker
 from fencebus_agent.process_watch import ProcessWatch
@@ -132,16 +132,19 @@ class LibvirtHypervisor:
         try:
             # Once and never again: after a broken connection nobody knows whether it has started (S4).
             start = Start(self._uri, vm, deadline, permit, ended.xml if ended else "", self._roster.is_left(vm))
-            before = await self._link.call_once(lambda conn: self._boot(conn, start), deadline)
+            booted = await self._link.call_once(lambda conn: self._boot(conn, start), deadline)
         except (libvirt.libvirtError, LinkLostError) as error:
             raise HypervisorError(self._uri, f"the start failed: {error}") from error
         self._roster.lives(vm, self._clock())
+        if booted.run is not None:
+            self._roster.booted(vm, booted.run, self._clock())
+        before = booted.before
         was = VmState.OFF if before is Power.GONE else before.state
         after = VmState.RUNNING if before.over else before.state
         host, incarnation = self._witness.host, self._witness.incarnation
         return Observation(vm, after, host, incarnation, Proof.NONE, self._clock(), before.migrates, was)
 
-    def _boot(self, conn: libvirt.virConnect, start: Start) -> Power:
+    def _boot(self, conn: libvirt.virConnect, start: Start) -> Booted:
         with self._starts.under_way(start.vm):
             return boot(conn, start, self._finder)
 
@@ -225,7 +228,7 @@ class LibvirtHypervisor:
 
     def lost(self) -> None:
         """Events may be missed from now on; the next inventory makes good for them."""
-        self._roster.changed()
+        self._roster.lost()
 
     # ---- libvirt's events, in libvirt's thread
 
@@ -247,8 +250,8 @@ class LibvirtHypervisor:
         self._hear(domain, events.read_job_completed(stats.get(libvirt.VIR_DOMAIN_JOB_OPERATION, 0)))
 
     def _hear(self, domain: libvirt.virDomain, meaning: Meaning) -> None:
-        vm, at = Uuid(domain.UUIDString()), self._clock()
-        self._in_loop(lambda: self._heard(vm, meaning, at))
+        vm, at, run = Uuid(domain.UUIDString()), self._clock(), domain.ID()
+        self._in_loop(lambda: self._heard(vm, meaning, at, run))
 
     def _in_loop(self, call: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
@@ -256,8 +259,8 @@ class LibvirtHypervisor:
 
     # ---- the same, in the loop
 
-    def _heard(self, vm: Uuid, meaning: Meaning, at: float) -> None:
-        self._roster.turn(vm, meaning.turn, at)
+    def _heard(self, vm: Uuid, meaning: Meaning, at: float, run: int) -> None:
+        self._roster.turn(vm, meaning.turn, at, run)
         self._tell(DomainEvent(vm, meaning.kind, meaning.detail))
         if meaning.kind not in ("rebooted", "resumed", "suspended"):
             self._spawn(self._read_again(vm))

@@ -31,7 +31,16 @@ class Start:
     """This host's own record says that the VM migrated away, and was not seen to come back."""
 
 
-def boot(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> Power:
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """What a start came to."""
+
+    before: Power
+    run: int | None = None
+    """libvirt's number of the life that began; ``None`` if none did."""
+
+
+def boot(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> Booted:
     """Start the VM; say what it was before.  A VM that is on is left alone.
 
     finder: ``None`` where no process stands behind a domain.
@@ -40,15 +49,14 @@ def boot(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -
     domain = _lookup(conn, start.vm)
     power = Power.GONE if domain is None else read_power(domain)
     if not power.over:
-        return power
+        return Booted(power)
     if domain is None and not start.transient_xml:
         raise UnknownDomain(start.uri, f"no domain {start.vm}")
     if domain is None:
-        _make_anew(conn, start, finder)
-    else:
-        _allow(start, finder)
-        _boot_afresh(domain)
-    return power
+        return Booted(power, _make_anew(conn, start, finder).ID())
+    _allow(start, finder)
+    _boot_afresh(domain)
+    return Booted(power, domain.ID())
 
 
 def _allow(start: Start, finder: ProcessFinder | None) -> None:
@@ -84,15 +92,13 @@ def _boot_afresh(domain: libvirt.virDomain) -> None:
         domain.createWithFlags(0)
 
 
-def _make_anew(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> None:
+def _make_anew(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | None) -> libvirt.virDomain:
     while True:
         _allow(start, finder)  # S12: directly before each attempt, as the ones before have taken their time
         try:
-            conn.createXML(start.transient_xml)
+            return conn.createXML(start.transient_xml)
         except libvirt.libvirtError as error:
             # "already being removed": the last life is still being buried (facts: libvirt 4.3).
             if error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED or start.deadline.remaining() < PAUSE:
                 raise
             time.sleep(PAUSE)
-        else:
-            return
