@@ -64,6 +64,7 @@ class VmState(Enum):
     RUNNING = "running"
     PAUSED = "paused"
     INCOMING = "incoming"
+    """A process that waits for a migration: a claim whose death says nothing about the source (S14)."""
     SAVED = "saved"
     OFF = "off"
     UNKNOWN = "unknown"
@@ -179,6 +180,35 @@ class Observation:
     """Which of the host's hypervisors saw it: a URI; empty where the host has but one."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What a host saw of one VM in one look, and what it remembers of it: the word by which it claims or denies it."""
+
+    vm: Uuid
+    state: VmState
+    """OFF: no life of it is here.  UNKNOWN: the host cannot say."""
+    known: bool = True
+    """The host has a definition or a memory of it; false where it has never heard of such a VM."""
+    in_flight: bool = False
+    """As in ``Observation``."""
+    life: Life | None = None
+    """The life that is here."""
+    ended: tuple[str, ...] = ()
+    """Marks of lives whose end this host saw and proved."""
+    left: tuple[str, ...] = ()
+    """Marks of lives that this host saw migrate away; ``LEFT_UNMARKED`` where it does not know which."""
+    detail: str = ""
+
+    @property
+    def denies(self) -> bool:
+        """True if the host says for certain that no life of the VM is here (S2); a saved life is a life."""
+        return self.state is VmState.OFF and not self.in_flight
+
+
+LEFT_UNMARKED = "?"
+"""A life that left without a mark by which it could be recognised: nobody can say that it was seen to end."""
+
+
 class Reason(Enum):
     """Why an outcome is what it is.  The values are stable: they stand in logs, history and metrics."""
 
@@ -208,6 +238,10 @@ class Reason(Enum):
     NOT_RECORDED = "not-recorded"
     START_CANCELLED = "start-cancelled"
     UNSUPPORTED = "unsupported"
+    STALE_COMMAND = "stale-command"
+    HOST_SILENT = "host-silent"
+    CONFLICT = "conflict"
+    NOT_SYNCED = "not-synced"
     INTERNAL = "internal"
 
 
