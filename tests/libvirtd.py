@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import libvirt
@@ -65,10 +65,14 @@ def guest_xml(name: str, vm: str | None = None, devices: str = "", top: str = ""
 
 
 class Libvirtd:
-    """One libvirtd and its guests; use it as a context manager.  ``admin`` is a connection of the test's own."""
+    """One libvirtd and its guests; use it as a context manager.  ``admin`` is a connection of the test's own.
 
-    def __init__(self, folder: Path) -> None:
+    ``prefix`` begins the command of its keeper, to run it elsewhere.
+    """
+
+    def __init__(self, folder: Path, prefix: Sequence[str | Path] = ()) -> None:
         self.folder = folder
+        self._prefix = prefix
         self.socket = folder / "run" / "libvirt" / "libvirt-sock"
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         self.pid = 0
@@ -77,7 +81,7 @@ class Libvirtd:
 
     def __enter__(self) -> Libvirtd:
         self._configure()
-        argv = [sys.executable, "-IS", str(KEEPER), str(self.folder)]
+        argv = [*self._prefix, sys.executable, "-IS", str(KEEPER), str(self.folder)]
         self._keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         self.start()
         return self
