@@ -5,7 +5,8 @@ from __future__ import annotations
 import roff
 
 from fencebus_host.config.command_line import OPTIONS, Option
-from fencebus_host.config.key_table import SECTIONS, Key, KnownBy, Section
+from fencebus_host.config.key import Key, KnownBy, Section
+from fencebus_host.config.key_table import SECTIONS
 from fencebus_schemas import __version__
 
 ABOUT = """\

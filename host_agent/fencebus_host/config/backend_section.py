@@ -6,7 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 from fencebus_host.config import key_table as keys
-from fencebus_host.config.key_table import Section
+from fencebus_host.config import ovirt_keys
+from fencebus_host.config.backends import OvirtSettings
+from fencebus_host.config.key import Section
 from fencebus_host.config.model import (
     DEFAULT_URI,
     BackendSettings,
@@ -17,6 +19,7 @@ from fencebus_host.config.model import (
     PmFenceSettings,
     QmfSettings,
 )
+from fencebus_host.config.ovirt_section import ovirt, with_credentials
 from fencebus_host.config.problems import Problems, Where, did_you_mean
 from fencebus_host.config.section import Reading, children, last_section, unknown
 from fencebus_host.config.tree import Item
@@ -25,7 +28,12 @@ Build = Callable[[Reading, Where | None], BackendSettings]
 
 
 def backend(
-    asked: str | None, where: Where | None, section: Item | None, name_mode: NameMode | None, problems: Problems
+    asked: str | None,
+    where: Where | None,
+    section: Item | None,
+    name_mode: NameMode | None,
+    problems: Problems,
+    read_files: bool = True,
 ) -> BackendSettings:
     """The settings of the backend ``asked`` for; libvirt's if nobody asked.
 
@@ -44,7 +52,8 @@ def backend(
             unused = Problems()
             _build(items, name, builders[name], None, unused)
             problems.take_as_warnings(unused)  # C never looks into the section of a backend that does not run
-    return _build(items, chosen, builders[chosen], where, problems)
+    found = _build(items, chosen, builders[chosen], where, problems)
+    return with_credentials(found, problems) if read_files and isinstance(found, OvirtSettings) else found
 
 
 def _build(
@@ -66,6 +75,8 @@ def _builders(
         "libvirt-qpid": (keys.QPID, partial(_qmf, "libvirt-qpid", 49000)),
         "pm-fence": (keys.PM_FENCE, _pm_fence),
         "null": (keys.NULL, _null),
+        "ovirt": (ovirt_keys.OVIRT, partial(ovirt, "ovirt")),
+        "rhevm": (ovirt_keys.RHEVM, partial(ovirt, "rhevm")),
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fencebus_host.config.key_table import SECTIONS, Section
+from fencebus_host.config.key import Section
+from fencebus_host.config.key_table import SECTIONS
 from fencebus_host.config.tree import Item
 
 _SECTIONS = {section.path: section for section in SECTIONS}

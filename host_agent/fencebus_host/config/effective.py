@@ -7,7 +7,9 @@ from enum import Enum
 from pathlib import Path
 
 from fencebus_host.config import key_table as keys
-from fencebus_host.config.key_table import Key, KnownBy, Section
+from fencebus_host.config import ovirt_keys
+from fencebus_host.config.backends import ManagerSettings, OvirtSettings
+from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import BackendSettings, Config, DaemonSettings, Group, ListenerSettings, SerialSettings
 from fencebus_host.config.problems import Where
 from fencebus_host.config.tree import Item
@@ -17,6 +19,7 @@ NOWHERE = Where("effective")
 # Keys that take several values, whose settings are named for that.
 _FIELDS = {"key_file": "key_files"}
 _LINE: tuple[Key[object], ...] = (keys.DEVICE, keys.PARAMS, keys.LINE_VM)
+Settings = DaemonSettings | ListenerSettings | BackendSettings | ManagerSettings
 _SECTIONS = {section.path: section for section in keys.SECTIONS}
 # What these say stands in other keys of the result.
 _OLD_NAMES = (keys.WAIT_FOR_BACKEND.name, keys.OLD_NAME_MODE.name)
@@ -66,7 +69,14 @@ def _listener(settings: ListenerSettings) -> Item:
 
 
 def _backend(settings: BackendSettings) -> Item:
+    if isinstance(settings, OvirtSettings):
+        return _section(settings.kind, [_manager(each) for each in settings.managers])
     return _section(settings.kind, _keys(_SECTIONS[f"backends/{settings.kind}"], settings))
+
+
+def _manager(settings: ManagerSettings) -> Item:
+    keys_of_it = [item for key in ovirt_keys.MANAGER.keys for item in _plain(key, settings)]
+    return Item("manager", NOWHERE, settings.name, tuple(keys_of_it))
 
 
 def _keys(section: Section, settings: ListenerSettings | BackendSettings) -> Iterator[Item]:
@@ -87,7 +97,7 @@ def _line(key: Key[object], settings: ListenerSettings | BackendSettings) -> Ite
         yield _key(key.name, texts[key])
 
 
-def _plain(key: Key[object], settings: DaemonSettings | ListenerSettings | BackendSettings) -> Iterator[Item]:
+def _plain(key: Key[object], settings: Settings) -> Iterator[Item]:
     field = f"{key.name}s" if key.numbered else _FIELDS.get(key.name, key.name)
     texts = shown(getattr(settings, field))
     if key.numbered:

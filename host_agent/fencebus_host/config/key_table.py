@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Generic, TypeVar
 
-from fencebus_host.config import values
+from fencebus_host.config import ovirt_keys, values
+from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import (
     DEFAULT_KEY,
     DEFAULT_PORT,
@@ -21,55 +18,6 @@ from fencebus_host.config.model import (
     NameMode,
     SerialMode,
 )
-
-T_co = TypeVar("T_co", covariant=True)
-
-
-class KnownBy(Enum):
-    """Which program reads a key."""
-
-    BOTH = "C and fencebus"
-    OURS = "fencebus"
-    C_ONLY = "C; without effect here (warning)"
-
-
-@dataclass(frozen=True, slots=True)
-class Key(Generic[T_co]):
-    """One key of a section."""
-
-    name: str
-    read: Callable[[str], T_co]
-    default: T_co
-    shown: str
-    """The default as the documentation shows it."""
-    meaning: str
-    known_by: KnownBy = KnownBy.BOTH
-    repeats: bool = False
-    """True if every occurrence counts; else the last one in the file does, as in C."""
-    numbered: bool = False
-    """True if ``name1``, ``name2`` ... continue it."""
-
-    def matches(self, name: str) -> bool:
-        """Whether an item called ``name`` is this key."""
-        lower = name.lower()
-        return lower == self.name or (
-            self.numbered and lower.startswith(self.name) and lower[len(self.name) :].isdigit()
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section with keys, by its path, such as ``listeners/tcp``."""
-
-    path: str
-    meaning: str
-    keys: tuple[Key[object], ...]
-    known_by: KnownBy = KnownBy.BOTH
-
-    @property
-    def name(self) -> str:
-        """The last part of the path: the word before the brace."""
-        return self.path.rpartition("/")[2]
 
 
 def serial_mode(value: str) -> SerialMode:
@@ -259,6 +207,8 @@ GROUP = Section("groups/group", "Machines that may fence each other.", (GROUP_NA
 HOST = Section("hosts/host", "One host of those that fence together.", (HOST_ID,), OURS)
 
 LISTENER_SECTIONS = (MULTICAST, TCP, VSOCK, SERIAL)
-BACKEND_SECTIONS = (LIBVIRT, CPG, CHECKPOINT, QMF, QPID, PM_FENCE, NULL)
-SECTIONS = (DAEMON, *LISTENER_SECTIONS, *BACKEND_SECTIONS, GROUP, HOST)
+BACKEND_SECTIONS = (LIBVIRT, CPG, CHECKPOINT, QMF, QPID, PM_FENCE, NULL, ovirt_keys.OVIRT, ovirt_keys.RHEVM)
+INNER_SECTIONS = (ovirt_keys.OVIRT_MANAGER, ovirt_keys.RHEVM_MANAGER)
+"""Sections that stand inside a backend's, any number of times."""
+SECTIONS = (DAEMON, *LISTENER_SECTIONS, *BACKEND_SECTIONS, *INNER_SECTIONS, GROUP, HOST)
 TOP_LEVEL = ("fence_virtd", "listeners", "backends", "groups", "hosts")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.addresses import family_and_address, multicast_family_and_address
+from fencebus_host.config.key import Section
 from fencebus_host.config.key_files import with_keys
-from fencebus_host.config.key_table import Section
 from fencebus_host.config.model import (
     Digest,
     KeyedSettings,

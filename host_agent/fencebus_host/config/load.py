@@ -92,6 +92,7 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read
             top["backends"],
             reading.get(keys.OLD_NAME_MODE),
             problems,
+            read_keys,
         ),
         groups=groups(top["groups"], problems),
         hosts=hosts(top["hosts"], problems),

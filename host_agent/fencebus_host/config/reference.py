@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from fencebus_host.config.key_table import SECTIONS, Key, Section
+from fencebus_host.config.key import Key, Section
+from fencebus_host.config.key_table import SECTIONS
 
 HEAD = """\
 # The configuration file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from fencebus_host.config.key_table import Key, KnownBy, Section
+from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.problems import Problems, Where, did_you_mean
 from fencebus_host.config.tree import Item
 from fencebus_host.config.values import BadValueError
@@ -45,11 +45,33 @@ class Reading:
     def __init__(self, item: Item | None, section: Section, problems: Problems) -> None:
         self._problems = problems
         self._section = section
-        self._items = children(item, problems)
+        self._item = item
+        found = children(item, problems)
+        self._inner = tuple(each for each in found if each.name.lower() in section.inner)
+        self._items = tuple(each for each in found if each.name.lower() not in section.inner)
         self._reported: set[Item] = set()
         self._check_names()
         for key in section.keys:
             self._check_key(key)
+
+    @property
+    def problems(self) -> Problems:
+        """Where what is wrong with this section is reported."""
+        return self._problems
+
+    @property
+    def written(self) -> bool:
+        """Whether the file has this section at all."""
+        return self._item is not None
+
+    @property
+    def place(self) -> Where:
+        """Where the section stands; nowhere if nobody wrote it."""
+        return self._item.where if self._item else Where("")
+
+    def inner(self, name: str) -> tuple[Item, ...]:
+        """The sections ``name`` that stand inside, in the order of the file."""
+        return tuple(item for item in self._inner if item.called(name))
 
     def get(self, key: Key[T]) -> T:
         """The value of ``key``: the last one in the file, else the default; a bad one is reported."""
@@ -97,7 +119,7 @@ class Reading:
     def _check_names(self) -> None:
         for item in self._items:
             if not any(key.matches(item.name) for key in self._section.keys):
-                unknown([item], [key.name for key in self._section.keys], "unknown-key", self._problems)
+                unknown([item], self._section.words, "unknown-key", self._problems)
             elif item.value is None or item.children:
                 self._problems.error(
                     item.where, "not-a-key", f"`{item.name}` takes a value, not a section", f'{item.name} = "...";'

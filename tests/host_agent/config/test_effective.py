@@ -38,6 +38,8 @@ def texts(key: Path) -> dict[str, str]:
         "two URIs": tcp(key, rest='backends { libvirt { uri = "a:///"; uri1 = "b:///"; death_proof = "exit"; } }'),
     }
     for section in BACKEND_SECTIONS:
+        if section.inner:
+            continue  # managers need an address; see test_ovirt_section
         found[section.name] = f'fence_virtd {{ listener = "serial"; backend = "{section.name}"; }}'
     return found
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fencebus_host.config.key_table import SECTIONS, Key, KnownBy
+from fencebus_host.config.key import Key, KnownBy
+from fencebus_host.config.key_table import SECTIONS
 from fencebus_host.config.reference import page
 from fencebus_host.config.values import BadValueError
 from tests.components import CHECKOUT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencebus_host.config import values
 from fencebus_host.config.grammar import parse
-from fencebus_host.config.key_table import Key, KnownBy, Section
+from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.problems import Problems
 from fencebus_host.config.section import Reading, children, last_section, unknown
 from fencebus_host.config.tree import Item

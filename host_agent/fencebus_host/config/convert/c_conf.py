@@ -10,7 +10,7 @@ from fencebus_host.config.convert.conversion import Conversion, Remark, SourceEr
 from fencebus_host.config.convert.made import key, section
 from fencebus_host.config.convert.removed_backends import replace_backend
 from fencebus_host.config.grammar import parse
-from fencebus_host.config.key_table import KnownBy, Section
+from fencebus_host.config.key import KnownBy, Section
 from fencebus_host.config.problems import Problems, Where, did_you_mean
 from fencebus_host.config.tree import Item
 

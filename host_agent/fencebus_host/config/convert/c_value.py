@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from fencebus_host.config.key_table import Key
+from fencebus_host.config.key import Key
 from fencebus_host.config.values import BadValueError
 
 _ATOI = re.compile(r"\s*([+-]?[0-9]+)", re.ASCII)
