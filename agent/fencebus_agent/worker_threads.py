@@ -2,53 +2,70 @@
 to wait for at exit.
 
 The executor of the standard library joins its threads when the interpreter ends; a call that hangs in a hypervisor's
-socket would hold up the end of the daemon for ever.
+socket would hold up the end of the daemon for ever.  And its futures are not the loop's: to have one of them followed
+by one of the loop costs several times what the way through the thread does, on the path of every request.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
-Work = Callable[[], None]
 
 
 class WorkerThreads:
-    """A pool of daemon threads that grows with the calls that block.
+    """A pool of daemon threads that grows with the calls that block.  Build and use it on the asyncio loop.
 
     limit: most threads; further calls wait their turn.
     """
 
     def __init__(self, name: str, limit: int = 32) -> None:
         self._name, self._limit = name, limit
-        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
         self._threads = 0
 
-    def submit(self, call: Callable[[], T]) -> Future[T]:
-        """Run ``call`` in a thread; the future gets its result, or its exception.  A cancelled future's call never
-        begins.
+    def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Run ``call`` in a thread; the future gets its result, or its exception.  The call of a future that is done
+        before (cancelled, given up) never begins.
         """
-        future: Future[T] = Future()
-        with self._lock:
-            self._work.put(lambda: _settle(future, call))
-            if self._idle:
-                self._idle -= 1
-            elif self._threads < self._limit:
-                self._threads += 1
-                threading.Thread(target=self._serve, name=f"{self._name}-{self._threads}", daemon=True).start()
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._put(lambda: self._run(call, future))
         return future
+
+    def submit_unheeded(self, call: Callable[[], object]) -> None:
+        """Run ``call`` in a thread; nobody waits, and nobody hears of an exception."""
+
+        def run() -> None:
+            with contextlib.suppress(Exception):  # a thread's root: the next call must not suffer from it
+                call()
+
+        self._put(run)
 
     def close(self) -> None:
         """Let every thread end once its call has returned."""
         with self._lock:
             for _ in range(self._threads):
                 self._work.put(None)
+
+    def _put(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            self._work.put(work)
+            if self._idle:
+                self._idle -= 1
+            elif self._threads < self._limit:
+                self._threads += 1
+                threading.Thread(target=self._serve, name=f"{self._name}-{self._threads}", daemon=True).start()
+
+    # -- in a thread ----------
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
@@ -58,13 +75,24 @@ class WorkerThreads:
                 if self._work.empty():
                     self._idle += 1
 
+    def _run(self, call: Callable[[], T], future: asyncio.Future[T]) -> None:
+        if future.done():
+            return
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 -- a thread's root: whoever waits for the future gets it
+            settle = partial(_fail, future, error)
+        else:
+            settle = partial(_succeed, future, result)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            self._loop.call_soon_threadsafe(settle)
 
-def _settle(future: Future[T], call: Callable[[], T]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = call()
-    except BaseException as error:  # noqa: BLE001 -- a thread's root: whoever waits for the future gets it
-        future.set_exception(error)
-    else:
+
+def _succeed(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
         future.set_result(result)
+
+
+def _fail(future: asyncio.Future[T], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

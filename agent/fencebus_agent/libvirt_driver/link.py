@@ -121,16 +121,19 @@ class Link:
     async def call_once(self, act: Callable[[libvirt.virConnect], T], deadline: Deadline) -> T:
         """Run ``act`` at most once.  Raises LinkLostError if it may or may not have been carried out."""
         await self.wait_ready(deadline)
+        future = self.begin(act)
+        # A call that has not begun by then never does; one that hangs keeps its thread and its connection.
+        limit = asyncio.get_running_loop().call_later(deadline.remaining(), _give_up, future)
         try:
-            # A call that has not begun by then never does; one that hangs keeps its thread and its connection.
-            async with asyncio.timeout(deadline.remaining()):
-                return await self.begin(act)
+            return await future
         except TimeoutError:
             raise HypervisorUnreachable(self.uri, "no answer until the deadline") from None
+        finally:
+            limit.cancel()
 
     def begin(self, act: Callable[[libvirt.virConnect], T]) -> asyncio.Future[T]:
         """Run ``act`` in a thread, and nobody waits: the future is the caller's.  Needs a connection to be ready."""
-        return asyncio.wrap_future(self._threads.submit(lambda: self._with_connection(act)))
+        return self._threads.submit(lambda: self._with_connection(act))
 
     async def settle_events(self, deadline: Deadline) -> None:
         """Return when the events of what happened until now have been delivered, as far as that can be known.
@@ -141,7 +144,7 @@ class Link:
         conn = self._events
         if conn is None or self._one_for_all:
             return
-        future = asyncio.wrap_future(self._threads.submit(conn.getLibVersion))
+        future = self._threads.submit(conn.getLibVersion)
         await asyncio.wait({future}, timeout=deadline.remaining())
         if future.done() and not future.cancelled() and future.exception() is not None:
             log.debug("%s: %s", self.uri, future.exception())
@@ -160,7 +163,7 @@ class Link:
         conn = await self._open_patiently()
         self._events = conn
         conn.registerCloseCallback(lambda *_: _from_thread(loop, self._broken.set), None)
-        self._registrations = await asyncio.wrap_future(self._threads.submit(lambda: self._owner.connected(conn)))
+        self._registrations = await self._threads.submit(lambda: self._owner.connected(conn))
         if not conn.isAlive():
             self._broken.set()
 
@@ -168,7 +171,7 @@ class Link:
         hung: set[asyncio.Future[libvirt.virConnect]] = set()
         while True:
             if len(hung) < HUNG_OPENS:
-                hung.add(asyncio.wrap_future(self._threads.submit(self._open)))
+                hung.add(self._threads.submit(self._open))
             limit = OPEN_PATIENCE if len(hung) < HUNG_OPENS else None
             try:
                 done, hung = await asyncio.wait(hung, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
@@ -193,10 +196,10 @@ class Link:
         idle, self._idle = self._idle, []
         # Closing sends a goodbye, which blocks on a daemon that hangs.
         for conn in idle:
-            self._threads.submit(conn.close)
+            self._threads.submit_unheeded(conn.close)
         if self._events is not None:
             farewell = partial(_leave, self._events, self._registrations)
-            self._threads.submit(farewell)
+            self._threads.submit_unheeded(farewell)
         self._events, self._registrations = None, ()
 
     # ---- the connections for calls; these run in worker threads (a list's append and pop are atomic)
@@ -240,6 +243,11 @@ class Link:
             self._idle.append(conn)
         else:
             conn.close()
+
+
+def _give_up(future: asyncio.Future[T]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
 
 
 def broke(error: libvirt.libvirtError) -> bool:

@@ -133,7 +133,7 @@ class Undertaker:
         if finder is None or not attempt.processes_ended:
             return False
         search = self._searches.submit(lambda: release(finder.every_process(attempt.vm)))
-        return await asyncio.wrap_future(search) > 0
+        return await search > 0
 
     def _begin(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Attempt:
         attempt = self._attempts[vm] = Attempt(vm)
@@ -212,7 +212,7 @@ class Undertaker:
         def wanted() -> bool:
             return self._attempts.get(attempt.vm) is attempt
 
-        await asyncio.wrap_future(self._threads.submit(lambda: image_locks.outlast(disks, wanted)))
+        await self._threads.submit(lambda: image_locks.outlast(disks, wanted))
         attempt.lingering = _blind(disks.blind)
         attempt.changed.set()
 
