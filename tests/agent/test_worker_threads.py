@@ -73,7 +73,7 @@ async def test_what_comes_too_late_is_dropped() -> None:
         gate.wait()
         raise RuntimeError("nobody hears this")
 
-    late = [threads.submit(gate.wait), threads.submit(fail)]
+    late: list[asyncio.Future[bool] | asyncio.Future[None]] = [threads.submit(gate.wait), threads.submit(fail)]
     await asyncio.sleep(0.02)
     for future in late:
         future.cancel()
