@@ -7,6 +7,7 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.components import require_program
 from tests.guests.image import Image
@@ -91,8 +92,13 @@ class Machine:
         for kind in ("control", "serial", "channel", "forward"):
             (self._libvirtd.folder / kind).mkdir(exist_ok=True)
         self._libvirtd.admin.defineXML(self.xml()).create()
+        self._connect(self._libvirtd.folder)
+
+    def _connect(self, folder: Path) -> None:
+        """Take the guest's first serial port, whose socket is in this folder."""
+        self.close()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(str(self._libvirtd.folder / "control" / self.name))
+        self._socket.connect(str(folder / "control" / self.name))
 
     def xml(self) -> str:
         """Its definition: every way to the host that a guest can have."""
