@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fencebus_agent.hypervisor import ActRefused, HypervisorError, Permit
-from fencebus_host import verdict
+from fencebus_host import permission, verdict
 from fencebus_host.ledger import Admission, Ledger, Step
+from fencebus_host.objection import Objection
+from fencebus_host.permission import Standing
 from fencebus_host.ports import Record, Router, Wanted
-from fencebus_host.verdict import Evidence, Objection, Standing
+from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.errors import FencebusError
 from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Life, Reason, RequestId, Uuid, VmState
@@ -203,7 +205,7 @@ class Fencing:
         try:
             return await act(case.vm, found, case.request.deadline, permit)
         except ActRefused as refusal:
-            return dataclasses.replace(found, objection=verdict.refused(refusal.reason))
+            return dataclasses.replace(found, objection=permission.refused(refusal.reason))
         except HypervisorError as error:
             return dataclasses.replace(found, objection=Objection(Reason.HYPERVISOR_ERROR, str(error)))
         finally:
@@ -227,7 +229,7 @@ class Fencing:
         def permit(life: Life | None) -> None:
             wanted, condemned = self._ledger.begin(request.id)
             standing = Standing(self._clock(), wanted, condemned)
-            reason = verdict.s12_s16_may_act(request, standing, life) or also()
+            reason = permission.s12_s16_may_act(request, standing, life) or also()
             if reason:
                 raise ActRefused(reason)
 
@@ -242,7 +244,7 @@ _DEFECT = Objection(Reason.INTERNAL, "a defect in the daemon; its log has the de
 
 
 def _refused(request: FenceRequest, admission: Admission) -> FenceOutcome:
-    return verdict.failure(request, verdict.refused(admission.reason or Reason.INTERNAL))
+    return verdict.failure(request, permission.refused(admission.reason or Reason.INTERNAL))
 
 
 def _decide(request: FenceRequest, course: Course) -> FenceOutcome:

@@ -14,9 +14,10 @@ from typing import Protocol
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host import verdict
 from fencebus_host.fencing import Fencing
+from fencebus_host.objection import Objection
 from fencebus_host.policy import Labels, Policy, Spellings, spellings
 from fencebus_host.ports import Answer, Router, Wanted
-from fencebus_host.verdict import Evidence, Objection
+from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, Source, Uuid
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fencebus_host import denial
+from fencebus_host.denial import Inquiry, Word
+from fencebus_host.objection import Objection
 from fencebus_schemas.model import (
     FenceOutcome,
     FenceRequest,
-    Life,
     Observation,
     Proof,
     Reason,
+    Uuid,
     VmRecord,
     VmState,
     as_uuid,
@@ -23,14 +26,6 @@ from fencebus_schemas.model import (
 
 ALIVE = (VmState.RUNNING, VmState.PAUSED)
 """The states of a life whose end here is an end: a saved image may be an old one, an incoming process is a guest's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Objection:
-    """Why a fence has not succeeded: a stable reason, and a sentence that names what is missing."""
-
-    reason: Reason
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +40,8 @@ class Evidence:
     """Hypervisors that did not say whether they have the target."""
     objection: Objection | None = None
     """Why an act was not carried out at all, if it was not."""
+    inquiry: Inquiry | None = None
+    """What the members of a federation said; ``None`` where this host alone decides."""
 
 
 Rule = Callable[[FenceRequest, Evidence], Objection | None]
@@ -154,6 +151,38 @@ def was_acted_on(request: FenceRequest, evidence: Evidence) -> Objection | None:
 DOOR_RULES: tuple[Rule, ...] = (s8_one_target, target_is_known, s8_name_is_resolved)
 """What is asked of a power action's target before anything is done to it."""
 
+
+def is_plain_end(seen: Observation) -> bool:
+    """S14: a life that was plainly running or paused, seen to end where it was, needs nobody else's word."""
+    proven = seen.state is VmState.OFF and seen.proof is not Proof.NONE and not seen.migration_in_flight
+    return proven and seen.ended is not None and seen.was in ALIVE
+
+
+def s3_nobody_else_claims_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S3: no success while the last word of any member is that it has the target."""
+    return denial.s3_no_other_claim(evidence.inquiry) if evidence.inquiry else None
+
+
+def s2_killed_plainly_or_nobody_has_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S1, S2, S4, S14: one plain kill by a present owner, or two rounds in which every member denies.
+
+    A kill was ordered by a command of this very request, so that it is later than the request on whatever clock.
+    """
+    if evidence.inquiry is None or any(is_plain_end(seen) for seen in evidence.observations):
+        return None
+    lack = denial.missing(evidence.inquiry)
+    unproven = [seen.detail for seen in evidence.observations if seen.detail]
+    return Objection(lack.reason, "; ".join([lack.text, *unproven[-1:]])) if lack else None
+
+
+FEDERATED_OFF_RULES: tuple[Rule, ...] = (
+    was_acted_on,
+    s8_one_target,
+    observations_are_about_the_target,
+    s3_nobody_else_claims_it,
+    s2_killed_plainly_or_nobody_has_it,
+)
+
 OFF_RULES: tuple[Rule, ...] = (
     was_acted_on,
     s8_one_target,
@@ -171,57 +200,12 @@ def first_objection(request: FenceRequest, evidence: Evidence, rules: tuple[Rule
     return next((objection for rule in rules if (objection := rule(request, evidence))), None)
 
 
-# -- before the act ----------
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is true of a request at the moment directly before its act."""
-
-    now: float
-    wanted: bool
-    """Somebody who asked is still there."""
-    condemned: bool
-    """A fence of the request's own source was accepted."""
-
-
-def s12_s16_may_act(request: FenceRequest, standing: Standing, life: Life | None) -> Reason | None:
-    """S12, S16: nothing late, nothing for a requester who left, nothing for a condemned one, no life younger than the
-    request.
-
-    ``life`` is the life about to end, ``None`` before a start.  Returns the reason to refuse, or ``None``.
-    """
-    if standing.condemned:
-        return Reason.SOURCE_FENCED
-    if not standing.wanted:
-        return Reason.REQUESTER_GONE
-    if standing.now >= request.deadline.at:
-        return Reason.DEADLINE
-    if life is not None and life.began_at is not None and life.began_at > request.received_at:
-        return Reason.YOUNGER_LIFE
-    return None
-
-
-REFUSALS = {
-    Reason.SOURCE_FENCED: "the requester is being fenced itself",
-    Reason.REQUESTER_GONE: "the requester closed its connection before anything was done",
-    Reason.DEADLINE: "the time for this request was over before anything was done",
-    Reason.YOUNGER_LIFE: "the VM was started after this request was made; ask again to end that life too",
-    Reason.START_CANCELLED: "an off for the same VM arrived meanwhile",
-}
-
-
-def refused(reason: Reason) -> Objection:
-    """The objection of an act that was refused directly before it."""
-    return Objection(reason, REFUSALS.get(reason, f"the act was refused: {reason.value}"))
-
-
 # -- outcomes ----------
 
 
 def decide_off(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
     """The outcome of an ``off``."""
-    objection = first_objection(request, evidence)
+    objection = first_objection(request, evidence, OFF_RULES if evidence.inquiry is None else FEDERATED_OFF_RULES)
     if objection:
         return failure(request, objection, evidence)
     ended = any(seen.ended for seen in evidence.observations)
@@ -271,15 +255,42 @@ def s15_one_place_to_start(request: FenceRequest, evidence: Evidence) -> Objecti
     return None
 
 
+def seen_running(word: Word, vm: Uuid) -> Observation:
+    """A member's word that the target runs there plainly, as an observation."""
+    sight = word.sight
+    return Observation(vm, sight.state, word.host, word.incarnation, Proof.NONE, 0.0, sight.in_flight, sight.state)
+
+
+def s15_nobody_else_has_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S15: what was off is started only after two rounds in which every member denied; a second copy ruins disks."""
+    if evidence.inquiry is None or any(seen.was in ALIVE for seen in evidence.observations):
+        return None
+    lack = denial.missing(evidence.inquiry)
+    return Objection(Reason.NOT_STARTED, lack.text) if lack else None
+
+
+ON_RULES: tuple[Rule, ...] = (
+    was_acted_on,
+    s8_one_target,
+    s15_one_place_to_start,
+    observations_are_about_the_target,
+)
+FEDERATED_ON_RULES: tuple[Rule, ...] = (
+    was_acted_on,
+    s8_one_target,
+    observations_are_about_the_target,
+    s15_nobody_else_has_it,
+)
+
+
 def decide_on(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
     """The outcome of an ``on``: it succeeds if the VM is seen running after the request."""
-    objection = first_objection(
-        request, evidence, (was_acted_on, s8_one_target, s15_one_place_to_start, observations_are_about_the_target)
-    )
+    objection = first_objection(request, evidence, ON_RULES if evidence.inquiry is None else FEDERATED_ON_RULES)
     if objection:
         return failure(request, objection, evidence)
     running = [seen for seen in evidence.observations if seen.state in ALIVE]
-    if not running or running[0].seen_at <= request.received_at:
+    # In a federation the observation answers an order of this request: no two hosts' clocks are compared.
+    if not running or (evidence.inquiry is None and running[0].seen_at <= request.received_at):
         return failure(request, Objection(Reason.NOT_STARTED, f"{request.target} was not seen running"), evidence)
     was_on = running[0].was in ALIVE
     return _success(request, Reason.ALREADY_ON if was_on else Reason.STARTED, evidence, "")

@@ -127,10 +127,10 @@ class Guard(Message):
     vm: Uuid
     source: Uuid | None
     """The guest that asks, if it is known: a request dies with its source (S16)."""
-    lives: tuple[str, ...]
-    """Marks of the lives that this request is to end: a guard kills no other (S12)."""
     members: str
     """Digest of the sender's member list; the answer brings the list where it differs."""
+    stamp: float
+    """Means nothing to the receiver; comes back with the answer."""
     quote: Quote
 
 
@@ -140,6 +140,8 @@ class GuardAnswer(Message):
 
     request: RequestId
     round: int
+    stamp: float
+    """Of the guard that is answered; -1 in a report that nobody asked for."""
     token: str
     """The sender's newest, for the next command."""
     serial: str
@@ -147,6 +149,8 @@ class GuardAnswer(Message):
     sight: Sight | None
     """``None`` if nothing was seen, for ``refusal``."""
     refusal: Reason | None = None
+    is_old: bool = False
+    """The life in ``sight`` had begun before the request was received, by the sender's clock (S12)."""
     source_here: bool = False
     """The guest that asks lives on the sender, who knows this request from now on (S16)."""
     members: tuple[HostId, ...] = ()
@@ -168,6 +172,10 @@ class Fence(Message):
     target: str
     """The name or UUID that the guest used."""
     via: str
+    lives: tuple[str, ...]
+    """Marks of lives that a member has found to be older than the request: on no other host is their age known."""
+    begin: float
+    """Seconds in which the kill must begin: so long does the source's host know of this request (S16)."""
     quote: Quote
 
 

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_host import verdict
-from fencebus_host.verdict import OFF_RULES, Evidence, Objection, Rule, Standing
+from fencebus_host import permission, verdict
+from fencebus_host.objection import Objection
+from fencebus_host.permission import Standing
+from fencebus_host.verdict import OFF_RULES, Evidence, Rule
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Action, FenceOutcome, Life, Observation, Proof, Reason, VmRecord, VmState
 from tests.components import CHECKOUT
@@ -146,7 +148,7 @@ def test_s12_s16_an_act_is_allowed_only_in_time_and_wanted_and_uncondemned_and_o
     now: float, wanted: bool, condemned: bool, life: Life | None
 ) -> None:
     asked = request()
-    refused = verdict.s12_s16_may_act(asked, Standing(now, wanted, condemned), life)
+    refused = permission.s12_s16_may_act(asked, Standing(now, wanted, condemned), life)
     young = life is not None and life.began_at is not None and life.began_at > asked.received_at
     assert (refused is None) == (now < asked.deadline.at and wanted and not condemned and not young)
 
@@ -330,10 +332,10 @@ def test_a_place_that_did_not_confirm_adds_what_it_said() -> None:
     assert objection.text.endswith(": it survived")
 
 
-@pytest.mark.parametrize("reason", (*verdict.REFUSALS, Reason.INTERNAL))
+@pytest.mark.parametrize("reason", (*permission.REFUSALS, Reason.INTERNAL))
 def test_every_refusal_has_a_sentence(reason: Reason) -> None:
-    assert verdict.refused(reason).reason is reason
-    assert len(verdict.refused(reason).text) > 15
+    assert permission.refused(reason).reason is reason
+    assert len(permission.refused(reason).text) > 15
 
 
 # -- reboot, on, status, list, monitor ----------
@@ -435,4 +437,4 @@ def test_a_failure_needs_no_evidence() -> None:
 
 def test_the_deadline_of_a_request_stands_on_its_own_clock() -> None:
     late = request(deadline=Deadline(RECEIVED, no_time))
-    assert verdict.s12_s16_may_act(late, Standing(RECEIVED, True, False), None) is Reason.DEADLINE
+    assert permission.s12_s16_may_act(late, Standing(RECEIVED, True, False), None) is Reason.DEADLINE

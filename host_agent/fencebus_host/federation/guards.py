@@ -1,0 +1,101 @@
+"""Decides which guards stand on which VMs of one host: leases that end by themselves, with a serial that tells whether
+a guard stood without a break (S2, S14, S15).  Pure.
+
+A guard does not kill: it watches, and what turns up is reported at once to whoever set it, who orders the kill; so
+every kill passes the same checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fencebus_schemas.model import HostId, RequestId, Uuid
+from fencebus_schemas.peer import Guard, Purpose
+
+
+@dataclass(slots=True)
+class Held:
+    """One guard that stands here."""
+
+    request: RequestId
+    vm: Uuid
+    source: Uuid | None
+    purpose: Purpose
+    coordinator: HostId
+    serial: str
+    until: float
+    round: int
+
+
+class Guards:
+    """The guards of one host."""
+
+    def __init__(self, draw: Callable[[], str]) -> None:
+        self._draw = draw
+        self._held: dict[Uuid, dict[RequestId, Held]] = {}
+
+    def install(self, message: Guard, until: float, now: float) -> Held | None:
+        """Install or renew; ``None`` if a start guard cannot be granted.
+
+        A fence comes before every start: it breaks the start guards of others.
+        """
+        others = [held for held in self.on(message.vm, now) if held.request != message.request]
+        if message.purpose is Purpose.START and others:
+            return None
+        if message.purpose is Purpose.FENCE:
+            for held in others:
+                if held.purpose is Purpose.START:
+                    self.lift(held.request, held.vm)
+        return self._renewed(message, until, now)
+
+    def _renewed(self, message: Guard, until: float, now: float) -> Held:
+        guards = self._held.setdefault(message.vm, {})
+        held = guards.get(message.request)
+        if held is None or now >= held.until or held.purpose is not message.purpose:
+            held = Held(
+                message.request,
+                message.vm,
+                message.source,
+                message.purpose,
+                message.sender,
+                self._draw(),
+                until,
+                message.round,
+            )
+            guards[message.request] = held
+        held.until = max(held.until, until)
+        held.round = max(held.round, message.round)
+        return held
+
+    def touched(self, vm: Uuid) -> None:
+        """Something happened to the VM here: no guard on it was unbroken."""
+        for held in self._held.get(vm, {}).values():
+            held.serial = self._draw()
+
+    def lift(self, request: RequestId, vm: Uuid) -> None:
+        """Remove a guard, if it stands."""
+        guards = self._held.get(vm, {})
+        guards.pop(request, None)
+        if not guards:
+            self._held.pop(vm, None)
+
+    def serial(self, request: RequestId, vm: Uuid, now: float) -> str:
+        """The serial of a guard that stands now; empty if none does."""
+        held = self._held.get(vm, {}).get(request)
+        return held.serial if held is not None and now < held.until else ""
+
+    def on(self, vm: Uuid, now: float) -> list[Held]:
+        """The guards that stand on a VM now."""
+        return [held for held in self._held.get(vm, {}).values() if now < held.until]
+
+    def asked_by(self, source: Uuid, now: float) -> list[Held]:
+        """The guards that stand for requests of this guest."""
+        everything = (held for guards in self._held.values() for held in guards.values())
+        return [held for held in everything if held.source == source and now < held.until]
+
+    def expire(self, now: float) -> None:
+        """Forget the guards whose lease is over."""
+        over = [held for guards in self._held.values() for held in guards.values() if now >= held.until]
+        for held in over:
+            self.lift(held.request, held.vm)

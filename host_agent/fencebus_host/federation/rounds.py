@@ -1,0 +1,100 @@
+"""Keeps the rounds of one request: who was asked what, who said what, and which two rounds were clean (S2).  Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fencebus_host.denial import Word
+from fencebus_schemas.model import HostId, Sight
+from fencebus_schemas.peer import GuardAnswer
+
+
+class Rounds:
+    """The words of the members, round by round.
+
+    A round is clean if every member denies in it under a guard.  Two clean rounds, one right after the other and with
+    nothing killed since the second was asked, are what S2 demands.
+    """
+
+    def __init__(self) -> None:
+        self.number = 1
+        self._clean: dict[HostId, Word] = {}
+        self._words: dict[HostId, Word] = {}
+        self._claims: dict[HostId, Word] = {}
+        self.heard_from: set[HostId] = set()
+        """Members that have said anything at all."""
+        self._history: dict[tuple[HostId, Sight], Sight] = {}
+
+    def heard(self, answer: GuardAnswer) -> None:
+        """A member's word; one of an earlier round says nothing of this one, but a claim is a claim (S3)."""
+        if answer.sight is None:
+            return
+        self.heard_from.add(answer.sender)
+        word = Word(answer.sender, answer.incarnation, answer.serial, answer.sight)
+        self._history[answer.sender, answer.sight] = answer.sight
+        if answer.sight.state.is_claim:
+            self._claims[answer.sender] = word
+        if answer.round == self.number:
+            self._words[answer.sender] = word
+            if answer.sight.denies and answer.serial:
+                self._claims.pop(answer.sender, None)
+
+    def ended(self, host: HostId) -> None:
+        """A member has confirmed the end of what it claimed."""
+        self._claims.pop(host, None)
+
+    def begin_again(self) -> None:
+        """Something was killed, or somebody claims or doubts: nothing that was denied before counts any more."""
+        self._clean, self._words = {}, {}
+        self.number += 1
+
+    def go_on(self, members: Iterable[HostId]) -> bool:
+        """If all members denied in this round, and no clean one came before it, begin the second; true if so."""
+        if self._clean or not self.is_clean(members):
+            return False
+        self._clean, self._words = self._words, {}
+        self.number += 1
+        return True
+
+    def is_clean(self, members: Iterable[HostId]) -> bool:
+        """All of them deny in this round."""
+        return all(host in self._words and self._denies(self._words[host]) for host in members)
+
+    def is_spoilt(self) -> bool:
+        """Somebody does not deny in this round, or was not on guard throughout: it cannot become clean."""
+        return any(not self._denies(word) for word in self._words.values()) or any(
+            host in self._clean and self._is_broken(self._clean[host], word) for host, word in self._words.items()
+        )
+
+    def answered(self, host: HostId) -> bool:
+        """The member has said something in this round."""
+        return host in self._words
+
+    def word(self, host: HostId) -> Word | None:
+        """What it has said in this round."""
+        return self._words.get(host)
+
+    def claims(self) -> tuple[Word, ...]:
+        """Standing claims, in the order of their hosts."""
+        return tuple(self._claims[host] for host in sorted(self._claims))
+
+    @property
+    def first(self) -> tuple[Word, ...]:
+        """The words of the clean round before this one; of this one, if there is none yet."""
+        return tuple(self._clean.values()) or tuple(self._words.values())
+
+    @property
+    def second(self) -> tuple[Word, ...]:
+        """The words of this round, if a clean one came before it."""
+        return tuple(self._words.values()) if self._clean else ()
+
+    @property
+    def history(self) -> tuple[Sight, ...]:
+        """Whatever was seen by anybody at any time."""
+        return tuple(self._history.values())
+
+    def _denies(self, word: Word) -> bool:
+        return word.sight.denies and bool(word.serial)
+
+    def _is_broken(self, first: Word, second: Word) -> bool:
+        return (first.incarnation, first.serial) != (second.incarnation, second.serial)
