@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from fencebus_agent.guest_devices import GuestDevices, GuestLine
+from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import (
     DomainEvent,
     EventSink,
@@ -21,22 +21,11 @@ from fencebus_agent.hypervisor import (
     Presence,
     UnknownDomain,
 )
+from fencebus_agent.memory_vm import MemoryVm
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import HostId, Incarnation, Life, Observation, Proof, Uuid, VmRecord, VmState, as_uuid
 
-
-@dataclass(frozen=True, slots=True)
-class MemoryVm:
-    """A VM to begin with.  ``state`` is RUNNING, PAUSED, SAVED (off with a managed-save image), INCOMING or OFF."""
-
-    uuid: Uuid
-    name: str
-    state: VmState = VmState.RUNNING
-    persistent: bool = True
-    macs: tuple[str, ...] = ()
-    lines: tuple[GuestLine, ...] = ()
-    cid: int | None = None
-    cluster: str | None = None
+__all__ = ["MemoryHypervisor", "MemoryVm", "VmFaults"]
 
 
 @dataclass(slots=True)
