@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import select
 import socket
 from collections.abc import Callable
@@ -44,7 +46,6 @@ class Stream:
         connected.setblocking(False)
         with contextlib.suppress(OSError):  # not every family has it; the small replies must not wait for another
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._read_on()
 
     # -- what the listeners use ----------
 
@@ -68,17 +69,29 @@ class Stream:
         except OSError:
             return ()
 
+    async def connect(self, address: tuple[str, int], seconds: float) -> None:
+        """Connect a new socket to a numeric address and a port; raises OSError, TimeoutError if nobody has answered."""
+        number = self._socket.connect_ex(address)
+        if number == errno.EINPROGRESS:
+            if not await self._writable(seconds):
+                raise TimeoutError(f"no connection within {seconds:g} s")
+            number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number))
+
     async def read(self, length: int, seconds: float) -> bytes:
         """Exactly so many bytes; raises WireError("silent") if they do not come in time, ("closed") if they never
         will.
         """
+        if len(self._received) < length and not self.gone:
+            self._readable()  # what has come already is there without a round of the loop
+            self._read_on()
         if not await self._until(lambda: len(self._received) >= length or self.gone, seconds):
             raise WireError("silent", f"{length} bytes did not arrive within {seconds:g} s")
         if len(self._received) < length:
             raise WireError("closed", self._lost or f"closed after {len(self._received)} of {length} bytes")
         data = bytes(self._received[:length])
         del self._received[:length]
-        self._read_on()
         return data
 
     async def send(self, data: bytes) -> None:
@@ -86,7 +99,7 @@ class Stream:
         left = data
         while left:
             left = left[self._send_some(left) :]
-            if left and not await self._writable():
+            if left and not await self._writable(STEP_SECONDS):
                 self.abort()
                 raise WireError("unread", "the peer does not read what is sent to it")
 
@@ -158,12 +171,12 @@ class Stream:
             self._lose(f"lost: {error}")
             raise WireError("closed", f"lost: {error}") from None
 
-    async def _writable(self) -> bool:
-        """Return true once the kernel takes more, or the connection is lost; false if not within STEP_SECONDS."""
+    async def _writable(self, seconds: float) -> bool:
+        """Return true once the kernel takes (more) bytes, or the connection is lost; false if not in time."""
         self._loop.add_writer(self._number, self._send_no_more)
         self._writes = True
         try:
-            return await self._until(lambda: not self._writes, STEP_SECONDS)
+            return await self._until(lambda: not self._writes, seconds)
         finally:
             self._send_no_more()
 

@@ -234,18 +234,13 @@ def _waiting(wire: XvmRequest, sender: str, is_own: Callable[[str], bool]) -> Wa
 
 
 async def _connect(waiting: Waiting) -> Stream:
-    calling = socket.socket(socket.AF_INET6 if ":" in waiting[0] else socket.AF_INET, socket.SOCK_STREAM)
-    calling.setblocking(False)
+    stream = Stream(socket.socket(socket.AF_INET6 if ":" in waiting[0] else socket.AF_INET, socket.SOCK_STREAM))
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await asyncio.get_running_loop().sock_connect(calling, waiting)
-        return Stream(calling)
-    except TimeoutError:
-        calling.close()
-        raise OSError(f"no connection within {CONNECT_SECONDS:g} s") from None
+        await stream.connect(waiting, CONNECT_SECONDS)
     except BaseException:
-        calling.close()
+        stream.close()
         raise
+    return stream
 
 
 class _Datagrams(asyncio.DatagramProtocol):

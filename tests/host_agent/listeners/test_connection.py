@@ -59,6 +59,14 @@ async def test_bytes_are_read_in_the_lengths_that_are_asked_for(pair: Pair) -> N
     assert await pair.stream.read(4, PATIENCE) == b"cdef"
 
 
+async def test_what_has_come_already_is_read_without_a_round_of_the_loop(pair: Pair) -> None:
+    pair.guest.sendall(b"abc")
+    reading = pair.stream.read(3, PATIENCE)
+    with pytest.raises(StopIteration) as ended:
+        reading.send(None)
+    assert ended.value.value == b"abc"
+
+
 async def test_a_read_waits_for_bytes_that_come_one_by_one(pair: Pair) -> None:
     reading = asyncio.create_task(pair.stream.read(3, PATIENCE))
     for byte in (b"a", b"b", b"c"):
@@ -83,8 +91,11 @@ async def test_a_peer_that_closes_early_has_closed(pair: Pair) -> None:
 async def test_what_was_sent_before_the_end_can_still_be_read(pair: Pair) -> None:
     pair.guest.sendall(b"abc")
     pair.guest.close()
-    await until_gone(pair.stream)
-    assert await pair.stream.read(3, PATIENCE) == b"abc"
+    assert await pair.stream.read(1, PATIENCE) == b"a"
+    with pytest.raises(WireError, match="closed after 2 of 3 bytes"):
+        await pair.stream.read(3, PATIENCE)
+    assert pair.stream.gone
+    assert await pair.stream.read(2, PATIENCE) == b"bc"
 
 
 async def test_a_connection_that_breaks_ends_a_read(pair: Pair) -> None:
@@ -118,6 +129,7 @@ async def test_a_flood_that_is_dropped_does_not_hide_that_the_peer_leaves(pair: 
 
 async def test_a_peer_that_has_closed_its_half_can_still_be_answered(pair: Pair) -> None:
     pair.guest.shutdown(socket.SHUT_WR)
+    pair.stream.drop_input()
     await until_gone(pair.stream)
     await pair.stream.send(b"answer")
     assert pair.guest.recv(16) == b"answer"
@@ -141,6 +153,7 @@ async def test_a_large_answer_is_sent_while_the_peer_reads(pair: Pair) -> None:
 
 async def test_nothing_is_sent_to_a_peer_that_broke_off(pair: Pair) -> None:
     break_off(pair.guest)
+    pair.stream.drop_input()
     await until_gone(pair.stream)
     with pytest.raises(WireError, match=r"\[closed\]"):
         await pair.stream.send(b"answer")
