@@ -59,6 +59,10 @@ class LineFailure(FencebusError):
         return self.what
 
 
+class Silence(LineFailure):
+    """Nothing came in time; the line itself may be sound."""
+
+
 def words(error: OSError) -> str:
     """Return what the system says about ``error``, without numbers and paths."""
     return error.strerror or str(error)

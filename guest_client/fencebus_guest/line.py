@@ -9,7 +9,7 @@ from posix import read, write
 from select import select
 from time import sleep
 
-from .failures import LineFailure, words
+from .failures import LineFailure, Silence, words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Line:
         """Return at least one byte and at most ``limit``.
 
         Raises:
-            LineFailure: nothing came in time, or the peer is gone.
+            Silence: nothing came in time. LineFailure: the peer is gone.
         """
         while select([self.fd], [], [], patience.remaining())[0]:
             data = self._read(limit)
@@ -73,7 +73,7 @@ class Line:
             sleep(min(NOT_CONNECTED_PAUSE, patience.remaining()))
             if patience.over:
                 break
-        raise LineFailure("no bytes came in time")
+        raise Silence("no bytes came in time")
 
     def _read(self, limit: int) -> bytes:
         try:

@@ -10,12 +10,12 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from fencebus_guest.answers import ask_on_line
+from fencebus_guest.answers import ask_on_line, repeated_for
 from fencebus_guest.failures import LineFailure, NoAnswer
 from fencebus_guest.line import Line
 from fencebus_guest.patience import Patience
@@ -137,6 +137,80 @@ def test_a_list_that_breaks_off_on_a_line_is_a_failure() -> None:
         with pytest.raises(NoAnswer) as caught:
             ask_on_line(Line(guest.fileno()), REQUEST, 1)
     assert caught.value.status == 255
+
+
+@pytest.mark.parametrize("ends", (True, False))
+def test_a_request_that_was_thrown_away_is_said_again_and_answered(ends: bool) -> None:
+    """As QEMU does with what is written on a serial port while no daemon is connected."""
+    guest, host = socket.socketpair()
+    with guest, host:
+        guest.setblocking(False)
+        later = threading.Thread(target=throw_away_one_and_answer, args=(host,))
+        later.start()
+        answer = ask_on_line(Line(guest.fileno(), ends=ends), REQUEST, 5)
+        later.join()
+    assert answer.code == 2
+
+
+def throw_away_one_and_answer(host: socket.socket) -> None:
+    """The host's end of a line that has a daemon only for the second time that the request is said."""
+    first, again = (host.recv(serialline.REQUEST_LENGTH) for _ in range(2))
+    host.sendall(serialline.pack_reply(2) if first == again == REQUEST.pack() else b"")
+
+
+def test_what_changes_something_is_said_again_only_while_that_cannot_do_it_late_or_twice() -> None:
+    for action in (xvm.ACTION_STATUS, xvm.ACTION_LIST, xvm.ACTION_MONITOR):
+        assert repeated_for(action, 30) == 30
+    assert repeated_for(xvm.ACTION_OFF, 30) == 5
+    assert repeated_for(xvm.ACTION_OFF, 25) == 0
+    for action in (xvm.ACTION_REBOOT, xvm.ACTION_ON):
+        assert repeated_for(action, 1000) == 0
+
+
+@pytest.mark.parametrize(("action", "times"), ((xvm.ACTION_STATUS, 3), (xvm.ACTION_OFF, 1), (xvm.ACTION_REBOOT, 1)))
+def test_a_line_on_which_nobody_answers_is_given_up_in_time(action: int, times: int) -> None:
+    guest, host = socket.socketpair()
+    with guest, host:
+        begun = time.monotonic()
+        with pytest.raises(LineFailure, match="in time"):
+            ask_on_line(Line(guest.fileno()), serialline.SerialRequest(action, "vm1", 7), 2.5)
+        assert 2.4 < time.monotonic() - begun < 3.5
+        assert len(host.recv(65536)) == times * serialline.REQUEST_LENGTH
+
+
+def test_a_line_full_of_noise_is_given_up_in_time_too() -> None:
+    guest, host = socket.socketpair()
+    with guest, host:
+        stop = threading.Event()
+
+        def shout() -> None:
+            while not stop.is_set():
+                host.send(b"login: ")
+
+        shouting = threading.Thread(target=shout)
+        shouting.start()
+        try:
+            with pytest.raises(LineFailure, match="no reply came in time"):
+                ask_on_line(Line(guest.fileno()), REQUEST, 0.5)
+        finally:
+            stop.set()
+            guest.setblocking(False)
+            while shouting.is_alive():
+                with suppress(BlockingIOError):
+                    guest.recv(65536)
+        shouting.join()
+
+
+def test_a_list_that_is_on_its_way_is_not_asked_for_again() -> None:
+    guest, host = socket.socketpair()
+    with guest, host:
+        whole = serialline.pack_list_reply(RECORDS)
+        host.sendall(whole[:100])
+        later = threading.Timer(1.5, host.sendall, (whole[100:],))
+        later.start()
+        assert ask_on_line(Line(guest.fileno()), REQUEST, 5).records == tuple(RECORDS)
+        later.join()
+        assert len(host.recv(65536)) == serialline.REQUEST_LENGTH
 
 
 def test_a_host_that_takes_nothing_is_waited_for_no_longer_than_the_patience() -> None:

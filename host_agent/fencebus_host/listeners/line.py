@@ -115,7 +115,7 @@ class LineSession:
 
     def _received(self, wire: SerialRequest, writer: asyncio.StreamWriter) -> None:
         log.debug("via=%s source=%s received %s", self._terms.via, self._terms.source.text, wire)
-        turn = self._turns.take(wire)
+        turn = self._turns.take(wire, self._clock())
         if turn is None:
             return
         for task, other in self._running.items():
@@ -171,3 +171,4 @@ class LineSession:
             await writer.drain()
         if turn.current:
             writer.write(line_reply(answer))
+            self._turns.answered(turn, self._clock())
