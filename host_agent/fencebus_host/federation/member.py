@@ -330,7 +330,8 @@ class Member:
     # -- jobs ----------
 
     def _condemned_now(self, now: float) -> set[Uuid]:
-        return {vm for vm, until in self._condemned.items() if now < until}
+        # A copy in one step: a permit is asked in the thread that acts, while the loop's thread goes on.
+        return {vm for vm, until in tuple(self._condemned.items()) if now < until}
 
     def _number(self) -> Job:
         self._next_job += 1
