@@ -26,6 +26,10 @@ QMF = ["python-qpid-proton>=0.39"]
 RABBITMQ = ["kombu>=5.3,<6"]
 SERIAL = ["pyserial>=3.5"]
 WEB = ["aiohttp>=3.9,<4"]
+# What speaks with managers over HTTP: oVirt and RHEV-M.
+OVIRT = ["aiohttp>=3.9,<4"]
+# An independent client for the tests' stand-in of a manager; compiled against libxml2-dev.
+OVIRT_SDK = ["ovirt-engine-sdk-python>=4.6"]
 
 # pytest-asyncio rather than anyio: the daemon is an asyncio program and nothing else, so a plugin that runs
 # every test on one event loop type, and closes it afterwards, is all the tests need.
@@ -40,8 +44,15 @@ TESTS = [
     "setuptools>=77",
 ]
 LINT = ["ruff>=0.12"]
-# mypy sees the own types of lark and click; libvirt's are stubs in typings/.
-TYPE = ["mypy>=1.11", "types-setuptools>=77", "types-pyserial>=3.5", "lark>=1.1.9,<2", "click>=8.1,<9"]
+# mypy sees the own types of lark, click and aiohttp; libvirt's are stubs in typings/.
+TYPE = [
+    "mypy>=1.11",
+    "types-setuptools>=77",
+    "types-pyserial>=3.5",
+    "lark>=1.1.9,<2",
+    "click>=8.1,<9",
+    "aiohttp>=3.9,<4",
+]
 LAYERS = ["import-linter>=2.0"]
 TOOLS = ["tox>=4.20"]
 # atheris publishes wheels for CPython on x86-64 Linux only; elsewhere the fuzz targets run under hypothesis alone.
@@ -108,11 +119,13 @@ setup(
         "rabbitmq": RABBITMQ,
         "serial": SERIAL,
         "web": WEB,
+        "ovirt": OVIRT,
+        "ovirt-sdk": OVIRT_SDK,
         "tests": TESTS,
         "fuzz": FUZZ,
         "type": TYPE,
         "layers": LAYERS,
-        "dev": [*HOST, *SERIAL, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS],
+        "dev": [*HOST, *SERIAL, *OVIRT, *OVIRT_SDK, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -12,6 +12,7 @@ from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import Presence
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.complaints import Complaints
+from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.model import (
     REQUEST_TIMEOUT,
     BackendSettings,
@@ -41,9 +42,10 @@ from fencebus_host.listeners.vsock import VsockWire
 from fencebus_host.locality import GuestLocator
 from fencebus_host.neighbours import OwnAddresses, mac_addresses_of
 from fencebus_host.policy import Policy
-from fencebus_host.ports import Listener
+from fencebus_host.ports import Listener, Router
 from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
+from fencebus_host.routers import ovirt
 from fencebus_host.routers.local import LocalRouter
 from fencebus_host.service import FenceService
 from fencebus_schemas.deadline import Deadline
@@ -67,7 +69,7 @@ class Core:
 
     hypervisors: Sequence[LibvirtHypervisor]
     records: Records
-    router: LocalRouter
+    router: Router
     fencing: Fencing
     service: FenceService
 
@@ -78,7 +80,8 @@ class Core:
 
     def presence(self, target: str) -> Presence:
         """How much of the VM with this name or UUID seems to be on this host: a hint."""
-        return max((one.presence(target) for one in self.hypervisors), key=lambda presence: presence.value)
+        found = (one.presence(target) for one in self.hypervisors)
+        return max(found, key=lambda presence: presence.value, default=Presence.ABSENT)
 
     async def devices(self) -> Sequence[GuestDevices]:
         """The serial lines, channels and vsock addresses of all guests of this host."""
@@ -107,13 +110,9 @@ def build_core(config: Config) -> Core:
     Raises ConfigError for a backend that this daemon cannot run.
     """
     host, incarnation = HostId(config.daemon.host_name), this_incarnation()
-    settings = _libvirt(config.backend)
-    hypervisors = [
-        LibvirtHypervisor(uri, host, incarnation, check_disks=settings.death_proof is DeathProof.FULL)
-        for uri in dict.fromkeys(settings.uris)
-    ]
+    hypervisors = _hypervisors(config.backend, host, incarnation)
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
-    router = LocalRouter(hypervisors)
+    router = _router(config, hypervisors, incarnation)
     fencing = Fencing(router, Ledger(), records)
 
     def label_of(vm: Uuid) -> str | None:
@@ -125,6 +124,23 @@ def build_core(config: Config) -> Core:
 
 def _memory_of(hypervisor: LibvirtHypervisor) -> Memory:
     return lambda: hypervisor.remembered
+
+
+def _hypervisors(backend: BackendSettings, host: HostId, incarnation: Incarnation) -> list[LibvirtHypervisor]:
+    """This host's hypervisors; none where a manager's word counts, behind whose back nothing may be killed."""
+    if isinstance(backend, OvirtSettings):
+        return []
+    settings = _libvirt(backend)
+    return [
+        LibvirtHypervisor(uri, host, incarnation, check_disks=settings.death_proof is DeathProof.FULL)
+        for uri in dict.fromkeys(settings.uris)
+    ]
+
+
+def _router(config: Config, hypervisors: Sequence[LibvirtHypervisor], incarnation: Incarnation) -> Router:
+    if isinstance(config.backend, OvirtSettings):
+        return ovirt.build(config.backend, incarnation, config.daemon.state_dir)
+    return LocalRouter(hypervisors)
 
 
 def _libvirt(backend: BackendSettings) -> LibvirtSettings:

@@ -44,7 +44,7 @@ LOOK_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 """How long a daemon that stops lets its running actions go on."""
 PID_FOLDER = Path("/var/run")
-OFFER = Offer(listeners=("tcp", "multicast", "vsock", "serial"), backends=("libvirt",))
+OFFER = Offer(listeners=("tcp", "multicast", "vsock", "serial"), backends=("libvirt", "ovirt", "rhevm"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from fencebus_agent.hypervisor import HypervisorError
-from fencebus_host import verdict
+from fencebus_host import asking, verdict
 from fencebus_host.fencing import Fencing
 from fencebus_host.objection import Objection
 from fencebus_host.policy import Labels, Policy, Spellings, spellings
@@ -71,6 +71,7 @@ class FenceService:
         """Answer one request; never raises (save when cancelled), never takes longer than the request's deadline."""
         level = logging.INFO if request.action.changes else logging.DEBUG
         log.log(level, "%s", _Accepted(request))
+        asking.REQUEST.set(request.id)
         answer = await self._answered(request, wanted)
         outcome = answer.outcome
         seconds = self._clock() - request.received_at

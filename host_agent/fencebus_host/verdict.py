@@ -148,7 +148,7 @@ def was_acted_on(request: FenceRequest, evidence: Evidence) -> Objection | None:
     return evidence.objection
 
 
-DOOR_RULES: tuple[Rule, ...] = (s8_one_target, target_is_known, s8_name_is_resolved)
+DOOR_RULES: tuple[Rule, ...] = (was_acted_on, s8_one_target, target_is_known, s8_name_is_resolved)
 """What is asked of a power action's target before anything is done to it."""
 
 
