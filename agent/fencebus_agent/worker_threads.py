@@ -30,7 +30,8 @@ class WorkerThreads:
         self._loop = asyncio.get_running_loop()
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._idle = 0
+        self._idle = 0  # threads to which no work has been promised
+        self._waiting = 0  # work that was promised to no thread, as there may be no more of them
         self._threads = 0
 
     def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
@@ -64,6 +65,8 @@ class WorkerThreads:
             elif self._threads < self._limit:
                 self._threads += 1
                 threading.Thread(target=self._serve, name=f"{self._name}-{self._threads}", daemon=True).start()
+            else:
+                self._waiting += 1
 
     # -- in a thread ----------
 
@@ -71,8 +74,9 @@ class WorkerThreads:
         while (work := self._work.get()) is not None:
             work()
             with self._lock:
-                # Work that is already waiting belongs to nobody yet: only then is this thread free for a new call.
-                if self._work.empty():
+                if self._waiting:
+                    self._waiting -= 1
+                else:
                     self._idle += 1
 
     def _run(self, call: Callable[[], T], future: asyncio.Future[T]) -> None:

@@ -93,6 +93,23 @@ async def test_threads_are_used_again() -> None:
     threads.close()
 
 
+async def test_few_calls_at_once_need_few_threads() -> None:
+    threads = WorkerThreads("few")
+    for _ in range(200):
+        await asyncio.gather(*(threads.submit(lambda: None) for _ in range(4)))
+    # Twice as many: a caller may go on a moment before the thread says that it is free.
+    assert sum(thread.name.startswith("few-") for thread in threading.enumerate()) <= 8
+    threads.close()
+
+
+async def test_a_thread_is_free_again_after_work_that_had_to_wait() -> None:
+    threads = WorkerThreads("one", limit=1)
+    for _ in range(20):
+        assert await asyncio.gather(*(threads.submit(lambda: 1) for _ in range(3))) == [1, 1, 1]
+    assert (threads._idle, threads._waiting) in ((1, 0), (0, 0))  # the last thread may not have come to say so
+    threads.close()
+
+
 async def test_nobody_hears_of_an_unheeded_call_and_its_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     threads = WorkerThreads("t", limit=1)
     threads.submit_unheeded(lambda: 1 // 0)
