@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
+from fencebus_host.config import fence_agent_keys, ovirt_keys
 from fencebus_host.config import key_table as keys
-from fencebus_host.config import ovirt_keys
 from fencebus_host.config.backends import OvirtSettings
+from fencebus_host.config.fence_agent_section import fence_agent, with_options
+from fencebus_host.config.fence_agent_settings import FenceAgentSettings
 from fencebus_host.config.key import Section
 from fencebus_host.config.model import (
     DEFAULT_URI,
     BackendSettings,
     ClusterSettings,
     LibvirtSettings,
+    ListenerSettings,
     NameMode,
     NullSettings,
     PmFenceSettings,
     QmfSettings,
 )
+from fencebus_host.config.ordered_settings import OrderedSettings
 from fencebus_host.config.ovirt_section import ovirt, with_credentials
 from fencebus_host.config.problems import Problems, Where, did_you_mean
 from fencebus_host.config.section import Reading, children, last_section, unknown
 from fencebus_host.config.tree import Item
 
 Build = Callable[[Reading, Where | None], BackendSettings]
+ALIASES = {"local": "libvirt"}
+MANAGERS = ("ovirt", "rhevm", "fence_agent")
+"""What discovery takes by the mere presence of a section: a mistake in one is never only a warning then (S10)."""
 
 
 def backend(
@@ -33,27 +41,59 @@ def backend(
     section: Item | None,
     name_mode: NameMode | None,
     problems: Problems,
-    read_files: bool = True,
 ) -> BackendSettings:
-    """The settings of the backend ``asked`` for; libvirt's if nobody asked.
+    """The settings of the backend ``asked`` for, or of several with commas between them; libvirt's if nobody asked.
 
     ``name_mode`` is the daemon's own, the old place of this key; it counts if the backend does not say otherwise.
+    Files that the settings name are not read yet.
     """
     items = children(section, problems)
     builders = _builders(items, name_mode, problems)
     unknown(items, builders, "unknown-backend", problems)
-    chosen = "libvirt" if asked is None else asked
-    if chosen not in builders:
-        place = where or Where("")
-        problems.error(place, "unknown-backend", f"there is no backend `{chosen}`", did_you_mean(chosen, builders))
-        chosen = "libvirt"
+    chosen = _words(asked, where, builders, problems)
     for name in builders:
-        if name != chosen:
+        if name not in chosen:
             unused = Problems()
             _build(items, name, builders[name], None, unused)
-            problems.take_as_warnings(unused)  # C never looks into the section of a backend that does not run
-    found = _build(items, chosen, builders[chosen], where, problems)
-    return with_credentials(found, problems) if read_files and isinstance(found, OvirtSettings) else found
+            if asked is None and name in MANAGERS:
+                problems.take(unused)
+            else:
+                problems.take_as_warnings(unused)  # C never looks into the section of a backend that does not run
+    found = tuple(_build(items, name, builders[name], where, problems) for name in chosen)
+    return found[0] if len(found) == 1 else OrderedSettings(kind=", ".join(chosen), where=where, parts=found)
+
+
+def candidates(section: Item | None, name_mode: NameMode | None) -> tuple[BackendSettings, ...]:
+    """The settings of every backend that has a section, for discovery; what is wrong there ``backend`` has told."""
+    quiet = Problems()
+    items = children(section, quiet)
+    builders = _builders(items, name_mode, quiet)
+    written = [name for name in builders if any(item.called(name) for item in items)]
+    return tuple(_build(items, name, builders[name], None, quiet) for name in written)
+
+
+def opened(settings: BackendSettings, listeners: tuple[ListenerSettings, ...], problems: Problems) -> BackendSettings:
+    """The settings with what stands in the files that they name: credentials, options."""
+    if isinstance(settings, OrderedSettings):
+        return replace(settings, parts=tuple(opened(part, listeners, problems) for part in settings.parts))
+    if isinstance(settings, OvirtSettings):
+        return with_credentials(settings, problems)
+    return with_options(settings, listeners, problems) if isinstance(settings, FenceAgentSettings) else settings
+
+
+def _words(asked: str | None, where: Where | None, known: Iterable[str], problems: Problems) -> tuple[str, ...]:
+    """The backends that are asked for, in their order, each once."""
+    found: list[str] = []
+    for word in (word.strip() for word in ("libvirt" if asked is None else asked).split(",")):
+        name = ALIASES.get(word, word)
+        place = where or Where("")
+        if name not in known:
+            problems.error(place, "unknown-backend", f"there is no backend `{word}`", did_you_mean(word, known))
+        elif name in found:
+            problems.error(place, "repeated-backend", f"the backend `{word}` is there twice")
+        else:
+            found.append(name)
+    return tuple(found) or ("libvirt",)
 
 
 def _build(
@@ -77,6 +117,7 @@ def _builders(
         "null": (keys.NULL, _null),
         "ovirt": (ovirt_keys.OVIRT, partial(ovirt, "ovirt")),
         "rhevm": (ovirt_keys.RHEVM, partial(ovirt, "rhevm")),
+        "fence_agent": (fence_agent_keys.FENCE_AGENT, fence_agent),
     }
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
+from fencebus_host.config import fence_agent_keys, ovirt_keys
 from fencebus_host.config import key_table as keys
-from fencebus_host.config import ovirt_keys
 from fencebus_host.config.backends import ManagerSettings, OvirtSettings
+from fencebus_host.config.fence_agent_settings import AgentSettings, FenceAgentSettings, MappedVm
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import BackendSettings, Config, DaemonSettings, Group, ListenerSettings, SerialSettings
+from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import Where
 from fencebus_host.config.tree import Item
 
@@ -19,7 +21,7 @@ NOWHERE = Where("effective")
 # Keys that take several values, whose settings are named for that.
 _FIELDS = {"key_file": "key_files"}
 _LINE: tuple[Key[object], ...] = (keys.DEVICE, keys.PARAMS, keys.LINE_VM)
-Settings = DaemonSettings | ListenerSettings | BackendSettings | ManagerSettings
+Settings = DaemonSettings | ListenerSettings | BackendSettings | ManagerSettings | AgentSettings | MappedVm
 _SECTIONS = {section.path: section for section in keys.SECTIONS}
 # What these say stands in other keys of the result.
 _OLD_NAMES = (keys.WAIT_FOR_BACKEND.name, keys.OLD_NAME_MODE.name)
@@ -31,7 +33,7 @@ def effective(config: Config) -> tuple[Item, ...]:
     found = [
         _section("fence_virtd", _daemon(config)),
         _section("listeners", listeners),
-        _section("backends", [_backend(config.backend)]),
+        _section("backends", [_backend(part) for part in parts_of(config.backend)]),
     ]
     if config.groups is not None:
         found.append(_section("groups", [_group(group) for group in config.groups]))
@@ -71,12 +73,28 @@ def _listener(settings: ListenerSettings) -> Item:
 def _backend(settings: BackendSettings) -> Item:
     if isinstance(settings, OvirtSettings):
         return _section(settings.kind, [_manager(each) for each in settings.managers])
+    if isinstance(settings, FenceAgentSettings):
+        return _section(settings.kind, _agents(settings))
     return _section(settings.kind, _keys(_SECTIONS[f"backends/{settings.kind}"], settings))
 
 
 def _manager(settings: ManagerSettings) -> Item:
     keys_of_it = [item for key in ovirt_keys.MANAGER.keys for item in _plain(key, settings)]
     return Item("manager", NOWHERE, settings.name, tuple(keys_of_it))
+
+
+def _agents(settings: FenceAgentSettings) -> Iterator[Item]:
+    """One agent without a name is described by the section itself."""
+    for each in settings.agents:
+        name = each.name.partition(":")[2]
+        yield from [Item("manager", NOWHERE, name, tuple(_agent(each)))] if name else _agent(each)
+
+
+def _agent(settings: AgentSettings) -> Iterator[Item]:
+    for key in fence_agent_keys.FENCE_AGENT.keys:
+        yield from _plain(key, settings)
+    for vm in settings.vms:
+        yield _section("vm", [item for key in fence_agent_keys.FENCE_AGENT_VM.keys for item in _plain(key, vm)])
 
 
 def _keys(section: Section, settings: ListenerSettings | BackendSettings) -> Iterator[Item]:

@@ -1,4 +1,4 @@
-"""Words for a fence agent as the configuration describes it: every value valid, nothing left to parse."""
+"""Words for fence agents as the configuration describes them: every value valid, nothing left to parse."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from fencebus_host.config.model import BackendSettings
 
 DEFAULT_FOLDER = Path("/usr/sbin")
+Options = tuple[tuple[str, str], ...]
+"""An agent's own keys and values, in the order of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +24,19 @@ class MappedVm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FenceAgentSettings(BackendSettings):
-    """A fence agent as the way to the VMs of one hypervisor manager."""
+class AgentSettings:
+    """One fence agent with its options: the way to the VMs of one hypervisor manager."""
 
-    kind: str = "fence_agent"
-    instance: str = ""
-    """Tells several apart: the ``pve`` of ``fence_agent = "pve" { ... }``."""
-    agent: str = ""
+    name: str
+    """What logs and observations call it: ``fence_agent:pve``."""
+    agent: str
     """The program's file name, such as ``fence_pve``."""
     agent_dir: Path = DEFAULT_FOLDER
     """The one folder whose programs may run."""
     user: str | None = None
     """Who the agent runs as; ``None`` only where we are not root, and so cannot be anybody else."""
     options_file: Path | None = None
-    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    options: Options = field(default=(), repr=False)
     """The keys and values of that file: passwords among them, so never in a log."""
     at_most: int = 4
     """Runs of the agent at once."""
@@ -45,6 +46,14 @@ class FenceAgentSettings(BackendSettings):
     """If there are any, only these can be fenced, and the agent's list is not asked."""
 
     @property
-    def name(self) -> str:
-        """``fence_agent``, or ``fence_agent:pve`` for an instance; unique within a configuration."""
-        return f"{self.kind}:{self.instance}" if self.instance else self.kind
+    def program(self) -> Path:
+        """What is run."""
+        return self.agent_dir / self.agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceAgentSettings(BackendSettings):
+    """``fence_agent``: VMs that one fence agent reaches, or several, in the order of the file."""
+
+    kind: str = "fence_agent"
+    agents: tuple[AgentSettings, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencebus_host.config import ovirt_keys, values
+from fencebus_host.config import fence_agent_keys, ovirt_keys, values
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import (
     DEFAULT_KEY,
@@ -207,8 +207,14 @@ GROUP = Section("groups/group", "Machines that may fence each other.", (GROUP_NA
 HOST = Section("hosts/host", "One host of those that fence together.", (HOST_ID,), OURS)
 
 LISTENER_SECTIONS = (MULTICAST, TCP, VSOCK, SERIAL)
-BACKEND_SECTIONS = (LIBVIRT, CPG, CHECKPOINT, QMF, QPID, PM_FENCE, NULL, ovirt_keys.OVIRT, ovirt_keys.RHEVM)
-INNER_SECTIONS = (ovirt_keys.OVIRT_MANAGER, ovirt_keys.RHEVM_MANAGER)
+BACKEND_SECTIONS = (
+    *(LIBVIRT, CPG, CHECKPOINT, QMF, QPID, PM_FENCE, NULL),
+    *(ovirt_keys.OVIRT, ovirt_keys.RHEVM, fence_agent_keys.FENCE_AGENT),
+)
+INNER_SECTIONS = (
+    *(ovirt_keys.OVIRT_MANAGER, ovirt_keys.RHEVM_MANAGER),
+    *(fence_agent_keys.FENCE_AGENT_MANAGER, fence_agent_keys.FENCE_AGENT_VM),
+)
 """Sections that stand inside a backend's, any number of times."""
 SECTIONS = (DAEMON, *LISTENER_SECTIONS, *BACKEND_SECTIONS, *INNER_SECTIONS, GROUP, HOST)
 TOP_LEVEL = ("fence_virtd", "listeners", "backends", "groups", "hosts")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.access_sections import groups, hosts
-from fencebus_host.config.backend_section import backend
+from fencebus_host.config.backend_section import backend, candidates, opened
 from fencebus_host.config.key_files import check_mode
 from fencebus_host.config.listener_sections import listeners
 from fencebus_host.config.model import DEFAULT_CONFIG, REQUEST_TIMEOUT, Config, DaemonSettings
@@ -92,13 +93,16 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read
             top["backends"],
             reading.get(keys.OLD_NAME_MODE),
             problems,
-            read_keys,
         ),
         groups=groups(top["groups"], problems),
         hosts=hosts(top["hosts"], problems),
         file=path,
-        warnings=problems.in_order(),
     )
+    if read_keys:
+        config = replace(config, backend=opened(config.backend, config.listeners, problems))
+    if reading.where(keys.BACKEND) is None:
+        config = replace(config, candidates=candidates(top["backends"], reading.get(keys.OLD_NAME_MODE)))
+    config = replace(config, warnings=problems.in_order())
     if problems.has_errors:
         raise ConfigError(problems.in_order())
     return config

@@ -258,4 +258,6 @@ class Config:
     """The ids of all hosts, if the administrator lists them; else empty."""
     file: Path | None = None
     """The file that was read; ``None`` for the defaults."""
+    candidates: tuple[BackendSettings, ...] = field(default=(), compare=False)
+    """Backends that have a section though none was chosen: what discovery may choose."""
     warnings: tuple[Problem, ...] = ()

@@ -78,6 +78,10 @@ class Problems:
         """Add what the administrator should know, but what is safe to start with."""
         self._found.append(Problem(code, message, where, suggestion, Severity.WARNING))
 
+    def take(self, other: Problems) -> None:
+        """Add everything that ``other`` found, as it is."""
+        self._found += other._found
+
     def take_as_warnings(self, other: Problems) -> None:
         """Add everything that ``other`` found in a part that is not used, as warnings."""
         self._found += [replace(problem, severity=Severity.WARNING) for problem in other._found]

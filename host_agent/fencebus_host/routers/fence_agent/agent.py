@@ -11,10 +11,9 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable
-from fencebus_host.config.fence_agent_settings import FenceAgentSettings
+from fencebus_host.config.fence_agent_settings import AgentSettings
 from fencebus_host.routers.fence_agent import process
 from fencebus_host.routers.fence_agent.contract import SEPARATOR, Finished, Options, Verb, stdin_text
 from fencebus_host.routers.fence_agent.metadata import Metadata, MetadataError, read_metadata, unknown_keys, why_unfit
@@ -30,9 +29,9 @@ POWER_MARGIN = 2.0
 class Agent:
     """One agent with its options."""
 
-    def __init__(self, settings: FenceAgentSettings, account: Account | None) -> None:
+    def __init__(self, settings: AgentSettings, account: Account | None) -> None:
         self.name = settings.name
-        self._program = Path(settings.agent_dir, settings.agent)
+        self._program = settings.program
         self._account = account
         self._options: Options = settings.options
         self._slots = asyncio.Semaphore(settings.at_most)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 
 from fencebus_agent.hypervisor import HypervisorError, Permit, UnknownDomain
-from fencebus_host.config.fence_agent_settings import FenceAgentSettings
+from fencebus_host.config.fence_agent_settings import AgentSettings
 from fencebus_host.routers.fence_agent import course
 from fencebus_host.routers.fence_agent.agent import Agent
 from fencebus_host.routers.fence_agent.contract import Power, Verb, power_of
@@ -35,7 +35,7 @@ class FenceAgentRouter:
     host, incarnation: who speaks in observations; the agent says nothing of the host on which a VM runs.
     """
 
-    def __init__(self, settings: FenceAgentSettings, agent: Agent, host: HostId, incarnation: Incarnation) -> None:
+    def __init__(self, settings: AgentSettings, agent: Agent, host: HostId, incarnation: Incarnation) -> None:
         self.name = settings.name
         self._agent = agent
         self._host, self._incarnation = host, incarnation
@@ -170,6 +170,6 @@ class FenceAgentRouter:
         )
 
 
-def _mapped(settings: FenceAgentSettings) -> Sequence[Plug]:
+def _mapped(settings: AgentSettings) -> Sequence[Plug]:
     made = [(as_uuid(vm.uuid or "") or derived_uuid(settings.name, vm.plug), vm) for vm in settings.vms]
     return [Plug(uuid, vm.name, vm.plug) for uuid, vm in made]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fencebus_host.config.fence_agent_settings import FenceAgentSettings, MappedVm
+from fencebus_host.config.fence_agent_settings import AgentSettings, MappedVm
 from fencebus_host.routers.fence_agent.agent import Agent
 from fencebus_host.routers.fence_agent.router import FenceAgentRouter
 from fencebus_host.verdict import Evidence
@@ -95,12 +95,16 @@ class WrittenAgent:
         """How often it was asked for an action."""
         return self.told.count(f"action={action}")
 
-    def settings(
-        self, *vms: MappedVm, at_most: int = 4, options: tuple[tuple[str, str], ...] = ()
-    ) -> FenceAgentSettings:
+    def settings(self, *vms: MappedVm, at_most: int = 4, options: tuple[tuple[str, str], ...] = ()) -> AgentSettings:
         """Settings that use it."""
-        return FenceAgentSettings(
-            agent=self.name, agent_dir=self.folder, vms=vms, at_most=at_most, options=options, list_seconds=60.0
+        return AgentSettings(
+            name="fence_agent",
+            agent=self.name,
+            agent_dir=self.folder,
+            vms=vms,
+            at_most=at_most,
+            options=options,
+            list_seconds=60.0,
         )
 
     def router(self, *vms: MappedVm, at_most: int = 4, options: tuple[tuple[str, str], ...] = ()) -> FenceAgentRouter:
