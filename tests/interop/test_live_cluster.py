@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_host.config.load import load_text
+from fencebus_host.ctl.doctor.corosync import check_corosync
+from fencebus_host.ctl.doctor.findings import Level
+from fencebus_host.ctl.doctor.hypervisors import check_resources
+from fencebus_host.ctl.survey import Guest, Hypervisor
+from fencebus_host.ctl.survey import Site as Host
 from tests.components import CHECKOUT, require_program
 from tests.interop.cluster import Cluster, cluster
 from tests.interop.programs import Make, Plan, Site, Transport, site
@@ -56,6 +62,21 @@ def verdicts(place: Site, vm: str) -> list[str]:
     return [line for line in place.log.splitlines() if " verdict " in f" {line}" and f"target='{vm}'" in line]
 
 
+def doctor_sees(running: Cluster) -> None:
+    """What the doctor of a host makes of a cluster that the host is in, and of a VM that this cluster starts."""
+    host = Host((Hypervisor("test:///default", (Guest("vm2", "u", True),)),), (), True, False, False)
+    settings = load_text("listeners { vsock { } }", "x", read_keys=False)
+    (quorate,) = check_corosync(settings, host, lambda *words: running.does(" ".join(words)).status)
+    assert (quorate.level, quorate.code) == (Level.OK, "corosync-quorate")
+    attributes = (
+        '<instance_attributes id="i"><nvpair id="n" name="config" value="/none/vm2.xml"/></instance_attributes>'
+    )
+    resource = f'<primitive id="res" class="ocf" provider="heartbeat" type="VirtualDomain">{attributes}</primitive>'
+    assert running.does(f"cibadmin --create --scope resources --xml-text '{resource}'").status == 0
+    (undone,) = check_resources(running.does("cibadmin --query --local").out.encode(), host)
+    assert "vm2 is the resource res of this host's Pacemaker, which starts it again" in undone.text
+
+
 def test_a_cluster_fences_by_itself_and_by_command_with_the_lines_of_pcs_and_with_those_of_crm(tmp_path: Path) -> None:
     one_file = tmp_path / "fence_virt"
     builder = CHECKOUT / "guest_client" / "build_onefile.py"
@@ -80,4 +101,5 @@ def test_a_cluster_fences_by_itself_and_by_command_with_the_lines_of_pcs_and_wit
             assert running.does("stonith_admin --fence node2").status == 0
             assert place.act(Make.OURS, "status", "vm2").told == (2, "Status: OFF\n")
             assert len(verdicts(place, "vm3")) >= before + 2
+            doctor_sees(running)
         assert all("ok=yes" in line for vm in NODES.values() for line in verdicts(place, vm))

@@ -58,10 +58,14 @@ def test_a_healthy_host_is_told_so_by_its_own_daemon(tmp_path: Path, capsys: Pri
     with DaemonProcess(tmp_path, rest=group) as daemon:
         daemon.wait_ready()
         found = call(capsys, "doctor", "-f", daemon.config_file, "--root", tmp_path, "--format", "json")
-        assert found.status == ExitCode.OK, found.out
         for text in ("fence_virtd runs and answers", "listener tcp works", "router libvirt works", "2 VMs, 2 run"):
             assert text in found.out
-        assert (json.loads(found.out)["version"], json.loads(found.out)["worst"]) == (1, "OK")
+        assert "listener tcp answers this host's own request" in found.out
+        told = json.loads(found.out)
+        assert told["version"] == 1
+        # Whether anything keeps this machine's clock right, and its packets out, is none of the daemon's doing.
+        others = [one for one in told["findings"] if one["code"] not in ("clock", "firewall", "firewalld")]
+        assert {one["level"] for one in others} == {"OK"}, found.out
 
 
 def test_a_changed_file_differs_from_what_the_daemon_runs_with(tmp_path: Path, capsys: Printed) -> None:
@@ -160,8 +164,6 @@ def firewalld(folder: Path) -> Callable[[str], str | None]:
     program = require_program("firewall-offline-cmd", "firewalld")
 
     def ask(option: str) -> str | None:
-        if option == "--state":
-            return "running"
         words = [word for word in option.split() if word != "--permanent"]
         done = subprocess.run([program, f"--system-config={folder}", *words], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else None
@@ -186,8 +188,6 @@ def test_the_zone_of_libvirt_lets_nothing_in_until_the_fix_is_done(tmp_path: Pat
 def test_a_tcp_listener_is_looked_for_in_the_default_zone(tmp_path: Path, key_file: Path) -> None:
     (found,) = check_firewalld(config(tcp(key_file)), firewalld(tmp_path))
     assert (found.level, "zone public" in found.text, "1229/tcp" in found.text) == (Level.ERROR, True, True)
-    (silent,) = check_firewalld(config(tcp(key_file)), lambda _: None)
-    assert silent.level is Level.OK
 
 
 def test_libvirt_vdsm_and_corosync_are_looked_at(key_file: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -14,12 +15,17 @@ from fencebus_host.config.model import Config, LibvirtSettings
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.control import NoDaemon, ask_daemon, read_parts, socket_path
 from fencebus_host.ctl.doctor.caches import check_caches
+from fencebus_host.ctl.doctor.clocks import check_guest_clocks, check_host_clock, is_kept_right
+from fencebus_host.ctl.doctor.corosync import check_corosync
 from fencebus_host.ctl.doctor.daemon_checks import Running, check_daemon, check_ports
 from fencebus_host.ctl.doctor.denials import check_denials
 from fencebus_host.ctl.doctor.files import check_config, check_errors, check_keys
 from fencebus_host.ctl.doctor.findings import Finding, as_json, as_text, exit_code
+from fencebus_host.ctl.doctor.firewalls import check_filters
 from fencebus_host.ctl.doctor.hypervisors import check_hypervisors, check_resources, check_ways
 from fencebus_host.ctl.doctor.network import check_firewalld, check_interfaces
+from fencebus_host.ctl.doctor.reach import check_reach, endpoints
+from fencebus_host.ctl.doctor.round_trip import check_round_trips
 from fencebus_host.ctl.doctor.sockets import holders
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.survey import survey
@@ -59,15 +65,35 @@ def _findings(file: Path | None, root: Path) -> Iterator[Finding]:
     yield from check_daemon(running)
     yield from check_ports(config, running, holders)
     yield from check_interfaces(config, root)
-    yield from check_firewalld(config, lambda option: output_of("firewall-cmd", *option.split()))
+    yield from _firewalls(config)
+    yield from check_round_trips(config, running)
+    yield from check_reach(endpoints(config))
+    yield from _guests(config, root)
+    yield from check_host_clock(is_kept_right())
+    yield from check_denials(root)
+
+
+def _firewalls(config: Config) -> Iterator[Finding]:
+    if output_of("firewall-cmd", "--state") is None:
+        yield from check_filters(config, output_of)
+    else:  # its zones say what its rules in the kernel say, and say it better
+        yield from check_firewalld(config, lambda option: output_of("firewall-cmd", *option.split()))
+
+
+def _guests(config: Config, root: Path) -> Iterator[Finding]:
+    @cache
+    def describe(uri: str, name: str) -> str | None:
+        return output_of("virsh", "-c", uri, "dumpxml", name)
+
     site = survey(config.backend.uris if isinstance(config.backend, LibvirtSettings) else (), root)
     yield from check_hypervisors(config, site)
+    yield from check_corosync(config, site, status_of)
     yield from check_ways(config, site)
-    yield from check_caches(site, lambda uri, name: output_of("virsh", "-c", uri, "dumpxml", name))
+    yield from check_caches(site, describe)
+    yield from check_guest_clocks(site, describe, lambda uri, name: output_of("virsh", "-c", uri, "domtime", name))
     cib = output_of("cibadmin", "--query", "--local")
     if cib is not None:
         yield from check_resources(cib.encode(), site, root)
-    yield from check_denials(root)
 
 
 def _running(config: Config) -> Running:
@@ -79,11 +105,21 @@ def _running(config: Config) -> Running:
 
 def output_of(program: str, *arguments: str) -> str | None:
     """What a program printed; ``None`` if it is not there, failed or hung."""
+    done = _done(program, *arguments)
+    return None if done is None or done.returncode else done.stdout.strip()
+
+
+def status_of(program: str, *arguments: str) -> int | None:
+    """The exit status of a program; ``None`` if it is not there or hung."""
+    done = _done(program, *arguments)
+    return None if done is None else done.returncode
+
+
+def _done(program: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:
     path = shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin")
     if path is None:
         return None
     try:
-        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
+        return subprocess.run([path, *arguments], capture_output=True, text=True, timeout=SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.convert.conversion import SourceError
 from fencebus_host.config.convert.outside_xml import Element, parse_outside
 from fencebus_host.config.model import Config, LibvirtSettings, SerialMode, SerialSettings, VsockSettings
@@ -26,7 +27,7 @@ def check_hypervisors(config: Config, site: Site) -> Iterator[Finding]:
         else:
             running = sum(guest.running for guest in hypervisor.guests)
             yield good("libvirt", f"{hypervisor.uri} answers: {len(hypervisor.guests)} VMs, {running} run")
-    if site.vdsm:
+    if site.vdsm and not isinstance(config.backend, OvirtSettings):
         text = "VDSM (oVirt) manages this host: its VMs must not be killed behind its back"
         yield bad("vdsm", text, "fence through the oVirt engine")
     if site.corosync and isinstance(config.backend, LibvirtSettings):

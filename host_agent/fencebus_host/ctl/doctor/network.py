@@ -44,9 +44,6 @@ def _interface(listener: MulticastSettings, folder: Path) -> Iterator[Finding]:
 
 def check_firewalld(config: Config, ask: Ask) -> Iterator[Finding]:
     """The zones of firewalld let requests in: UDP for multicast, TCP for tcp."""
-    if ask("--state") is None:
-        yield good("firewalld", "firewalld does not run; if another firewall does, it must let the requests in")
-        return
     for listener in config.listeners:
         if isinstance(listener, MulticastSettings | TcpSettings):
             protocol = "udp" if isinstance(listener, MulticastSettings) else "tcp"
