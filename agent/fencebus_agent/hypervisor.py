@@ -14,7 +14,7 @@ from typing import Protocol
 from fencebus_agent.guest_devices import GuestDevices
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.errors import FencebusError
-from fencebus_schemas.model import Life, Observation, Reason, Uuid, VmRecord
+from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmRecord
 
 
 class HypervisorError(FencebusError):
@@ -139,3 +139,12 @@ class Hypervisor(Protocol):
 
     async def close(self) -> None:
         """Give back connections, threads and descriptors; idempotent."""
+
+
+class SightedHypervisor(Hypervisor, Protocol):
+    """A hypervisor that can say enough of one VM for other hosts to rely on it (S2, S14)."""
+
+    async def look(self, vm: Uuid, deadline: Deadline) -> Sight:
+        """The VM as it is here now, known or not.  Complete when every event of before it has reached the
+        subscribers: what came and went between two looks was told in between.
+        """

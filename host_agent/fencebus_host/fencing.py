@@ -203,7 +203,8 @@ class Fencing:
     async def _guarded(self, case: Case, act: Act, found: Evidence, permit: Permit) -> Evidence:
         """The evidence of an act; one that fails or is refused is evidence too."""
         try:
-            return await act(case.vm, found, case.request.deadline, permit)
+            asked = dataclasses.replace(found, request=case.request)
+            return await act(case.vm, asked, case.request.deadline, permit)
         except ActRefused as refusal:
             return dataclasses.replace(found, objection=permission.refused(refusal.reason))
         except HypervisorError as error:

@@ -23,6 +23,7 @@ from fencebus_schemas.model import (
     VmState,
     as_uuid,
 )
+from fencebus_schemas.peer import Outcome
 
 ALIVE = (VmState.RUNNING, VmState.PAUSED)
 """The states of a life whose end here is an end: a saved image may be an old one, an incoming process is a guest's."""
@@ -40,6 +41,8 @@ class Evidence:
     """Hypervisors that did not say whether they have the target."""
     objection: Objection | None = None
     """Why an act was not carried out at all, if it was not."""
+    request: FenceRequest | None = None
+    """On whose behalf an act is done, for a router that has to tell others."""
     inquiry: Inquiry | None = None
     """What the members of a federation said; ``None`` where this host alone decides."""
 
@@ -319,6 +322,11 @@ def decide_listed(request: FenceRequest) -> FenceOutcome:
 def decide_alive(request: FenceRequest) -> FenceOutcome:
     """The outcome of a ``monitor`` to which the router answered."""
     return _success(request, Reason.ALIVE, Evidence(()), "")
+
+
+def repeated(request: FenceRequest, told: Outcome) -> FenceOutcome:
+    """S7: the same request gets the answer that the host gave on which it arrived first."""
+    return FenceOutcome(request.id, told.ok, told.reason, (), told.text)
 
 
 def failure(request: FenceRequest, objection: Objection, evidence: Evidence | None = None) -> FenceOutcome:

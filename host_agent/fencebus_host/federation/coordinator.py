@@ -188,7 +188,7 @@ class Course:
         if objection is None and self._is_late(now) and not progress.observations:
             objection = progress.last
         inquiry = self._inquiry(now)
-        return Evidence(matter.found, tuple(progress.observations), (), objection, inquiry)
+        return Evidence(matter.found, tuple(progress.observations), objection=objection, inquiry=inquiry)
 
     def _inquiry(self, now: float) -> Inquiry:
         rounds, ownership, vm = self._progress.rounds, self._ownership, self.matter.vm

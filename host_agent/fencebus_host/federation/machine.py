@@ -141,6 +141,13 @@ class Federation:
         """One VM was read again after an event."""
         return self._settle(self._heard(self.ownership.own_change(record, gone, now)), now)
 
+    def vm_read(self, vm: Uuid, record: VmRecord | None, now: float) -> Effects:
+        """As ``vm_changed``; ``None`` if the hypervisor does not know the VM any more."""
+        if record is not None:
+            return self.vm_changed(record, False, now)
+        own = (known for known in self.ownership.known(vm) if known.host == self._me)
+        return [effect for last in own for effect in self.vm_changed(last, True, now)]
+
     def forget(self, host: HostId, now: float) -> Effects:
         """An operator ends a host's membership."""
         return self._settle(self._heard(self.ownership.forget(host, now)), now)

@@ -1,0 +1,28 @@
+"""The port to whatever carries messages between hosts, and the port to the disk that keeps what must not be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from fencebus_host.effects import Kept
+from fencebus_schemas.peer import Message
+
+
+class Carrier(Protocol):
+    """Carries signed messages between the members; may lose, delay, double and reorder them."""
+
+    async def run(self, receive: Callable[[Message], None]) -> None:
+        """Keep the connection, give every message whose signature holds to ``receive``; returns only when
+        cancelled.
+        """
+
+    def send(self, message: Message) -> None:
+        """Give a message away; never blocks, never fails: what cannot be sent now is lost."""
+
+
+class Keeper(Protocol):
+    """Writes records."""
+
+    async def keep(self, record: Kept) -> bool:
+        """True once the record is on the disk; false if it cannot be, which was logged."""

@@ -1,0 +1,164 @@
+"""Carries out what the federation's machine asks for: a shell around pure decisions, over asyncio.
+
+Effects that take time run as tasks of their own; what comes of them goes back into the machine, in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+from fencebus_agent.hypervisor import ActRefused, DomainEvent, HypervisorError, SightedHypervisor, UnknownDomain
+from fencebus_host.effects import Boot, Conclude, Effect, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.federation.machine import Federation
+from fencebus_host.federation.member import Refusal
+from fencebus_host.routers.federated.carrier import Carrier, Keeper
+from fencebus_schemas.deadline import Clock, Deadline
+from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
+from fencebus_schemas.peer import Message
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0
+"""A hypervisor that has not answered a look by then cannot say."""
+BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds
+
+
+class Driving:
+    """One host's machine, connected to its hypervisor, its disk and the other hosts."""
+
+    def __init__(
+        self,
+        machine: Federation,
+        hypervisor: SightedHypervisor,
+        carrier: Carrier,
+        keeper: Keeper,
+        concluded: Callable[[Conclude], None],
+        clock: Clock,
+    ) -> None:
+        self._machine, self._hypervisor, self._carrier, self._keeper = machine, hypervisor, carrier, keeper
+        self._concluded = concluded
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow the hypervisor, the carrier and the clock; returns only when cancelled."""
+        self._hypervisor.subscribe(self._heard)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hypervisor.run(), name="hypervisor")
+                group.create_task(self._carrier.run(self._received), name="carrier")
+                group.create_task(self._take_stock(), name="inventory")
+                group.create_task(self._tick(), name="heartbeat")
+        finally:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def apply(self, effects: Effects) -> None:
+        """Carry out what the machine asks for, in order."""
+        for effect in effects:
+            self._apply(effect)
+        self._wake.set()
+
+    # -- what happens ----------
+
+    def _received(self, message: Message) -> None:
+        self.apply(self._machine.received(message, self._clock()))
+
+    def _heard(self, event: DomainEvent) -> None:
+        self.apply(self._machine.changed(event.vm, self._clock()))
+        self._spawn(self._read_again(event.vm))
+
+    async def _take_stock(self) -> None:
+        await self._hypervisor.wait_ready(Deadline(float("inf"), self._clock))
+        records = await self._hypervisor.list(Deadline.after(LOOK_SECONDS, self._clock))
+        self.apply(self._machine.inventory(records, self._clock()))
+
+    async def _read_again(self, vm: Uuid) -> None:
+        try:
+            record = await self._hypervisor.find(vm, Deadline.after(LOOK_SECONDS, self._clock))
+        except HypervisorError as error:
+            log.warning("could not read %s again: %s", vm, error)
+            return
+        self.apply(self._machine.vm_read(vm, record, self._clock()))
+
+    async def _tick(self) -> None:
+        while True:
+            self.apply(self._machine.tick(self._clock()))
+            self._wake.clear()
+            pause = BUSY_TICK if self._machine.is_busy else IDLE_TICK
+            if self._machine.is_busy:
+                await asyncio.sleep(pause)
+            else:
+                await _wait(self._wake, pause)
+
+    # -- carrying out ----------
+
+    def _apply(self, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            self._carrier.send(effect.message)
+        elif isinstance(effect, Conclude):
+            self._concluded(effect)
+        elif isinstance(effect, Keep):
+            self._spawn(self._keep(effect))
+        elif isinstance(effect, Look):
+            self._spawn(self._look(effect))
+        else:
+            self._spawn(self._act(effect))
+
+    async def _keep(self, effect: Keep) -> None:
+        ok = await self._keeper.keep(effect.record)
+        self.apply(self._machine.kept(effect.job, ok, self._clock()))
+
+    async def _look(self, effect: Look) -> None:
+        try:
+            sight = await self._hypervisor.look(effect.vm, Deadline.after(LOOK_SECONDS, self._clock))
+        except HypervisorError as error:
+            sight = Sight(effect.vm, VmState.UNKNOWN, detail=str(error))
+        self.apply(self._machine.looked(effect.job, sight, self._clock()))
+
+    async def _act(self, effect: Kill | Boot) -> None:
+        result = await self._done(effect)
+        self.apply(self._machine.acted(effect.job, result, self._clock()))
+
+    async def _done(self, effect: Kill | Boot) -> Observation | Refusal:
+        deadline, permit = Deadline(effect.until, self._clock), self._permit(effect.job)
+        act = self._hypervisor.power_off if isinstance(effect, Kill) else self._hypervisor.power_on
+        try:
+            return await act(effect.vm, deadline, permit)
+        except ActRefused as refusal:
+            return Refusal(refusal.reason)
+        except UnknownDomain as error:
+            return Refusal(Reason.UNKNOWN_VM, str(error))
+        except HypervisorError as error:
+            return Refusal(Reason.HYPERVISOR_ERROR, str(error))
+
+    def _permit(self, job: Job) -> Callable[[Life | None], None]:
+        def permit(life: Life | None) -> None:
+            reason = self._machine.permit(job, life, self._clock())
+            if reason is not None:
+                raise ActRefused(reason)
+
+        return permit
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A job that is never answered makes its request fail by its deadline; why stands here.
+            log.error("defect in the federation", exc_info=error)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
