@@ -20,10 +20,13 @@ from fencebus_host.ports import Answer, Router, Wanted
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, Source, Uuid
+from fencebus_schemas.peer import Outcome
 
 log = logging.getLogger(__name__)
 
 
+Recall = Callable[[FenceRequest], Outcome | None]
+"""What another host has answered to the very same request (S7)."""
 LabelOf = Callable[[Uuid], str | None]
 """The label of a VM's guest cluster, from memory."""
 
@@ -46,6 +49,7 @@ class FenceService:
         history: History,
         clock: Clock = boottime,
         label_of: LabelOf = lambda _vm: None,
+        recall: Recall = lambda _request: None,
     ) -> None:
         self._router = router
         self._policy = policy
@@ -53,6 +57,7 @@ class FenceService:
         self._history = history
         self._clock = clock
         self._label_of = label_of
+        self._recall = recall
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
             Action.MONITOR: self._monitor,
@@ -118,6 +123,8 @@ class FenceService:
     async def _fence(self, request: FenceRequest, wanted: Wanted) -> Answer:
         if known := self._fencing.recall(request, wanted):
             return Answer(await asyncio.shield(known))
+        if told := self._recall(request):
+            return Answer(verdict.repeated(request, told))
         found = await self._router.find(request.target, request.deadline)
         if not self._permits(request, found):
             return _denied(request)

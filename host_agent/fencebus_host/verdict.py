@@ -326,7 +326,9 @@ def decide_alive(request: FenceRequest) -> FenceOutcome:
 
 def repeated(request: FenceRequest, told: Outcome) -> FenceOutcome:
     """S7: the same request gets the answer that the host gave on which it arrived first."""
-    return FenceOutcome(request.id, told.ok, told.reason, (), told.text)
+    if told.ok:
+        return _success(request, told.reason, Evidence(()), told.text)
+    return failure(request, Objection(told.reason, told.text))
 
 
 def failure(request: FenceRequest, objection: Objection, evidence: Evidence | None = None) -> FenceOutcome:
