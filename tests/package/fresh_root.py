@@ -33,15 +33,20 @@ BUILD = (
     "--skip=cleanup/apt",
     "--customize-hook=find $1/var/cache/apt -name *.deb ! -name fence-virt* -delete",
 )
-# A process group of its own, which ends with the command; no network but an empty loopback; /proc of the group alone.
+# A process group of its own, which ends with the command; no network but an empty loopback and libvirt's bridge, on
+# which nobody else is; /proc of the group alone.
 # The mounts are this command's alone and end with it; what it writes stays in the layer above.
 INSIDE = """
 layer=$1 below=$2 shared=$3
 shift 3
 mount -t overlay -o "lowerdir=$below,upperdir=$layer/above,workdir=$layer/work,volatile" overlay "$layer/root"
 mount -t proc proc "$layer/root/proc"
+mount -t sysfs sysfs "$layer/root/sys"
 mount --bind "$shared" "$layer/root/mnt"
 ip link set lo up
+ip link add virbr0 type bridge mcast_snooping 0
+ip addr add 192.168.122.1/24 dev virbr0
+ip link set virbr0 up
 exec chroot "$layer/root" "$@"
 """
 

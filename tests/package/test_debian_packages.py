@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.components import CHECKOUT, require_program
+from fencebus_host.config.load import load_text
+from tests.components import require_program
+from tests.documents import Page, blocks, lines_apart, rows
 from tests.package.fresh_root import FreshRoot, pristine
 from tests.package.made_packages import make_packages
 
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.timeout(300)
 
 CONFIG = "/etc/fence_virt.conf"
 KEY = "/etc/fence_virt.key"
+GUEST_KEY = "/etc/cluster/fence_xvm.key"
 DEFAULTS = "/etc/default/fence_virtd"
 UNIT = "/lib/systemd/system/fence_virtd.service"
 AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fence_virtd.service"
@@ -120,10 +122,8 @@ def test_a_daemon_that_does_not_start_at_boot_stays_so(site: Site) -> None:
 
 def quick_start() -> str:
     """Return the commands of the quick start in docs/packages.md, as they stand there."""
-    text = (CHECKOUT / "docs" / "packages.md").read_text(encoding="utf-8")
-    found = re.search(r"^## The first fence.*?^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    return found[1]
+    (found,) = blocks(Page("docs/packages.md").section("The first fence"), "sh")
+    return found
 
 
 def test_the_quick_start_leads_to_a_proven_fence_within_a_minute(site: Site) -> None:
@@ -135,3 +135,56 @@ def test_the_quick_start_leads_to_a_proven_fence_within_a_minute(site: Site) -> 
     assert "test" in said
     assert "Status: OFF" in said
     assert seconds < 60
+
+
+# There is no systemd in the root: what the unit says is started by the shell, with the environment that it names.
+SYSTEMCTL = f"""
+systemctl() {{
+    test "$*" = "restart fence_virtd"
+    mkdir -p /run/fencebus
+    . {DEFAULTS}
+    command=$(sed -n 's/^ExecStart=//p' {UNIT})
+    eval "$command" >>/tmp/daemon.log 2>&1 &
+    until grep -q "fence_virtd ready" /tmp/daemon.log; do sleep 0.1; done
+}}
+doctor_is_not_alarmed() {{ "$@" || test $? = 5; }}
+"""
+OURS_URI = "s|qemu:///system|test:///default|"
+
+
+def typed(lines: list[str]) -> str:
+    """A script of what a page tells its reader to type."""
+    watched = [f"doctor_is_not_alarmed {line}" if "doctor" in line else line for line in lines]
+    return "\n".join([SYSTEMCTL, *watched, "cat /tmp/daemon.log"])
+
+
+def test_a_host_of_the_c_daemon_is_moved_as_the_page_says(site: Site) -> None:
+    page = Page("docs/migration.md").section("A host with C's fence_virtd")
+    site.root.must("sed", "-i", OURS_URI, CONFIG)
+    site.to_ours("dpkg", "-i")
+    # Debian's file names its own place for the key; the guests' copy lies where their client looks for it.
+    copied = f"dd if=/dev/urandom of={KEY} bs=64 count=1; chmod 600 {KEY} {CONFIG}; install -D -m 600 {KEY} {GUEST_KEY}"
+    said = site.root.must("sh", "-ec", f"{copied}\n{typed(lines_apart(page))}")
+    assert "listener multicast answers this host's own request" in said
+    assert "test 6695eb01-f6a4-8304-79aa-97f2502e193f on" in " ".join(said.split())
+    assert "this guest may fence: test" in said
+    assert site.root.has(f"{CONFIG}.bak")
+
+
+def test_the_quick_start_of_each_listener_needs_no_more_than_it_says(site: Site) -> None:
+    section = Page("README.md").section("A quick start per listener")
+    (key,) = lines_apart(section)
+    site.to_ours("dpkg", "-i")
+    site.root.must("sh", "-ec", key)
+    for way, config, command in rows(section):
+        uri = 'backends { libvirt { uri = "test:///default"; } }'
+        asked = [command, "fence_virtctl doctor"] if way in ("multicast", "TCP") else []
+        script = (
+            f"rm -f /tmp/daemon.log; (umask 077; cat >{CONFIG})\n{typed(['systemctl restart fence_virtd', *asked])}"
+        )
+        said = site.root.must("sh", "-ec", script, stdin=f"{config}\n{uri}\n")
+        (listener,) = load_text(config, way, read_keys=False).listeners
+        assert f"listener {listener.name}" in next(line for line in said.splitlines() if "fence_virtd ready" in line)
+        if asked:
+            assert "test 6695eb01-f6a4-8304-79aa-97f2502e193f on" in " ".join(said.split()), way
+            assert f"listener {listener.name} answers this host's own request" in said
