@@ -118,7 +118,6 @@ def test_what_is_too_long_for_str16_goes_as_vbin32(long: str | bytes) -> None:
         ("95 0009 61", "length"),
         ("a8 00000004", "length"),
         ("a8 00000002 0000", "length"),
-        ("f0 f0", "trailing"),
         ("a9 00000006 00000001 f0 f0", "length"),
         ("a9 00000005 00000099 f0", "count"),
         ("aa 00000005 02 00000099", "count"),
@@ -129,6 +128,11 @@ def test_bytes_that_lie_about_themselves_are_refused(encoded: str, code: str) ->
     with pytest.raises(WireError) as refused:
         decode_list(one_item(encoded))
     assert refused.value.code == code
+
+
+def test_what_follows_the_end_is_refused() -> None:
+    with pytest.raises(WireError, match="trailing"):
+        decode_map(encode_map({"a": 1}) + b"\0")
 
 
 def test_what_is_too_deep_long_or_large_is_refused() -> None:
