@@ -19,6 +19,7 @@ import libvirt
 
 from fencebus_agent.hypervisor import HypervisorUnreachable
 from fencebus_agent.libvirt_driver import event_thread
+from fencebus_agent.libvirt_driver.turnstile import Turnstile
 from fencebus_agent.worker_threads import WorkerThreads
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.errors import FencebusError
@@ -32,7 +33,9 @@ OPEN_PATIENCE = 10.0  # seconds until another attempt is made beside one that ha
 HUNG_OPENS = 4  # attempts that may hang at once; then only one of them coming back helps
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts to connect
 CALLS = 32  # calls at once
-IDLE = 8  # connections kept for the next calls
+QUESTIONS = 8  # questions at once; as many more as wait for PATIENCE seconds, for those before them may hang
+PATIENCE = 0.1
+IDLE = QUESTIONS  # connections kept for the next calls
 
 
 class LinkEvents(Protocol):
@@ -58,15 +61,17 @@ class LinkLostError(FencebusError):
 class Link:
     """The connections to one libvirt.
 
-    uri: libvirt's.  owner: told about connections.
+    uri: libvirt's.  owner: told about connections.  read_only: libvirt itself refuses whatever changes anything.
     """
 
-    def __init__(self, uri: str, owner: LinkEvents) -> None:
+    def __init__(self, uri: str, owner: LinkEvents, read_only: bool = False) -> None:
         self.uri = uri
+        self._connect_to = libvirt.openReadOnly if read_only else libvirt.open
         self._owner = owner
         # The test driver gives every connection a world of its own: events and calls must share one.
         self._one_for_all = uri.startswith("test://")
         self._threads = WorkerThreads("libvirt", CALLS)
+        self._questions = Turnstile(QUESTIONS, PATIENCE)
         self._idle: list[libvirt.virConnect] = []
         self._events: libvirt.virConnect | None = None
         self._registrations: Sequence[int] = ()
@@ -111,12 +116,15 @@ class Link:
         Raises HypervisorUnreachable at the deadline, else what ``ask`` raises.
         """
         while True:
+            await self._questions.enter()
             try:
                 return await self.call_once(ask, deadline)
             except LinkLostError:
                 if deadline.expired:
                     raise HypervisorUnreachable(self.uri, "the connection broke") from None
-                await asyncio.sleep(min(FIRST_PAUSE, deadline.remaining()))
+            finally:
+                self._questions.leave()
+            await asyncio.sleep(min(FIRST_PAUSE, deadline.remaining()))
 
     async def call_once(self, act: Callable[[libvirt.virConnect], T], deadline: Deadline) -> T:
         """Run ``act`` at most once.  Raises LinkLostError if it may or may not have been carried out."""
@@ -186,7 +194,7 @@ class Link:
             log.warning("%s: libvirt accepts no connection since %.0f s", self.uri, OPEN_PATIENCE)
 
     def _open(self) -> libvirt.virConnect:
-        conn = libvirt.open(self.uri)
+        conn = self._connect_to(self.uri)
         with contextlib.suppress(libvirt.libvirtError):  # the test driver has no keepalive, and needs none
             conn.setKeepAlive(*KEEPALIVE)
         return conn
