@@ -6,7 +6,24 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from fencebus_schemas import peer
 from fencebus_schemas.digest import digest64
+from fencebus_schemas.model import (
+    Action,
+    HostId,
+    Incarnation,
+    Life,
+    Observation,
+    Proof,
+    Reason,
+    RequestId,
+    Sight,
+    Source,
+    Uuid,
+    VmRecord,
+    VmState,
+)
+from fencebus_schemas.peer_codec import HEAD_LENGTH, encode
 from fencebus_schemas.serialline import SerialRequest, pack_list_reply, pack_reply
 from fencebus_schemas.xvm import ListRecord, XvmRequest, pack_records
 from tests.fuzz.targets import TARGETS
@@ -34,6 +51,35 @@ _CONFIGS = (
 )
 
 
+def _between_hosts() -> tuple[peer.Message, ...]:
+    a, b, vm, request = HostId("a"), HostId("b"), Uuid(_UUID), RequestId("r1")
+    on_a, on_b = Incarnation("boot", "machine", "nonce"), Incarnation("b", "m", "n")
+    record = VmRecord(vm, "node1", VmState.RUNNING, a, on_a, 3, "cluster")
+    foreign = VmRecord(vm, "\udcff", VmState.OFF, b, on_b, hypervisor="test:///default")
+    gone, back = peer.Forgotten(b, 1), peer.Forgotten(b, 2, True)
+    quote = peer.Quote("token", on_b, 24.5, 0.25)
+    life = Life("1:2", 99.5)
+    sight = Sight(vm, VmState.PAUSED, True, True, life, ("old",), ("?",), "paused for migration")
+    seen = Observation(vm, VmState.OFF, a, on_a, Proof.PROCESS_EXIT, 100.5, False, VmState.RUNNING, life, "gone")
+    source = Source("192.0.2.7", vm, "node2", True)
+    order = (source, "cluster", "node1", "tcp")
+    return (
+        peer.Announce(a, on_a, peer.EVERYONE, 4, "digest", "members", "token"),
+        peer.Fetch(a, on_a, b),
+        peer.Inventory(a, on_a, b, 4, "digest", (record, foreign), (a, b), (gone, back)),
+        peer.Change(a, on_a, peer.EVERYONE, 5, "digest", record, True),
+        peer.Guard(a, on_a, b, request, 1, peer.Purpose.FENCE, vm, vm, "members", 3.5, quote),
+        peer.GuardAnswer(a, on_a, b, request, 1, 3.5, "token", "serial", sight, None, True, True, (a, b), (gone,)),
+        peer.Fence(a, on_a, b, request, "identity", Action.OFF, vm, *order, ("1:2",), 2.0, quote),
+        peer.FenceAnswer(a, on_a, b, request, "token", seen, Reason.DENIED, "no"),
+        peer.Start(a, on_a, b, request, "identity", vm, "serial", *order, quote),
+        peer.StartAnswer(a, on_a, b, request, "token", None, Reason.STALE_COMMAND),
+        peer.Lift(a, on_a, b, request, vm),
+        peer.Outcome(a, on_a, peer.EVERYONE, request, "identity", True, Reason.PROVEN_OFF, "off", 60.0),
+        peer.Forget(a, on_a, peer.EVERYONE, (gone, back)),
+    )
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Messages for each target."""
     requests = [request.sign(_ANOTHER_KEY, number % 4).pack() for number, request in enumerate(_REQUESTS)]
@@ -41,6 +87,7 @@ def seeds() -> dict[str, list[bytes]]:
     handshakes = [bytes([auth]) + challenge + digest64(auth + 1, b"wrong", bytes(64)) for auth in range(3)]
     lines = [SerialRequest(action, "node1", 9).pack() for action in (1, 6)]
     replies = [pack_reply(0), b"abb" + pack_reply(2), *(pack_list_reply(records) for records in _LISTS)]
+    between_hosts = [encode(message, (_ANOTHER_KEY,)) for message in _between_hosts()]
     return {
         "xvm_request": requests,
         "record_list": [pack_records(records) for records in _LISTS],
@@ -50,6 +97,7 @@ def seeds() -> dict[str, list[bytes]]:
         "serial_reply": replies,
         "config_grammar": list(_CONFIGS),
         "config_text": list(_CONFIGS),
+        "peer_message": [b"\1" + message[HEAD_LENGTH:] for message in between_hosts] + [b"\0" + between_hosts[0]],
         "door": [bytes([number]) + request for number, request in enumerate(requests)],
     }
 

@@ -6,6 +6,7 @@ Each target takes bytes and returns, or raises: then the decoder has a defect.
 from __future__ import annotations
 
 import contextlib
+import hmac
 from collections.abc import Callable, Generator, Iterator
 
 from fencebus_host.config.grammar import parse
@@ -18,6 +19,7 @@ from fencebus_schemas.digest import HASH_NAMES, HASH_NONE
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.handshake import CHALLENGE_LENGTH, Read, Send, guest_side, host_side
 from fencebus_schemas.model import Action
+from fencebus_schemas.peer_codec import PREFIX, decode, encode
 from fencebus_schemas.serialline import REQUEST_LENGTH as LINE_REQUEST_LENGTH
 from fencebus_schemas.serialline import ReplyReader, RequestReader, SerialRequest
 from fencebus_schemas.xvm import RECORD_LENGTH, REQUEST_LENGTH, ListRecord, RecordReader, XvmRequest
@@ -129,6 +131,17 @@ def door(data: bytes) -> None:
         raise AssertionError("a replay was admitted")
 
 
+def peer_message(data: bytes) -> None:
+    # Read it, or raise WireError, never anything else; nothing unsigned is read; what was read can be written.
+    signed, is_signed = _perhaps_signed_by_a_host(data)
+    try:
+        message = decode(signed, (KEY, b"another"))
+    except WireError:
+        return
+    assert is_signed
+    assert decode(encode(message, (KEY,)), (KEY,)) == message
+
+
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
@@ -141,6 +154,7 @@ TARGETS: dict[str, Target] = {
         config_grammar,
         config_text,
         door,
+        peer_message,
     )
 }
 
@@ -194,3 +208,11 @@ def _perhaps_signed(data: bytes) -> tuple[bytes, bool]:
         return request.sign(KEY, 1 + data[0] % (len(HASH_NAMES) - 1)).pack(), True
     except WireError:
         return body, False
+
+
+def _perhaps_signed_by_a_host(data: bytes) -> tuple[bytes, bool]:
+    """A message between hosts in the data, signed with our key if its first byte is odd."""
+    if not data or data[0] % 2 == 0:
+        return data[1:], False
+    body = data[1:]
+    return PREFIX + hmac.digest(KEY, PREFIX + body, "sha256") + body, True

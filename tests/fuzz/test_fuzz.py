@@ -6,11 +6,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fencebus_schemas.peer_codec import HEAD_LENGTH, encode
 from tests.components import require_module
 from tests.fuzz import strategies_config, strategies_wire
 from tests.fuzz.running import fuzz_all
 from tests.fuzz.seeds import corpus_of, seeds
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import KEY, TARGETS
+from tests.schemas.peer_strategies import messages
 
 SECONDS = 5.0
 LEAST_RUNS = 50
@@ -18,6 +20,7 @@ LEAST_RUNS = 50
 
 _TEXTS = strategies_config.texts().map(lambda text: text.encode("utf-8", "surrogateescape"))
 _HANDSHAKES = st.lists(strategies_wire.handshake_bytes, max_size=3).map(b"".join)
+_BETWEEN_HOSTS = messages().map(lambda message: encode(message, (KEY,))[HEAD_LENGTH:])
 INPUTS = {
     "xvm_request": strategies_wire.xvm_request_bytes,
     "record_list": strategies_wire.record_stream_bytes,
@@ -27,6 +30,7 @@ INPUTS = {
     "serial_reply": strategies_wire.serial_reply_bytes,
     "config_grammar": _TEXTS,
     "config_text": _TEXTS,
+    "peer_message": strategies_wire.damaged(_BETWEEN_HOSTS).map(lambda body: b"\1" + body),
     "door": st.builds(
         lambda first, rest: bytes([first]) + rest, st.integers(0, 255), strategies_wire.xvm_request_bytes
     ),
