@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tests.components import CHECKOUT
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_APART = re.compile(r"^ {4,}(\S.*)$", re.MULTILINE)
+_APART = re.compile(r"^ {4,}\S.*\n(?: {4,}\S.*\n)*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,12 @@ def blocks(text: str, language: str = "") -> list[str]:
 
 
 def lines_apart(text: str) -> list[str]:
-    """The lines that stand apart by their indentation, outside of fences, without what a ``#`` says about them."""
-    return [re.sub(r"\s+# .*$", "", line) for line in _APART.findall(_FENCE.sub("", text))]
+    """The lines that stand apart by their indentation, outside of fences, without what a ``#`` says about them.
+
+    A transcript, which has prompts (``$``), is not among them.
+    """
+    groups = [found for found in _APART.findall(_FENCE.sub("", text)) if not re.search(r"^ +\$ ", found, re.MULTILINE)]
+    return [re.sub(r"\s+# .*$", "", line.strip()) for group in groups for line in group.splitlines()]
 
 
 def rows(text: str) -> list[list[str]]:
