@@ -12,8 +12,8 @@ from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import Presence
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.complaints import Complaints
-from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.model import (
+    DEFAULT_URI,
     REQUEST_TIMEOUT,
     BackendSettings,
     Config,
@@ -27,7 +27,7 @@ from fencebus_host.config.model import (
     TcpSettings,
     VsockSettings,
 )
-from fencebus_host.config.problems import ConfigError, Problem, Where
+from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.door import Door
 from fencebus_host.fencing import Fencing
 from fencebus_host.ledger import Ledger
@@ -45,8 +45,8 @@ from fencebus_host.policy import Policy
 from fencebus_host.ports import Listener, Router
 from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
-from fencebus_host.routers import ovirt
 from fencebus_host.routers.local import LocalRouter
+from fencebus_host.routers.table import Ground, build
 from fencebus_host.service import FenceService
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.digest import HASH_NAMES
@@ -69,13 +69,17 @@ class Core:
 
     hypervisors: Sequence[LibvirtHypervisor]
     records: Records
+    local: LocalRouter
+    """This host's own hypervisors, where guests and their lines are found, whatever the router is."""
     router: Router
     fencing: Fencing
     service: FenceService
+    only_looks: bool = False
+    """Whether no router acts on this host's hypervisors."""
 
     async def lives_here(self, target: str) -> bool:
         """True if the VM of this name or UUID has a life on this host; a hypervisor that is silent has none to show."""
-        found = await self.router.find(target, Deadline.after(LIVES_HERE_SECONDS))
+        found = await self.local.find(target, Deadline.after(LIVES_HERE_SECONDS))
         return any(record.state.is_claim for record in found.records)
 
     def presence(self, target: str) -> Presence:
@@ -95,7 +99,7 @@ class Core:
 
     async def only_vm(self, target: str) -> VmRecord | None:
         """The one VM of this name or UUID, if there is exactly one."""
-        found = await self.router.find(target, Deadline.after(LIVES_HERE_SECONDS))
+        found = await self.local.find(target, Deadline.after(LIVES_HERE_SECONDS))
         uuids = {record.uuid for record in found.records}
         return found.records[0] if len(uuids) == 1 else None
 
@@ -112,14 +116,16 @@ def build_core(config: Config) -> Core:
     host, incarnation = HostId(config.daemon.host_name), this_incarnation()
     hypervisors = _hypervisors(config.backend, host, incarnation)
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
-    router = _router(config, hypervisors, incarnation)
+    local = LocalRouter(hypervisors)
+    router = build(config.backend, Ground(host, incarnation, config.daemon.state_dir, local))
     fencing = Fencing(router, Ledger(), records)
 
     def label_of(vm: Uuid) -> str | None:
         return next((label for one in hypervisors if (label := one.cluster_of(vm))), None)
 
     service = FenceService(router, Policy(config.groups), fencing, records, label_of=label_of)
-    return Core(hypervisors, records, router, fencing, service)
+    only_looks = not any(isinstance(part, LibvirtSettings) for part in parts_of(config.backend))
+    return Core(hypervisors, records, local, router, fencing, service, only_looks)
 
 
 def _memory_of(hypervisor: LibvirtHypervisor) -> Memory:
@@ -127,29 +133,23 @@ def _memory_of(hypervisor: LibvirtHypervisor) -> Memory:
 
 
 def _hypervisors(backend: BackendSettings, host: HostId, incarnation: Incarnation) -> list[LibvirtHypervisor]:
-    """This host's hypervisors; none where a manager's word counts, behind whose back nothing may be killed."""
-    if isinstance(backend, OvirtSettings):
-        return []
-    settings = _libvirt(backend)
+    """This host's hypervisors.
+
+    Where only a manager's word counts, behind whose back nothing may be killed, listeners look at what libvirt there
+    is, read-only (design 8).
+    """
+    settings = next((part for part in parts_of(backend) if isinstance(part, LibvirtSettings)), None)
+    if settings is None:
+        return [LibvirtHypervisor(DEFAULT_URI, host, incarnation, read_only=True)] if libvirt_is_here() else []
     return [
         LibvirtHypervisor(uri, host, incarnation, check_disks=settings.death_proof is DeathProof.FULL)
         for uri in dict.fromkeys(settings.uris)
     ]
 
 
-def _router(config: Config, hypervisors: Sequence[LibvirtHypervisor], incarnation: Incarnation) -> Router:
-    if isinstance(config.backend, OvirtSettings):
-        return ovirt.build(config.backend, incarnation, config.daemon.state_dir)
-    return LocalRouter(hypervisors)
-
-
-def _libvirt(backend: BackendSettings) -> LibvirtSettings:
-    if isinstance(backend, LibvirtSettings):
-        return backend
-    where = backend.where or Where("")
-    text = f"the backend {backend.kind!r} is not in this version"
-    advice = 'backend = "libvirt" fences the VMs of this host'
-    raise ConfigError([Problem("backend-missing", text, where, advice)])
+def libvirt_is_here(run: Path = Path("/run/libvirt")) -> bool:
+    """Whether this host has a libvirt for QEMU that anybody may look at."""
+    return any((run / name).exists() for name in ("libvirt-sock-ro", "virtqemud-sock-ro"))
 
 
 class ListenerFactory:

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fencebus_agent.hypervisor import EventSink, Hypervisor, HypervisorError
@@ -17,17 +18,20 @@ from fencebus_host import logs
 from fencebus_host.assembly import ListenerFactory, build_core
 from fencebus_host.background import Starter, go_to_background
 from fencebus_host.config import command_line
-from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Invocation, Offer
+from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Explain, Invocation, Offer
 from fencebus_host.config.effective import effective
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.config.tree import render
 from fencebus_host.control import Answers, serve_control, socket_path
+from fencebus_host.discovering import explanation, kept, settle, settle_patiently
 from fencebus_host.fencing import RecordError
 from fencebus_host.listening import Listening
 from fencebus_host.pidfile import AlreadyRunning, PidFile
 from fencebus_host.policy import Policy
+from fencebus_host.ports import Troubled
+from fencebus_host.routers.table import TABLE
 from fencebus_host.supervision import Part, Ready
 from fencebus_host.systemd import Notifier
 from fencebus_schemas.deadline import Deadline
@@ -44,7 +48,7 @@ LOOK_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 """How long a daemon that stops lets its running actions go on."""
 PID_FOLDER = Path("/var/run")
-OFFER = Offer(listeners=("tcp", "multicast", "vsock", "serial"), backends=("libvirt", "ovirt", "rhevm"))
+OFFER = Offer(listeners=("tcp", "multicast", "vsock", "serial"), backends=tuple(TABLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +108,19 @@ class Daemon:
     async def _run_router(self, _ready: Ready) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._core.router.run())
-            group.create_task(self._watch_hypervisors())
+            if self._core.only_looks:
+                group.create_task(self._core.local.run())
+            group.create_task(self._watch_reach())
 
-    async def _watch_hypervisors(self) -> None:
-        """Say at any time which hypervisor is out of reach."""
+    async def _watch_reach(self) -> None:
+        """Say at any time which hypervisor or manager is out of reach."""
+        router = self._core.router
         while True:
             seen = await asyncio.gather(*(_reached(hypervisor) for hypervisor in self._core.hypervisors))
-            lost = ", ".join(str(error) for error in seen if error)
-            self._router.report(lost or None)
+            lost = [str(error) for error in seen if error]
+            if isinstance(router, Troubled) and router.trouble:
+                lost.append(router.trouble)
+            self._router.report(", ".join(lost) or None)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _run_control(self, ready: Ready) -> None:
@@ -169,6 +178,9 @@ class Daemon:
         except ConfigError as error:
             log.error("reload refused, the old configuration stays in force:\n%s", error)
             return
+        config = kept(config, self._config)
+        if config.candidates != self._config.candidates:
+            log.warning("reload: changes to what discovery may take need a restart")
         if config.backend != self._config.backend or config.daemon != self._config.daemon:
             log.warning("reload: changes to the backend and to fence_virtd's own settings need a restart")
         self._config = config
@@ -255,9 +267,19 @@ def _serve(config: Config, invocation: Invocation, starter: Starter) -> int:
     waits = invocation.wait_for_init or config.daemon.wait_for_init
     surroundings = Surroundings(config.file, Notifier(), starter.release, waits)
     try:
+        config = settle_patiently(config, partial(_not_yet, surroundings))
         return asyncio.run(_run(config, surroundings))
+    except ConfigError as error:
+        log.error("%s", error)
+        return EXIT_CONFIG
     finally:
         pid_file.close()
+
+
+def _not_yet(surroundings: Surroundings, what: str) -> None:
+    """The host is not ready: whoever started us need not wait, and systemd's watchdog hears from us."""
+    surroundings.notifier.tell("READY=1", f"STATUS={what}", "WATCHDOG=1")
+    surroundings.release_starter()
 
 
 def _in_foreground(config: Config, invocation: Invocation) -> bool:
@@ -276,6 +298,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_as_daemon_option(asked.config)
     try:
         config = load(find(asked.config))
+        if isinstance(asked, Explain):
+            text, status = explanation(config)
+            sys.stdout.write(text)
+            return status
+        settle(config)  # what is refused is said where it was started from
     except ConfigError as error:
         sys.stderr.write(f"{error}\n{PROGRAM}: not started: the configuration has mistakes\n")
         return EXIT_CONFIG

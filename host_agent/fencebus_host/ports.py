@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fencebus_agent.hypervisor import Permit
 from fencebus_host.verdict import Evidence
@@ -68,6 +68,15 @@ class Router(Protocol):
         """Start the target in the one place that may start it; ``found`` with observations added, or with an
         objection.
         """
+
+
+@runtime_checkable
+class Troubled(Protocol):
+    """A router that knows what is out of reach, beyond this host's own hypervisors."""
+
+    @property
+    def trouble(self) -> str | None:
+        """For people, from memory; ``None`` if everything answered when it was last asked."""
 
 
 class Record(Protocol):

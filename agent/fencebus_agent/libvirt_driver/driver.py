@@ -54,6 +54,7 @@ class LibvirtHypervisor:
 
     uri: as libvirt takes it.  host, incarnation: who speaks in observations.  check_disks: False is the administrator's
     ``death_proof = "exit"``.  pid_folder: where libvirt keeps its domains' pid files, if not beside its socket.
+    read_only: look and never act, where the VMs are somebody else's to end.
     """
 
     def __init__(
@@ -64,15 +65,17 @@ class LibvirtHypervisor:
         *,
         check_disks: bool = True,
         pid_folder: Path | None = None,
+        read_only: bool = False,
         clock: Clock = boottime,
     ) -> None:
+        self._read_only = read_only
         self._uri, self._witness, self._clock = uri, Witness(host, incarnation), clock
         self._check_disks = check_disks
         self._finder = finder_for(uri, pid_folder)
         self._watch = ProcessWatch(clock)
         self._roster = Roster()
         self._starts = Starts()
-        self._link = Link(uri, self)
+        self._link = Link(uri, self, read_only)
         self._undertaker = Undertaker(
             self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks
         )
@@ -121,11 +124,13 @@ class LibvirtHypervisor:
 
     async def power_off(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
+        self._check_may_act()
         await self._await_starts(vm, deadline)
         return await self._undertaker.end(vm, deadline, permit)
 
     async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
+        self._check_may_act()
         if not await self._undertaker.burial(vm, deadline):
             raise HypervisorError(self._uri, "the kill before has not been finished")
         ended = self._roster.ended_domain(vm)
@@ -153,6 +158,10 @@ class LibvirtHypervisor:
             raise HypervisorError(
                 self._uri, "an earlier start of it has not come back from libvirt, and may still succeed"
             )
+
+    def _check_may_act(self) -> None:
+        if self._read_only:
+            raise HypervisorError(self._uri, "it is opened to look only: its VMs are another manager's")
 
     async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
         """See the port."""

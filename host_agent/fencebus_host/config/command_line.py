@@ -45,6 +45,13 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+class Explain:
+    """Print which router is taken here, and why (``--explain-discovery``)."""
+
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """The kinds of listeners and backends that this daemon can run, for ``-l``."""
 
@@ -104,13 +111,14 @@ OPTIONS = (
     Option("c", "configure", "look at this host and make a configuration"),
     Option("w", "wait-for-init", "wait for what is not ready yet, rather than give up"),
     Option("l", "list", "list the listeners and the backends"),
+    Option("e", "explain-discovery", "print what was looked for on this host, and which router is taken"),
     Option("p", "pid-file", "where to write the process id", "FILE", _path),
     Option("V", "version", "print the version"),
     Option("h", "help", "print this"),
 )
 
 
-def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | Configure | Answer:
+def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | Configure | Explain | Answer:
     """What the ``arguments`` (without the program's name) ask for.
 
     A mistake is answered with exit status 1, where C prints its usage and exits 0: a typing error in a unit file must
@@ -129,6 +137,8 @@ def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | C
         return Answer(_listing(offer or Offer()))
     if found.configure:
         return Configure(found.config)
+    if found.explain_discovery:
+        return Explain(found.config)
     return Invocation(found.config, found.foreground, found.debug, found.wait_for_init, found.pid_file)
 
 

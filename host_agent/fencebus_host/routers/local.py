@@ -53,6 +53,8 @@ class LocalRouter:
 
     async def find(self, target: str, deadline: Deadline) -> Evidence:
         """Ask all hypervisors at once; a silent one is waited for, unless another has the target alive already."""
+        if not self._hypervisors:
+            return Evidence(())
         if len(self._hypervisors) == 1:
             (name,) = self._hypervisors
             return _gathered([await self._find_in(name, target, deadline)])

@@ -1,4 +1,4 @@
-"""Several routers in the administrator's order: each VM is the first one's that knows it.  A shell around the choice."""
+"""Several routers in the administrator's order: the first that knows a VM has it.  A shell around the choice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from fencebus_agent.hypervisor import HypervisorError, Permit, UnknownDomain
-from fencebus_host.ports import Router
+from fencebus_host.ports import Router, Troubled
 from fencebus_host.routers import choice
 from fencebus_host.routers.choice import Choice
 from fencebus_host.verdict import Evidence
@@ -30,6 +30,12 @@ class OrderedRouter:
     def name(self) -> str:
         """Their names in their order."""
         return ", ".join(router.name for router in self._routers)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is out of reach behind any of them."""
+        troubles = [router.trouble for router in self._routers if isinstance(router, Troubled)]
+        return "; ".join(trouble for trouble in troubles if trouble) or None
 
     async def run(self) -> None:
         """Run them all."""

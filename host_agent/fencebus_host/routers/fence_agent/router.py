@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 NEWS = 5.0
 """Seconds for which a list also counts for a VM that is not in it."""
 CHECK_SECONDS = 20.0
-LEARN_AGAIN = 30.0
+CHECK_EVERY = 300.0
+CHECK_AGAIN = 30.0
+"""The same while the agent cannot be used."""
 _STATES = {Power.ON: VmState.RUNNING, Power.OFF: VmState.OFF, Power.UNKNOWN: VmState.UNKNOWN}
 
 
@@ -37,6 +39,7 @@ class FenceAgentRouter:
 
     def __init__(self, settings: AgentSettings, agent: Agent, host: HostId, incarnation: Incarnation) -> None:
         self.name = settings.name
+        self.trouble: str | None = "not asked yet"
         self._agent = agent
         self._host, self._incarnation = host, incarnation
         self._mapped = tuple(_mapped(settings))
@@ -45,17 +48,21 @@ class FenceAgentRouter:
         self._listing = asyncio.Lock()
 
     async def run(self) -> None:
-        """Learn what the agent can do, and say so in the log if it cannot be used."""
+        """Ask from time to time whether the agent can be used, and say in the log when that changes."""
         while True:
-            deadline = Deadline.after(CHECK_SECONDS)
-            try:
-                await self.check(deadline)
-            except HypervisorError as error:
-                log.warning("router %s: %s", self.name, error)
-                await asyncio.sleep(LEARN_AGAIN)
-            else:
+            before, self.trouble = self.trouble, await self._looked()
+            if self.trouble and self.trouble != before:
+                log.warning("router %s", self.trouble)
+            elif before and not self.trouble:
                 log.info("router %s: the agent answers", self.name)
-                await asyncio.Event().wait()
+            await asyncio.sleep(CHECK_AGAIN if self.trouble else CHECK_EVERY)
+
+    async def _looked(self) -> str | None:
+        try:
+            await self.check(Deadline.after(CHECK_SECONDS))
+        except HypervisorError as error:
+            return str(error)
+        return None
 
     async def check(self, deadline: Deadline) -> None:
         """The agent's ``monitor`` succeeds, and a real question is answered too: the ``monitor`` of some agents is
