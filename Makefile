@@ -3,13 +3,14 @@
 #   make demo    the daemon and the client on libvirt's test driver, from status to reboot
 #   make test    lint, types, layers, and every test with the coverage gates
 #   make bench   a table of times, C programs against ours
+#   make bench-guests   the same for lines to guests, and from inside real guests
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
 #   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -49,6 +50,9 @@ lint: $(STAMPS)/tox
 
 bench: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.bench
+
+bench-guests: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.bench.guests
 
 fuzz: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.fuzz --seconds $(SECONDS)

@@ -74,7 +74,7 @@ def main() -> int:
     text = report.text(description)
     print(f"\n{text}")
     if options.write:
-        page.write(text)
+        page.write(text, options.write)
     return 0
 
 
@@ -83,7 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds instead of {ROUNDS}")
     parser.add_argument("--runs", type=int, metavar="N", help="so many rounds")
     parser.add_argument("--only", choices=list(PARTS), help="one part")
-    parser.add_argument("--write", action="store_true", help="put the report into docs/performance.md")
+    page.add_option(parser)
     return parser.parse_args()
 
 

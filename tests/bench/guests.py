@@ -1,6 +1,8 @@
 """Measures lines to guests: on sockets without a guest, and from inside a real guest by every way.
 
+make bench-guests                                             everything, 20 runs
 python -m tests.bench.guests [--runs N] [--without-guest]     prints a report
+python -m tests.bench.guests --write                          puts it into docs/performance.md, too
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench import lines, machine
+from tests.bench import lines, machine, page
 from tests.bench.figures import Figures
 from tests.bench.goals import Goal
 from tests.bench.rivals import Rival
@@ -131,15 +133,20 @@ def _ask(guest: Machine, way: Way, daemon: Rival, runs: int, floor: float, times
 
 
 def main() -> int:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, print, and write if asked to."""
+    parser = argparse.ArgumentParser(prog="tests.bench.guests")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--without-guest", action="store_true")
+    page.add_option(parser)
     options = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    description = machine.description(options.runs)
     sections, goals = measure(options.runs, with_guest=not options.without_guest)
-    print("\n".join([machine.description(options.runs), "", goals_table(goals), "", *sections]))
+    text = "\n".join([description, "", goals_table(goals), "", *sections])
+    print(text)
+    if options.write:
+        page.write(text, options.write, page.GUESTS)
     return 0
 
 

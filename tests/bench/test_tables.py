@@ -42,16 +42,17 @@ def test_a_missed_goal_stands_out() -> None:
 
 def test_the_report_replaces_the_last_one_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "performance.md"
-    path.write_text(f"# Title\n\n{page.BEGIN}\nold\n{page.END}\n\n## Why\n", "utf-8")
+    path.write_text(f"# Title\n\n{page.BENCH.begin}\nold\n{page.BENCH.end}\n\n## Why\n", "utf-8")
     page.write("new\n", path)
     page.write("newer\n", path)
-    assert path.read_text("utf-8") == f"# Title\n\n{page.BEGIN}\n\nnewer\n\n{page.END}\n\n## Why\n"
+    assert path.read_text("utf-8") == f"# Title\n\n{page.BENCH.begin}\n\nnewer\n\n{page.BENCH.end}\n\n## Why\n"
 
 
 def test_a_page_without_its_marks_is_left_alone() -> None:
     with pytest.raises(page.NoMarksError):
-        page.replaced(f"{page.END}{page.BEGIN}", "new")
+        page.replaced(f"{page.BENCH.end}{page.BENCH.begin}", "new")
 
 
-def test_the_page_of_the_project_has_its_marks() -> None:
-    assert page.replaced(page.PAGE.read_text("utf-8"), "new")
+@pytest.mark.parametrize("place", (page.BENCH, page.GUESTS))
+def test_the_page_of_the_project_has_its_marks(place: page.Place) -> None:
+    assert page.replaced(page.PAGE.read_text("utf-8"), "new", place)

@@ -12,8 +12,9 @@ from tests.bench.rivals import Daemon, Rival
 from tests.bench.tables import milliseconds, ratio, table
 
 IN_FLIGHT = (1, 8, 32)
-SECONDS = 0.5
-"""Of one turn; there are as many turns as rounds."""
+SECONDS = 1.0
+"""Of one turn.  C's daemon may stall for ten more in each."""
+ROUNDS_A_TURN = 4
 SLOWEST = 100.0
 
 Key = tuple[int, Rival]
@@ -53,9 +54,9 @@ def _cells(tally: Tally) -> list[str]:
 
 
 def measure(daemons: Mapping[Rival, Daemon], runs: int) -> Throughput:
-    """``runs`` turns of each daemon at each number in flight."""
+    """A turn of each daemon at each number in flight for every few rounds of the other measurements."""
     tallies = {(many, rival): Tally() for many in IN_FLIGHT for rival in Rival}
-    for number in range(runs):
+    for number in range(-(-runs // ROUNDS_A_TURN)):
         for many in IN_FLIGHT:
             for rival in list(Rival) if number % 2 else list(Rival)[::-1]:
                 tallies[many, rival].add(ask_for(aim_at(daemons[rival]), many, SECONDS))
