@@ -38,15 +38,15 @@ class Guards:
     def install(self, message: Guard, until: float, now: float) -> Held | None:
         """Install or renew; ``None`` if a start guard cannot be granted.
 
-        A fence comes before every start: it breaks the start guards of others.
+        A fence comes before every start, and a start before those with a greater request id: it takes their guards
+        away, so that of several that hold some members each, one gets all.
         """
         others = [held for held in self.on(message.vm, now) if held.request != message.request]
-        if message.purpose is Purpose.START and others:
+        if message.purpose is Purpose.START and any(_comes_before(held, message) for held in others):
             return None
-        if message.purpose is Purpose.FENCE:
-            for held in others:
-                if held.purpose is Purpose.START:
-                    self.lift(held.request, held.vm)
+        for held in others:
+            if held.purpose is Purpose.START:
+                self.lift(held.request, held.vm)
         return self._renewed(message, until, now)
 
     def _renewed(self, message: Guard, until: float, now: float) -> Held:
@@ -99,3 +99,7 @@ class Guards:
         over = [held for guards in self._held.values() for held in guards.values() if now >= held.until]
         for held in over:
             self.lift(held.request, held.vm)
+
+
+def _comes_before(held: Held, message: Guard) -> bool:
+    return held.purpose is Purpose.FENCE or held.request < message.request

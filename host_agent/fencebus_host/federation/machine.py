@@ -170,6 +170,11 @@ class Federation:
             return []
         return self._settle(self._member.kept(job, ok, now), now)
 
+    def connected(self, now: float) -> Effects:
+        """The others can be reached, again or for the first time: they are told at once what is here."""
+        self._announced_at = now
+        return [Send(self.ownership.announce(self._tokens.newest(now)))]
+
     def tick(self, now: float) -> Effects:
         """Time has passed; call it some ten times a second while ``is_busy``, else each second."""
         self._member.expire(now)
@@ -177,8 +182,7 @@ class Federation:
             del self._settled[identity]
         effects: Effects = []
         if now - self._announced_at >= HEARTBEAT:
-            self._announced_at = now
-            effects.append(Send(self.ownership.announce(self._tokens.newest(now))))
+            effects += self.connected(now)
         for course in list(self._courses.values()):
             effects += course.tick(now)
         return self._settle(effects, now)

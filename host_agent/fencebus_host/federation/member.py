@@ -324,7 +324,7 @@ class Member:
 
     def _told(self, to: HostId, request: RequestId, deed: Deed, boot: bool, now: float) -> Send:
         kind = StartAnswer if boot else FenceAnswer
-        token = self._tokens.newest(now)
+        token = self._tokens.newest(now) if deed.refusal is None else self._tokens.fresh(now)
         return Send(kind(self._me, self._incarnation, to, request, token, deed.observation, deed.refusal, deed.text))
 
     # -- jobs ----------

@@ -38,11 +38,16 @@ class Tokens:
         self._newest = ""
 
     def newest(self, now: float) -> str:
-        """The token to send now."""
+        """The token to send with what is not about its age."""
         if not self._newest or now - self._issued[self._newest] > REISSUE:
-            self._forget_old(now)
-            self._newest = self._draw()
-            self._issued[self._newest] = now
+            return self.fresh(now)
+        return self._newest
+
+    def fresh(self, now: float) -> str:
+        """A token that was born now: a command that quotes it is as young as it can be."""
+        self._forget_old(now)
+        self._newest = self._draw()
+        self._issued[self._newest] = now
         return self._newest
 
     def accept(self, quote: Quote, now: float) -> Fresh | None:

@@ -12,9 +12,9 @@ from fencebus_schemas.peer import Message
 class Carrier(Protocol):
     """Carries signed messages between the members; may lose, delay, double and reorder them."""
 
-    async def run(self, receive: Callable[[Message], None]) -> None:
-        """Keep the connection, give every message whose signature holds to ``receive``; returns only when
-        cancelled.
+    async def run(self, receive: Callable[[Message], None], connected: Callable[[], None]) -> None:
+        """Keep the connection, give every message whose signature holds to ``receive``, call ``connected`` whenever
+        others can be reached again; returns only when cancelled.
         """
 
     def send(self, message: Message) -> None:

@@ -49,7 +49,7 @@ class Driving:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hypervisor.run(), name="hypervisor")
-                group.create_task(self._carrier.run(self._received), name="carrier")
+                group.create_task(self._carrier.run(self._received, self._connected), name="carrier")
                 group.create_task(self._take_stock(), name="inventory")
                 group.create_task(self._tick(), name="heartbeat")
         finally:
@@ -67,6 +67,9 @@ class Driving:
 
     def _received(self, message: Message) -> None:
         self.apply(self._machine.received(message, self._clock()))
+
+    def _connected(self) -> None:
+        self.apply(self._machine.connected(self._clock()))
 
     def _heard(self, event: DomainEvent) -> None:
         self.apply(self._machine.changed(event.vm, self._clock()))
