@@ -1,0 +1,65 @@
+"""Builds a host among others from its parts: one place that knows what the federation needs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fencebus_agent.bus import Bus
+from fencebus_agent.hypervisor import SightedHypervisor
+from fencebus_host.effects import Deed
+from fencebus_host.federation.machine import Federation
+from fencebus_host.federation.member import Order
+from fencebus_host.ownership import Ownership, Past
+from fencebus_host.policy import Labels, Policy, spellings
+from fencebus_host.routers.federated.bus_carrier import BusCarrier
+from fencebus_host.routers.federated.carrier import Keeper
+from fencebus_host.routers.federated.router import FederatedRouter
+from fencebus_schemas.deadline import Clock, boottime
+from fencebus_schemas.model import HostId, Incarnation
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Who this host is among the others, and what it remembers of them."""
+
+    me: HostId
+    incarnation: Incarnation
+    keys: Sequence[bytes]
+    """The bus keys: the first signs, all verify."""
+    hosts: frozenset[HostId] = frozenset()
+    """The configured members; empty if there is no such list."""
+    past: Past | None = None
+    deeds: Iterable[Deed] = field(default=())
+
+
+def build(
+    membership: Membership,
+    hypervisor: SightedHypervisor,
+    bus: Bus,
+    keeper: Keeper,
+    policy: Callable[[], Policy],
+    clock: Clock = boottime,
+) -> FederatedRouter:
+    """The router; ``policy`` is asked anew for each order, as a reload may change it."""
+    me, incarnation = membership.me, membership.incarnation
+    ownership = Ownership(me, incarnation, membership.hosts, membership.past)
+
+    def permits(order: Order) -> bool:
+        return may_order(policy(), order, ownership)
+
+    machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock())
+    machine.remember(membership.deeds)
+    carrier = BusCarrier(me, bus, membership.keys, clock=clock)
+    return FederatedRouter(me, machine, hypervisor, carrier, keeper, clock)
+
+
+def may_order(policy: Policy, order: Order, ownership: Ownership) -> bool:
+    """S6, at the owner: its own groups and its own label of the target, whatever the other host has allowed."""
+    records = ownership.known(order.vm)
+    names = spellings(order.target, order.vm, *(record.name for record in records))
+    label = next((record.cluster for record in records if record.cluster), None)
+    source = order.source
+    asker = spellings(source.vm or "", source.vm_name) if source.known else frozenset[str]()
+    return policy.permits(source, asker, names, Labels(order.source_cluster, label))
