@@ -167,8 +167,9 @@ class LineSession:
 
     async def _reply(self, turn: Turn, answer: Answer, writer: asyncio.StreamWriter) -> None:
         """A guest that does not read keeps what the kernel holds for it, and gets nothing more."""
-        async with asyncio.timeout(REPLY_SECONDS):
-            await writer.drain()
+        if writer.transport.get_write_buffer_size():
+            async with asyncio.timeout(REPLY_SECONDS):
+                await writer.drain()
         if turn.current:
             writer.write(line_reply(answer))
             self._turns.answered(turn, self._clock())

@@ -39,7 +39,8 @@ class LocalRouter:
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """All VMs of all hypervisors, each VM once, as the place says that claims most of it: unknown is not off."""
-        lists = await asyncio.gather(*(self._list_of(name, deadline) for name in self._hypervisors))
+        asked = [self._list_of(name, deadline) for name in self._hypervisors]
+        lists = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
         records: dict[Uuid, VmRecord] = {}
         for record in (record for each in lists for record in each):
             if record.uuid not in records or _weight(record) > _weight(records[record.uuid]):
