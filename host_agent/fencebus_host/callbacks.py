@@ -15,7 +15,10 @@ from enum import Enum
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.model import Action
 
-MOST_CALLS = 256
+MOST_UNTAKEN = 256
+"""Of these the oldest of whoever sends most goes first (Seats)."""
+MOST_CALLS = 2 * MOST_UNTAKEN
+"""With those that were taken, and are being carried out."""
 MOST_ANSWERED = 4096
 
 Waiting = tuple[str, int]

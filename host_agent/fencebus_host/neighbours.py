@@ -1,4 +1,4 @@
-"""Reads from the kernel who stands behind an IP address: which MAC on this host's links, or this host itself.
+"""Reads from the kernel who stands behind an IP address, and where: a MAC on this host's links, or this host itself.
 
 rtnetlink(7) (RTM_GETNEIGH, RTM_GETROUTE); a few hundred microseconds, no program started, no library needed.  See
 docs/decisions/neighbour-table.md.
@@ -7,6 +7,7 @@ docs/decisions/neighbour-table.md.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from struct import Struct
 
@@ -21,6 +22,7 @@ NLMSG_DONE = 3
 NLM_F_REQUEST = 1
 NLM_F_DUMP = 0x300
 RTA_DST = 1
+RTA_OIF = 4
 RTN_LOCAL = 2
 NDA_DST = 1
 NDA_LLADDR = 2
@@ -54,18 +56,33 @@ def is_own_address(address: str) -> bool:
     Not "a socket may be bound to it": that is true of groups and broadcasts too, and with ``ip_nonlocal_bind``, which
     clustered hosts like to set, of every address.
     """
-    family, wanted = _packed(address)
-    if not any(wanted):
+    if not any(_packed(address)[1]):
         return False
+    route = _route_to(address)
+    return route is not None and _ROUTE.unpack_from(route)[7] == RTN_LOCAL
+
+
+def interface_towards(address: str) -> int:
+    """The number of the interface over which the kernel sends to this address or group; 0 if no way leads there."""
+    route = _route_to(address)
+    if route is None:
+        return 0
+    number = dict(_attributes(route[_ROUTE.size :])).get(RTA_OIF, bytes(4))
+    return int.from_bytes(number, sys.byteorder)
+
+
+def _route_to(address: str) -> bytes | None:
+    """The kernel's answer, ``None`` if no way leads there."""
+    family, wanted = _packed(address)
     question = _ROUTE.pack(family, 8 * len(wanted), 0, 0, 0, 0, 0, 0, 0)
     destination = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(wanted), RTA_DST) + wanted
     with _netlink() as netlink:
         _ask(netlink, RTM_GETROUTE, NLM_F_REQUEST, question + destination)
         try:
             kind, body = next(_messages(netlink))
-        except OSError:  # no way leads there
-            return False
-    return kind == RTM_NEWROUTE and _ROUTE.unpack_from(body)[7] == RTN_LOCAL
+        except OSError:
+            return None
+    return body if kind == RTM_NEWROUTE else None
 
 
 class OwnAddresses:

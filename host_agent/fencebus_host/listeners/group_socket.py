@@ -10,6 +10,7 @@ import socket
 from struct import Struct
 
 from fencebus_host.config.model import Family, MulticastSettings
+from fencebus_host.neighbours import interface_towards
 
 IP_MULTICAST_ALL = 49
 IPV6_MULTICAST_ALL = 29
@@ -40,13 +41,38 @@ def open_group_socket(settings: MulticastSettings) -> socket.socket:
 
 
 def interface_index(settings: MulticastSettings) -> int:
-    """The number of the interface as it is now, 0 for the kernel's choice.  Raises OSError if there is none."""
+    """The number of the interface as it is now; if none is named that to which the kernel routes the group.
+
+    Raises OSError if there is none.
+    """
     if settings.interface is None:
-        return 0
+        index = interface_towards(settings.address)
+        if not index:
+            raise OSError(f"no route leads to the group {settings.address} (yet)")
+        return index
     try:
         return socket.if_nametoindex(settings.interface)
     except OSError:
         raise OSError(f"there is no interface {settings.interface} (yet)") from None
+
+
+def check_interface(settings: MulticastSettings, index: int) -> None:
+    """Raise OSError if the group has to be joined again, on another interface than it was.
+
+    A bridge that is made anew has none of its predecessor's members, and its socket hears no error.
+    """
+    if settings.interface is None and not interface_towards(settings.address) and _exists(index):
+        return  # the route has gone, the members have not
+    if interface_index(settings) != index:
+        where = f"interface {settings.interface}" if settings.interface else f"interface towards {settings.address}"
+        raise OSError(f"the {where} is another one now")
+
+
+def _exists(index: int) -> bool:
+    try:
+        return bool(socket.if_indextoname(index))
+    except OSError:
+        return False
 
 
 def _join4(group: socket.socket, settings: MulticastSettings, index: int) -> None:

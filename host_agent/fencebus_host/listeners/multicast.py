@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_agent.hypervisor import Presence
-from fencebus_host.callbacks import Asked, CallBacks, Step, Waiting
+from fencebus_host.callbacks import MOST_UNTAKEN, Asked, CallBacks, Step, Waiting
 from fencebus_host.config.model import LocalGuestsOnly, MulticastSettings
 from fencebus_host.door import Admitted, fence_request
 from fencebus_host.listeners.connection import Stream
-from fencebus_host.listeners.group_socket import interface_index, open_group_socket
+from fencebus_host.listeners.group_socket import check_interface, interface_index, open_group_socket
+from fencebus_host.listeners.seats import Seats
 from fencebus_host.listeners.session import answer
 from fencebus_host.listeners.solicitation import introduced
 from fencebus_host.listeners.stream import Reception
@@ -62,6 +63,8 @@ class _Call:
     waiting: Waiting
     asked: Asked
     received_at: float
+    sender: str
+    """From where the datagram came, which its contents cannot say."""
 
 
 class MulticastListener:
@@ -83,6 +86,7 @@ class MulticastListener:
         self._calls = CallBacks(reception.patience)
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: set[_Call] = set()
+        self._seats = Seats(MOST_UNTAKEN)
         self.name = settings.name
 
     def renew(self, reception: Reception) -> None:
@@ -100,9 +104,7 @@ class MulticastListener:
         ready()
         try:
             while not (await asyncio.wait({failed}, timeout=LINK_SECONDS))[0]:
-                # A bridge that is made anew has none of its predecessor's members, and its socket hears no error.
-                if interface_index(self._settings) != index:
-                    raise OSError(f"the interface {self._settings.interface} is another one now")
+                check_interface(self._settings, index)
             failed.result()
         finally:
             failed.cancel()
@@ -124,6 +126,9 @@ class MulticastListener:
         self._calls.begin(call.waiting, call.asked, task.cancel)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        if evicted := self._seats.take(call.sender, call, task.cancel):
+            # Who names ever new guests, where hash is none, takes the places of its own calls, not of others'.
+            self._reception.refusals.tell(self.name, evicted, WireError("crowded", "too many calls that nobody takes"))
 
     def _call_for(self, data: bytes, sender: str, received_at: float) -> _Call | None:
         """The call that a datagram asks for, ``None`` if it is already being made; raises WireError."""
@@ -134,11 +139,11 @@ class MulticastListener:
         asked = (admitted.action, wire.seqno, wire.domain.lower())
         step = self._calls.consider(waiting, asked)
         if step is Step.CROWDED:
-            raise WireError("crowded", "too many call-backs are under way")
+            raise WireError("crowded", "too many requests are being carried out")
         if step is not Step.CALL:
             log.debug("listener=%s source=%s dropped: %s", self.name, waiting[0], step.value)
             return None
-        return _Call(admitted, waiting, asked, received_at)
+        return _Call(admitted, waiting, asked, received_at, sender)
 
     # -- its call-back ----------
 
@@ -166,6 +171,7 @@ class MulticastListener:
         """Forget a call; idempotent."""
         if call in self._open:
             self._open.discard(call)
+            self._seats.give_up(call.sender, call)
             self._calls.end(call.waiting, call.asked, answered)
 
     async def _connect_and_answer(self, call: _Call, handle: Handle) -> bool:
@@ -196,6 +202,7 @@ class MulticastListener:
         reception = self._reception
         await reception.handshake.perform(stream, call.admitted.key)
         self._calls.taken(call.waiting, call.asked)
+        self._seats.give_up(call.sender, call)
         source = Source(call.waiting[0], located.vm)
         request = fence_request(call.admitted, source, self.name, reception.patience, call.received_at)
         stream.when_gone = lambda: self._gone(call)

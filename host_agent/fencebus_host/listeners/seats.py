@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 MOST_SEATS = 512
 
-Leave = Callable[[], None]
+Leave = Callable[[], object]
 
 
 class Seats:

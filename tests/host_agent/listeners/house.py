@@ -79,7 +79,7 @@ class House:
         return address, port
 
     async def multicast(
-        self, group: str = "239.192.12.7", mode: LocalGuestsOnly = LocalGuestsOnly.AUTO, interface: str = "lo"
+        self, group: str = "239.192.12.7", mode: LocalGuestsOnly = LocalGuestsOnly.AUTO, interface: str | None = "lo"
     ) -> tuple[str, int]:
         """Open a multicast listener; the group and its port."""
         family = Family.IPV6 if ":" in group else Family.IPV4

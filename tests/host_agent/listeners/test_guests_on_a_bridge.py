@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from fencebus_host.callbacks import MOST_UNTAKEN
 from fencebus_schemas.digest import digest64
 from fencebus_schemas.handshake import CHALLENGE_LENGTH
 from fencebus_schemas.model import Action
@@ -102,6 +103,31 @@ def test_with_no_everybody_is_answered(tmp_path: Path) -> None:
         assert place.multicast(place.stranger, Action.OFF, "node2").code == REPLY_SUCCESS
         assert place.multicast(place.stranger, Action.STATUS, "node2").code == REPLY_OFF
         assert place.multicast(place.stranger, Action.OFF, "nobody").code == REPLY_FAILURE
+
+
+def test_who_names_ever_new_guests_takes_no_call_back_from_others(tmp_path: Path) -> None:
+    def lie(port: int) -> None:
+        for number in range(MOST_UNTAKEN + 64):
+            nobody = f"10.77.0.{100 + number % 100}"
+            datagram = signed(SECRET, Action.OFF, "node2", address=nobody, port=5000 + number)
+            send_to_group(datagram, GROUP, port, "10.77.0.4")
+            time.sleep(0.001)  # the kernel drops what comes faster than it is read
+
+    with street(tmp_path, "no") as place:
+        place.stranger.does(partial(lie, place.daemon.port))
+        assert place.node1.does(lambda: shout_until_heard(place.node1.address, place.daemon.port)) == REPLY_SUCCESS
+        assert place.daemon.says("source=10.77.0.4 via=multicast reason=crowded")
+        assert not place.daemon.says(f"source={place.node1.address} via=multicast reason=crowded")
+
+
+def shout_until_heard(address: str, port: int) -> int:
+    """As every client does: a datagram that the kernel had no room for is sent again."""
+    with Guest(SECRET, GROUP, port, address) as guest:
+        request = guest.request(Action.STATUS, "node2")
+        for _ in range(5):
+            with suppress(TimeoutError):
+                return guest.ask(request, 1.0).code
+    raise TimeoutError
 
 
 def test_no_guest_is_called_back_at_the_hosts_own_address(tmp_path: Path) -> None:

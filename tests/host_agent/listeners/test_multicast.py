@@ -81,6 +81,48 @@ async def test_a_listener_whose_interface_is_another_one_fails(tmp_path: Path, m
                 await asyncio.wait_for(house.tasks[-1], 5)
 
 
+async def test_a_listener_without_an_interface_follows_the_kernels_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multicast, "LINK_SECONDS", 0.02)
+    with own_network():
+        for last_words in (
+            "route replace 224.0.0.0/4 dev lo",  # another way
+            "link del br98",  # the same one, with other members
+        ):
+            bridge("br98", "10.98.0.1/24")
+            run_ip("route replace 224.0.0.0/4 dev br98")
+            async with open_house(tmp_path) as house:
+                await house.multicast(interface=None)
+                run_ip(last_words)
+                if "link" in last_words:
+                    bridge("br98", "10.98.0.1/24")
+                    run_ip("route replace 224.0.0.0/4 dev br98")
+                with pytest.raises(OSError, match=r"another one now|no route leads"):
+                    await asyncio.wait_for(house.tasks[-1], 5)
+            run_ip("link del br98")
+
+
+async def test_a_route_that_goes_takes_no_member_from_the_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multicast, "LINK_SECONDS", 0.02)
+    with own_network():
+        async with open_house(tmp_path) as house:
+            with guest_at(await house.multicast(interface=None)) as guest:
+                run_ip("route del 224.0.0.0/4 dev lo")
+                await asyncio.sleep(0.2)
+                assert not house.tasks[-1].done()
+                assert (await beside(guest.ask, guest.request(Action.STATUS, "node1"))).code == REPLY_SUCCESS
+
+
+def test_a_group_to_which_no_way_leads_is_named() -> None:
+    with own_network():
+        run_ip("route del 224.0.0.0/4 dev lo")
+        with pytest.raises(OSError, match=r"no route leads to the group 239.192.12.11 \(yet\)"):
+            open_group_socket(_settings("239.192.12.11", None))
+
+
 async def test_datagrams_sent_again_while_the_fence_runs_are_dropped_and_one_answer_comes(tmp_path: Path) -> None:
     async with open_house(tmp_path) as house:
         house.hypervisor.faults(NODE1).exit_takes = 0.3
@@ -97,7 +139,8 @@ async def test_datagrams_sent_again_while_the_fence_runs_are_dropped_and_one_ans
                 assert (await beside(peer.reply)).code == REPLY_SUCCESS
             with pytest.raises(TimeoutError):
                 await beside(guest.called, 0.1)
-        assert [event.kind for event in events] == ["stopped", "started"]
+        kinds = [event.kind for event in events]
+        assert (kinds.count("stopped"), kinds.count("started")) == (1, 1)
 
 
 async def test_a_newer_request_of_a_guest_ends_the_call_backs_of_its_older_ones(tmp_path: Path) -> None:
