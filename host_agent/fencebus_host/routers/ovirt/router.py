@@ -59,8 +59,12 @@ class OvirtRouter:
                 for engine in self._engines.values():
                     group.create_task(self._watch(engine), name=f"manager {engine.name}")
         finally:
-            for engine in self._engines.values():
-                await engine.close()
+            await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back; they are opened again by whoever needs one."""
+        for engine in self._engines.values():
+            await engine.close()
 
     async def _watch(self, engine: Engine) -> None:
         while True:

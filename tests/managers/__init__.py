@@ -1,0 +1,1 @@
+"""A stand-in for an oVirt engine, and the independent clients that judge it."""
