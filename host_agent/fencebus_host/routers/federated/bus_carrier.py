@@ -49,7 +49,7 @@ class BusCarrier:
         def changed(state: BusState, reason: str) -> None:
             if state is BusState.CONNECTED:
                 connected()
-            else:
+            elif not _is_ending():
                 log.warning("%s: the bus is lost: %s", self._bus.name, reason)
 
         self._bus.watch(changed)
@@ -98,3 +98,8 @@ def _patience(message: Message) -> float:
     if isinstance(message, (Guard, Fence, Start)):
         return max(message.quote.patience, 0.001)
     return PATIENCE
+
+
+def _is_ending() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
