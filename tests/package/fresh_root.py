@@ -47,8 +47,10 @@ ip link set lo up
 ip link add virbr0 type bridge mcast_snooping 0
 ip addr add 192.168.122.1/24 dev virbr0
 ip link set virbr0 up
-exec chroot "$layer/root" "$@"
 """
+CHROOT = 'exec chroot "$layer/root" "$@"\n'
+OUTSIDE = 'exec env ROOT="$layer/root" "$@"\n'
+"""The last step of a program of this machine, which finds the root in its environment."""
 
 
 class FreshRoot:
@@ -62,7 +64,7 @@ class FreshRoot:
         if tried.returncode:
             missing(f"a root in layers ({tried.stderr.strip()})", "a kernel with overlayfs, and the right to mount")
 
-    def run(self, *argv: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, stdin: str = "", last: str = CHROOT) -> subprocess.CompletedProcess[str]:
         """Run a program inside; whatever it leaves running is killed with it."""
         work = self._folders[0] / "work" / "work"
         # A volatile layer (dpkg's syncs cost nothing) leaves this mark, and is not mounted again while it is there.
@@ -70,7 +72,7 @@ class FreshRoot:
         unshare = require_program("unshare", package="util-linux")
         alone = ("--mount", "--pid", "--fork", "--kill-child", "--net")
         return subprocess.run(
-            [unshare, *alone, "sh", "-ec", INSIDE, "sh", *self._folders, *argv],
+            [unshare, *alone, "sh", "-ec", INSIDE + last, "sh", *self._folders, *argv],
             env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"},
             input=stdin,
             capture_output=True,
@@ -79,11 +81,15 @@ class FreshRoot:
             timeout=100,
         )
 
-    def must(self, *argv: str, stdin: str = "") -> str:
+    def must(self, *argv: str, stdin: str = "", last: str = CHROOT) -> str:
         """Run a program inside that has to succeed; returns what it printed."""
-        done = self.run(*argv, stdin=stdin)
+        done = self.run(*argv, stdin=stdin, last=last)
         assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
         return done.stdout + done.stderr
+
+    def from_outside(self, script: str) -> str:
+        """Run a shell script of this machine's programs on the root, which is $ROOT; returns what they printed."""
+        return self.must("sh", "-ec", script, last=OUTSIDE)
 
     def has(self, name: str) -> bool:
         """Return whether there is a file, a folder or a symbolic link of this name inside."""

@@ -9,6 +9,12 @@ import pytest
 
 from tests.components import require_program
 from tests.package.made_packages import DEBIANS_ALONE, make_packages
+from tests.package.rpm_root import DNF, make_stand_ins, rpm_root
+
+pytestmark = pytest.mark.timeout(200)
+
+CONFIG = "/etc/fence_virt.conf"
+UNIT = "/usr/lib/systemd/system/fence_virtd.service"
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,66 @@ def test_the_unit_reads_red_hats_place_for_its_options(packages: dict[str, Path]
     unit = (tmp_path / "usr/lib/systemd/system/fence_virtd.service").read_text()
     assert "EnvironmentFile=-/etc/sysconfig/fence_virtd\n" in unit
     assert (tmp_path / "usr/sbin/fence_virtd").readlink() == Path("../libexec/fencebus/fence_virtd")
+
+
+def test_they_need_what_their_programs_import_and_no_particular_python(packages: dict[str, Path]) -> None:
+    needed = {line.split()[0] for line in ask(packages["fencebus-daemon"], "--requires")}
+    assert {"python3", "python3-libvirt", "python3-lark", "python3-click"} <= needed
+    client = {line for line in ask(packages["fencebus-client"], "--requires") if not line.startswith("rpmlib(")}
+    assert client == {"python3 >= 3.9", "/usr/bin/python3", "/bin/sh"}
+
+
+def test_every_file_belongs_to_root_and_nobody_else_may_write_it(packages: dict[str, Path]) -> None:
+    listed = "[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]"
+    for package in packages.values():
+        for line in ask(package, "--queryformat", listed):
+            mode, user, group, name = line.split()
+            assert (user, group) == ("root", "root"), line
+            assert mode[0] == "l" or (mode[5], mode[8]) == ("-", "-"), line
+            program = name.startswith(("/usr/sbin/", "/usr/libexec/fencebus/"))
+            assert mode[0] != "-" or (mode[3] == "x") == program, line
+
+
+def test_dnf_swaps_them_with_the_c_programs_and_back_and_keeps_what_the_administrator_made(
+    packages: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "made").mkdir()
+    stand_ins = make_stand_ins(tmp_path / "made")
+    root = rpm_root(tmp_path / "layer", stand_ins)
+    conf = 'fence_virtd { listener = "tcp"; backend = "libvirt"; } listeners { tcp { hash = "none"; auth = "none"; } }'
+    root.must("sh", "-c", f"cat >{CONFIG}; chmod 600 {CONFIG}", stdin=conf)
+    before = root.must("stat", "-c", "%U %a", CONFIG) + root.must("cat", CONFIG)
+
+    client, daemon = packages["fencebus-client"], packages["fencebus-daemon"]
+    said = root.from_outside(f"{DNF} swap fence-virt {client} && {DNF} swap fence-virtd {daemon}")
+    assert f"{CONFIG} saved as {CONFIG}.rpmsave" in said, "the C daemon's package took it away"
+    assert root.must("stat", "-c", "%U %a", CONFIG) + root.must("cat", CONFIG) == before
+    assert root.must("systemctl", "is-enabled", "fence_virtd").strip() == "enabled"
+    assert root.from_outside("rpm --root $ROOT --verify fencebus-client fencebus-daemon") == ""
+    for program in ("fence_virtd", "fence_xvm", "fence_virt"):
+        assert "fencebus" in root.must(program, "-V")
+    root.must("fence_virtctl", "config", "check")
+
+    theirs = (stand_ins / f"{name}-4.14-1.noarch.rpm" for name in ("fence-virt", "fence-virtd"))
+    for ours, c in zip(("fencebus-client", "fencebus-daemon"), theirs, strict=True):
+        root.from_outside(f"{DNF} swap {ours} {c}")
+    assert root.must("cat", UNIT).startswith("# C's")
+    assert root.must("systemctl", "is-enabled", "fence_virtd").strip() == "enabled"
+    assert root.must("stat", "-c", "%U %a", CONFIG) + root.must("cat", CONFIG) == before
+    for folder in ("/usr/share/fencebus", "/usr/share/fencebus-daemon", "/usr/libexec/fencebus"):
+        assert not root.has(folder), folder
+
+
+def test_a_host_without_the_c_daemon_gets_it_and_loses_it_whole(packages: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    root = rpm_root(tmp_path / "layer", make_stand_ins(tmp_path / "made"))
+    root.from_outside(f"{DNF} remove fence-virt fence-virtd")
+    root.from_outside(f"{DNF} install {packages['fencebus-daemon']}")
+    assert "enabled" not in root.run("systemctl", "is-enabled", "fence_virtd").stdout.split()
+    root.must("systemctl", "enable", "fence_virtd")
+    root.from_outside(f"{DNF} remove fencebus-daemon")
+    assert not root.has("/etc/systemd/system/multi-user.target.wants/fence_virtd.service")
+    assert not root.has(UNIT)
 
 
 def test_its_scripts_are_shell(packages: dict[str, Path]) -> None:
