@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from fencebus_host import daemon, launch
@@ -23,3 +26,13 @@ def test_with_its_libraries_the_daemon_runs_and_its_exit_status_is_returned(monk
         require_module(name, extra="host")
     monkeypatch.setattr(daemon, "main", lambda: 7)
     assert launch.main() == 7
+
+
+def test_what_was_imported_is_not_looked_through_for_garbage_and_what_comes_later_is() -> None:
+    for name in launch.LIBRARIES:
+        require_module(name, extra="host")
+    code = (
+        "import gc, sys; from fencebus_host import launch; sys.argv = ['fence_virtd', '-h']; launch.main(); "
+        "sys.exit(not (gc.isenabled() and gc.get_freeze_count() > 10_000))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL, timeout=30)
