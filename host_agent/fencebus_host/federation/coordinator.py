@@ -18,7 +18,7 @@ from fencebus_host.federation.rules import LEASE
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Observation, Reason, Uuid, VmRecord
+from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Observation, Reason, Uuid, VmRecord, VmState
 from fencebus_schemas.peer import Fence, FenceAnswer, Guard, GuardAnswer, Lift, Purpose, Quote
 
 RENEW = 0.5
@@ -233,7 +233,8 @@ class FenceCourse(Course):
             self._refused(answer, order, now)
             return self._advance(now)
         progress.observations.append(answer.observation)
-        progress.rounds.ended(answer.sender)
+        if answer.observation.state is VmState.OFF:
+            progress.rounds.ended(answer.sender)
         if verdict.is_plain_end(answer.observation) and progress.proven_at is None:
             progress.proven_at = now
         # S2: what was denied before the last kill counts for nothing.
