@@ -10,7 +10,9 @@ from fencebus_schemas.model import Uuid, VmState
 
 @dataclass(frozen=True, slots=True)
 class MemoryVm:
-    """A VM to begin with.  ``state`` is RUNNING, PAUSED, SAVED (off with a managed-save image), INCOMING or OFF."""
+    """A VM to begin with.  ``state`` is RUNNING, PAUSED, SAVED (off with a managed-save image), INCOMING, OFF, or
+    UNKNOWN (migrated to a host outside).
+    """
 
     uuid: Uuid
     name: str

@@ -8,7 +8,7 @@ is a WorldRefusal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from fencebus_agent.death import Job, Power
@@ -29,6 +29,8 @@ from fencebus_agent.memory_migration import Migration, Route
 from fencebus_agent.memory_vm import MemoryVm
 from fencebus_schemas.model import HostId, Uuid
 
+__all__ = ["LifeRecord", "Migration", "Route", "World", "WorldEvent", "WorldRefusal", "Writer"]
+
 
 @dataclass(frozen=True, slots=True)
 class LifeRecord:
@@ -47,8 +49,9 @@ class World:
     ``at`` is the time on the world's clock.
     """
 
-    def __init__(self, hosts: Iterable[HostId] = ()) -> None:
-        self._machines = Machines()
+    def __init__(self, hosts: Iterable[HostId] = (), draw: Callable[[], str] | None = None) -> None:
+        """draw: a new mark for each life, where those of several worlds may meet; else they are counted."""
+        self._machines, self._draw = Machines(), draw
         self._lives: dict[Mark, LifeRecord] = {}
         self._migrations: list[Migration] = []
         self._sheets: dict[Uuid, MemoryVm] = {}
@@ -285,7 +288,7 @@ class World:
         return [(vm, domain) for (where, vm), domain in self._machines.domains.items() if where == host]
 
     def _begin(self, host: HostId, vm: Uuid, at: float) -> Mark:
-        mark = Mark(f"life-{len(self._lives) + 1}")
+        mark = Mark(self._draw() if self._draw else f"life-{len(self._lives) + 1}")
         self._lives[mark] = LifeRecord(mark, vm, host, at)
         return mark
 

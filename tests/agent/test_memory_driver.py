@@ -82,7 +82,16 @@ async def test_a_vm_lives_its_own_life(hypervisor: MemoryHypervisor) -> None:
     for state in (VmState.PAUSED, VmState.OFF, VmState.RUNNING, VmState.SAVED):
         hypervisor.happen(VM, state)
     hypervisor.undefine(VM)
-    assert [event.kind for event in heard] == ["suspended", "stopped", "started", "stopped", "undefined"]
+    assert [event.kind for event in heard] == [
+        "suspended",
+        "stopped",
+        "resumed",
+        "started",
+        "suspended",
+        "job-completed",
+        "stopped",
+        "undefined",
+    ]
     with pytest.raises(UnknownDomain):
         hypervisor.faults(VM)
 

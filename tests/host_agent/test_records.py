@@ -90,7 +90,9 @@ async def test_a_later_kill_takes_the_place_of_the_one_before(tmp_path: Path) ->
         await house.ask(Action.OFF)
         await house.ask(Action.ON)
         last = await house.ask(Action.OFF)
-        assert await house.records.kills() == [(VM, f"{VM}#1", last.outcome.request)]
+        ended = last.outcome.observations[0].ended
+        assert ended is not None
+        assert await house.records.kills() == [(VM, ended.mark, last.outcome.request)]
 
 
 async def test_what_a_driver_remembers_is_written_with_the_kill(tmp_path: Path) -> None:

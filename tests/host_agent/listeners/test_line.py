@@ -31,7 +31,6 @@ from tests.hypervisors import eventually
 
 def add_many(world: LineWorld, count: int) -> None:
     for number in range(1000, 1000 + count):
-        world.hypervisor._vms.pop(uuid_of(number), None)
         world.hypervisor.define(MemoryVm(uuid_of(number), f"a-long-name-of-a-virtual-machine-{number}"))
 
 
