@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import Presence
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
+from fencebus_host.all_devices import all_devices
 from fencebus_host.complaints import Complaints
 from fencebus_host.config.model import (
     DEFAULT_URI,
@@ -53,7 +53,6 @@ from fencebus_schemas.digest import HASH_NAMES
 from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
 
 LIVES_HERE_SECONDS = 2.0
-DEVICES_SECONDS = 30.0
 
 
 def this_incarnation(proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> Incarnation:
@@ -88,10 +87,8 @@ class Core:
         return max(found, key=lambda presence: presence.value, default=Presence.ABSENT)
 
     async def devices(self) -> Sequence[GuestDevices]:
-        """The serial lines, channels and vsock addresses of all guests of this host."""
-        deadline = Deadline.after(DEVICES_SECONDS)
-        found = await asyncio.gather(*(hypervisor.devices(deadline) for hypervisor in self.hypervisors))
-        return [guest for guests in found for guest in guests]
+        """The serial lines, channels and vsock addresses of all guests of this host; HypervisorError if nobody says."""
+        return await all_devices(self.hypervisors)
 
     def hypervisors_at(self, uri: str | None) -> Sequence[LibvirtHypervisor]:
         """The one whose guests a serial listener is to serve; all of them if none is named, or none has the name."""
