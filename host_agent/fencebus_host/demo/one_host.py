@@ -1,7 +1,4 @@
-"""Shows the main job in a few seconds: a daemon on libvirt's test driver, and the real client fencing its VMs.
-
-Needs no privileges and touches nothing outside a temporary folder; ``make demo`` runs it.
-"""
+"""Shows the main job in a few seconds: a daemon on libvirt's test driver, and the real client fencing its VMs."""
 
 from __future__ import annotations
 
@@ -11,24 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from fencebus_host.demo.client import Step, free_port, program, run, write
 
 READY_SECONDS = 10.0
 VMS = ("node1", "node2", "node3", "database", "webserver")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of the client and the exit status that it must have."""
-
-    explanation: str
-    arguments: tuple[str, ...]
-    status: int = 0
 
 
 STEPS = (
@@ -43,40 +31,22 @@ STEPS = (
 )
 
 
-def main() -> int:
-    """Run the demonstration; returns 0 if every step ended as it must."""
-    with tempfile.TemporaryDirectory(prefix="fencebus-demo-") as name:
-        folder = Path(name)
-        port = _free_port()
-        _write_configuration(folder, port)
-        print(f"A host with {len(VMS)} VMs (libvirt's test driver), a new key, and fence_virtd on TCP port {port}.\n")
-        try:
-            with _daemon(folder):
-                failed = [step for step in STEPS if not _run(step, folder, port)]
-        except DidNotStart as error:
-            print(error, file=sys.stderr)
-            return 1
-    print(
-        "All steps ended as they should; nothing is left running." if not failed else f"{len(failed)} step(s) failed."
-    )
-    return 1 if failed else 0
+def show(folder: Path) -> bool:
+    """Run the demonstration in an empty folder; true if every step ended as it must."""
+    port = free_port()
+    _write_configuration(folder, port)
+    print(f"A host with {len(VMS)} VMs (libvirt's test driver), a new key, and fence_virtd on TCP port {port}.\n")
+    try:
+        with _daemon(folder):
+            done = [run(step, folder, port) for step in STEPS]
+            return all(done)
+    except DidNotStart as error:
+        print(error, file=sys.stderr)
+        return False
 
 
 class DidNotStart(Exception):
     """The daemon did not become ready; the text is its log."""
-
-
-def _run(step: Step, folder: Path, port: int) -> bool:
-    shown = ("fence_virt", "-T", "127.0.0.1", "-p", str(port), "-k", "key", *step.arguments)
-    print(f"# {step.explanation}\n$ {' '.join(shown)}")
-    started = time.monotonic()
-    program = str(_program(shown[0]))
-    ended = subprocess.run([program, *shown[1:]], cwd=folder, capture_output=True, text=True, timeout=40, check=False)
-    milliseconds = (time.monotonic() - started) * 1000
-    print(ended.stdout + ended.stderr, end="")
-    as_expected = ended.returncode == step.status
-    print(f"exit status {ended.returncode}, {milliseconds:.0f} ms{'' if as_expected else '  <-- NOT as expected'}\n")
-    return as_expected
 
 
 @contextmanager
@@ -84,7 +54,7 @@ def _daemon(folder: Path) -> Iterator[None]:
     """A daemon that has told its service manager (this program) that it is ready, and that is gone afterwards."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified, (folder / "log").open("wb") as log:
         notified.bind(str(folder / "notify"))
-        command = [str(_program("fence_virtd")), "-F", "-f", str(folder / "conf"), "-p", str(folder / "pid")]
+        command = [str(program("fence_virtd")), "-F", "-f", str(folder / "conf"), "-p", str(folder / "pid")]
         environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
         with subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
             try:
@@ -106,32 +76,15 @@ def _wait_until_ready(notified: socket.socket, process: subprocess.Popen[bytes],
     raise DidNotStart("fence_virtd did not start:\n" + (folder / "log").read_text("utf-8", "replace"))
 
 
-def _program(name: str) -> Path:
-    """The program that was installed beside this interpreter."""
-    return Path(sys.executable).parent / name
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _write_configuration(folder: Path, port: int) -> None:
-    _write(folder / "key", secrets.token_bytes(512))
-    _write(folder / "vms.xml", _node(VMS).encode())
+    write(folder / "key", secrets.token_bytes(512))
+    write(folder / "vms.xml", _node(VMS).encode())
     conf = f"""
         fence_virtd {{ listener = "tcp"; backend = "libvirt"; state_dir = "{folder}/state"; }}
         listeners {{ tcp {{ address = "127.0.0.1"; port = "{port}"; key_file = "{folder}/key"; }} }}
         backends {{ libvirt {{ uri = "test://{folder}/vms.xml"; }} }}
     """
-    _write(folder / "conf", conf.encode())
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(data)
+    write(folder / "conf", conf.encode())
 
 
 def _node(names: Sequence[str]) -> str:
@@ -141,7 +94,3 @@ def _node(names: Sequence[str]) -> str:
         for name in names
     )
     return f"<node>{''.join(domains)}</node>"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

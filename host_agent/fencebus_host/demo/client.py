@@ -1,0 +1,53 @@
+"""Runs the real client as a guest would, shows what it says, and checks its exit status."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of the client and the exit status that it must have."""
+
+    explanation: str
+    arguments: tuple[str, ...]
+    status: int = 0
+
+
+def run(step: Step, folder: Path, port: int) -> bool:
+    """Show a step, have the client take it, show what it says; true if its exit status is as expected."""
+    shown = ("fence_virt", "-T", "127.0.0.1", "-p", str(port), "-k", "key", *step.arguments)
+    print(f"# {step.explanation}\n$ {' '.join(shown)}")
+    started = time.monotonic()
+    ended = subprocess.run(
+        [str(program(shown[0])), *shown[1:]], cwd=folder, capture_output=True, text=True, timeout=40, check=False
+    )
+    milliseconds = (time.monotonic() - started) * 1000
+    print(ended.stdout + ended.stderr, end="")
+    as_expected = ended.returncode == step.status
+    print(f"exit status {ended.returncode}, {milliseconds:.0f} ms{'' if as_expected else '  <-- NOT as expected'}\n")
+    return as_expected
+
+
+def program(name: str) -> Path:
+    """The program that was installed beside this interpreter."""
+    return Path(sys.executable).parent / name
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def write(path: Path, data: bytes) -> None:
+    """A file that nobody else can read."""
+    path.touch(mode=0o600)
+    path.write_bytes(data)
