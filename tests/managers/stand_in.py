@@ -43,6 +43,8 @@ class StandIn:
     headers: list[dict[str, str]] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
+    forgets: bool = False
+    """No login lasts: all have ended at the next request."""
     _runner: web.AppRunner | None = None
 
     @property
@@ -91,6 +93,8 @@ class StandIn:
         self.headers.append({name.lower(): value for name, value in request.headers.items()})
         await asyncio.sleep(self.latency)
         wrong = self.traps.sprung(asked)
+        if self.forgets:
+            self.expire()
         if wrong is None:
             answer = await self._answered(request)
             if request.method == "GET" and request.content_length:
@@ -244,8 +248,9 @@ async def _endless(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     await answer.prepare(request)
     await answer.write(b"<vms>")
-    while True:
+    for _ in range(200):  # ten million bytes are endless enough
         await answer.write(b"<vm/>" * 10_000)
+    return answer
 
 
 _WRONG = {

@@ -9,33 +9,14 @@ import pytest
 
 from fencebus_agent.hypervisor import ActRefused, HypervisorError
 from fencebus_host import asking
-from fencebus_host.routers.ovirt.router import OvirtRouter
-from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Deadline, boottime
 from fencebus_schemas.model import Life, Proof, Reason, Uuid, VmState
+from tests.managers.fencing import off, on
 from tests.managers.site import NODE1, NODE2, NODE3, router_to, settings
 from tests.managers.stand_in import StandIn
 from tests.managers.world import Vm
 
 ANOTHER = "00000000-0000-0000-0000-0000000000aa"
-
-
-def yes(_life: Life | None) -> None:
-    """Everything is allowed."""
-
-
-async def off(router: OvirtRouter, target: str = NODE1, seconds: float = 5.0) -> Evidence:
-    """Find and end a VM."""
-    deadline = Deadline.after(seconds)
-    found = await router.find(target, deadline)
-    return await router.power_off(found.records[0].uuid, found, deadline, yes)
-
-
-async def on(router: OvirtRouter, target: str, seconds: float = 5.0) -> Evidence:
-    """Find and start a VM."""
-    deadline = Deadline.after(seconds)
-    found = await router.find(target, deadline)
-    return await router.power_on(found.records[0].uuid, found, deadline, yes)
 
 
 # -- finding ----------

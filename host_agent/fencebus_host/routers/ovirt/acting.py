@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from fencebus_agent.hypervisor import ActRefused, Permit
@@ -53,14 +54,14 @@ class Acting:
     def __init__(self, engine: Engine, vm: Uuid, deadline: Deadline, permit: Permit) -> None:
         self._engine = engine
         self._vm = vm
-        self._deadline = deadline
+        self._deadline = replace(deadline, at=deadline.at - MARGIN)
         self._permit = permit
         self._sent = False
 
     async def off(self) -> Ending:
         """End the VM's life.  Raises ActRefused if that was forbidden before anything was sent."""
         engine = self._engine
-        course = Off(self._deadline.at - MARGIN, engine.pace, engine.host_fencing)
+        course = Off(self._deadline.at, engine.pace, engine.host_fencing)
         while True:
             step = course.next(self._now())
             if isinstance(step, Done):
@@ -90,7 +91,7 @@ class Acting:
 
     async def on(self) -> Ending:
         """Start the VM.  Raises ActRefused if that was forbidden."""
-        course = On(self._deadline.at - MARGIN)
+        course = On(self._deadline.at)
         while True:
             step = course.next(self._now())
             if isinstance(step, Done):
