@@ -61,7 +61,8 @@ class Driving:
         """Carry out what the machine asks for, in order."""
         for effect in effects:
             self._apply(effect)
-        self._wake.set()
+        if self._machine.is_busy:
+            self._wake.set()
 
     # -- what happens ----------
 
