@@ -15,7 +15,7 @@ from fencebus_host.effects import Deed, HostPicture, Kept, MemberSeen, VmChanged
 from fencebus_host.ownership import Past
 from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
 from fencebus_schemas.peer import Forgotten
-from fencebus_schemas.peer_fields import FLAG, ID, INCARNATION, OBSERVATION, REASON, REMARK, VM_RECORD
+from fencebus_schemas.peer_fields import FLAG, ID, INCARNATION, NOBODY, OBSERVATION, REASON, REMARK, VM_RECORD
 from fencebus_schemas.strict_json import Kind, Maybe, Shape, dump, load
 
 SCHEMA_VERSION = 1
@@ -109,7 +109,7 @@ def _write_picture(database: sqlite3.Connection, picture: HostPicture) -> None:
     after = {_place(record): record for record in picture.records}
     gone = [(host, *place) for place in before if place not in after]
     database.executemany("DELETE FROM vm WHERE host=? AND vm=? AND hypervisor=?", gone)
-    told = [(place, record, _json(VM_RECORD, record)) for place, record in after.items()]
+    told = [(place, record, _text(record, picture.incarnation)) for place, record in after.items()]
     _put(database, host, [(record, text) for place, record, text in told if before.get(place) != text])
 
 
@@ -120,7 +120,8 @@ def _write_change(database: sqlite3.Connection, change: VmChanged) -> None:
     if change.gone:
         database.execute("DELETE FROM vm WHERE host=? AND vm=? AND hypervisor=?", (host, *_place(record)))
     else:
-        _put(database, host, [(record, _json(VM_RECORD, record))])
+        [(incarnation,)] = database.execute("SELECT incarnation FROM host WHERE host=?", (host,))
+        _put(database, host, [(record, _text(record, _incarnation(incarnation)))])
 
 
 def _put(database: sqlite3.Connection, host: HostId, records: Iterable[tuple[VmRecord, str]]) -> None:
@@ -133,17 +134,27 @@ def _put(database: sqlite3.Connection, host: HostId, records: Iterable[tuple[VmR
 def _read_pictures(database: sqlite3.Connection) -> tuple[HostPicture, ...]:
     rows = database.execute("SELECT host, incarnation, generation FROM host ORDER BY host").fetchall()
     return tuple(
-        HostPicture(HostId(host), _incarnation(text), generation, _read_records(database, HostId(host)))
-        for host, text, generation in rows
+        _read_picture(database, HostId(host), _incarnation(text), generation) for host, text, generation in rows
     )
 
 
-def _read_records(database: sqlite3.Connection, host: HostId) -> tuple[VmRecord, ...]:
-    """One host's; they share its name and their incarnations, which would take more memory than all the rest."""
+def _read_picture(database: sqlite3.Connection, host: HostId, incarnation: Incarnation, generation: int) -> HostPicture:
     rows = database.execute("SELECT record FROM vm WHERE host=? ORDER BY vm, hypervisor", (host,))
     records = [_record(text) for (text,) in rows]
-    shared = {record.incarnation: record.incarnation for record in records}
-    return tuple(replace(record, host=host, incarnation=shared[record.incarnation]) for record in records)
+    return HostPicture(host, incarnation, generation, tuple(_of(record, host, incarnation) for record in records))
+
+
+def _text(record: VmRecord, incarnation: Incarnation) -> str:
+    """A record without its host, and without its incarnation where that is the host's, which stands in the host's row.
+
+    So a daemon that was started again has the same rows, and in memory all records share one incarnation.
+    """
+    whose = NOBODY if record.incarnation == incarnation else record.incarnation
+    return _json(VM_RECORD, replace(record, host=HostId(""), incarnation=whose))
+
+
+def _of(record: VmRecord, host: HostId, incarnation: Incarnation) -> VmRecord:
+    return replace(record, host=host, incarnation=incarnation if record.incarnation == NOBODY else record.incarnation)
 
 
 def _place(record: VmRecord) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fencebus_host.catalogue import is_owners_word
 from fencebus_host.effects import Deed, HostPicture, Kept, MemberSeen, VmChanged
@@ -97,12 +98,13 @@ class _Disk:
         return tuple(each for _, each in sorted(self.vms.get(host, {}).items()))
 
     def _picture(self, picture: HostPicture) -> None:
+        before = self.hosts.get(picture.host, (picture.incarnation, 0))[0]
+        had = {place: _said(each, before) for place, each in self.vms.get(picture.host, {}).items()}
         self.hosts[picture.host] = (picture.incarnation, picture.generation)
-        had = self.vms.get(picture.host, {})
         now: dict[Place, VmRecord] = {(each.uuid, each.hypervisor): each for each in picture.records}
         self.vms[picture.host] = now
         for place, each in now.items():
-            self._own(each, picture.host, had.get(place) != each)
+            self._own(each, picture.host, had.get(place) != _said(each, picture.incarnation))
 
     def _change(self, change: VmChanged) -> None:
         record = change.record
@@ -118,6 +120,12 @@ class _Disk:
     def _own(self, record: VmRecord, host: HostId, is_new: bool) -> None:
         if is_new and is_owners_word(record.state):
             self.owners[record.uuid] = host
+
+
+def _said(record: VmRecord, incarnation: Incarnation) -> VmRecord:
+    """As if the daemon had not been started again."""
+    nobody = Incarnation("", "", "")
+    return replace(record, incarnation=nobody) if record.incarnation == incarnation else record
 
 
 def _record(host: HostId, number: int, start: Incarnation) -> VmRecord:
