@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.util import find_spec
 
@@ -17,6 +18,8 @@ def main() -> int:
         return 1
     from fencebus_host.ctl.program import run
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's bytes that are no text are shown all the same
     return run(sys.argv[1:])
 
 

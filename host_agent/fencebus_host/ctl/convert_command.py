@@ -22,7 +22,7 @@ from fencebus_host.config.convert.conversion import (
 from fencebus_host.config.convert.guest_side import EXAMPLE, device_for
 from fencebus_host.config.convert.pacemaker_lines import Lines, awkward_names, lines_for
 from fencebus_host.config.load import load_text
-from fencebus_host.config.problems import ConfigError
+from fencebus_host.config.problems import ConfigError, Where
 from fencebus_host.config.regular_file import read_regular
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.writing import write_after_preview
@@ -67,7 +67,7 @@ def convert(
 
 
 def _converted(source: Path | None, fence_xvmd: str | None) -> Conversion:
-    options = None if fence_xvmd is None else xvmd.read_command_line(shlex.split(fence_xvmd))
+    options = None if fence_xvmd is None else xvmd.read_command_line(_words(fence_xvmd))
     if source is None:
         if options is None:
             raise click.UsageError("name a file, or give --fence-xvmd")
@@ -79,7 +79,24 @@ def _converted(source: Path | None, fence_xvmd: str | None) -> Conversion:
         raise click.UsageError("--fence-xvmd goes with a cluster.conf; this is a fence_virt.conf")
     if len(content) > MAX_SOURCE:
         raise SourceError(str(source), f"it has more than {MAX_SOURCE} bytes")
-    return c_conf.convert(content.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), str(source))
+    return _from_c(content.removeprefix(b"\xef\xbb\xbf"), str(source))
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise SourceError("fence_xvmd", f"its options are no command line: {str(error).lower()}") from None
+
+
+def _from_c(content: bytes, source: str) -> Conversion:
+    """C took any bytes; a file of its days that is not UTF-8 is most probably Latin-1."""
+    try:
+        return c_conf.convert(content.decode(), source)
+    except UnicodeDecodeError:
+        found = c_conf.convert(content.decode("latin-1"), source)
+    remark = Remark(Weight.DECIDE, "the file is not UTF-8; it was read as Latin-1: look at the names", Where(source))
+    return replace(found, remarks=(remark, *found.remarks))
 
 
 def _with_guests(found: Conversion, named: tuple[str, ...]) -> Conversion:

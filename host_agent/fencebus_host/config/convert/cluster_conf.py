@@ -54,7 +54,7 @@ def convert(content: bytes, source: str, command_line: Xvmd | None = None) -> Co
     host = Conversion() if daemon is None else _host(root, daemon)
     return replace(
         host,
-        remarks=(*host.remarks, *guests.remarks),
+        remarks=(*host.remarks, *_passed_over(root, source, command_line), *guests.remarks),
         devices=guests.devices,
         two_nodes=guests.two_nodes,
     )
@@ -62,10 +62,25 @@ def convert(content: bytes, source: str, command_line: Xvmd | None = None) -> Co
 
 def _daemon(root: Element, source: str, command_line: Xvmd | None) -> Xvmd | None:
     element = root.first("fence_xvmd")
-    if element is None or (command_line is not None and command_line.has("without_cluster_conf")):
+    if element is None or (command_line is not None and _ignores_cluster_conf(command_line)):
         return command_line
-    found = Xvmd(tuple(element.attributes.items()), Where(source, element.line))
+    read = tuple((name, value) for name, value in element.attributes.items() if name in xvmd.ATTRIBUTES)
+    unread = tuple(name for name in element.attributes if name not in xvmd.ATTRIBUTES)
+    found = Xvmd(read, Where(source, element.line), unread)
     return found if command_line is None else command_line.overridden_by(found)
+
+
+def _ignores_cluster_conf(command_line: Xvmd) -> bool:
+    """-X says so, and -L implies it."""
+    return command_line.has("without_cluster_conf") or command_line.has("local")
+
+
+def _passed_over(root: Element, source: str, command_line: Xvmd | None) -> tuple[Remark, ...]:
+    element = root.first("fence_xvmd")
+    if element is None or command_line is None or not _ignores_cluster_conf(command_line):
+        return ()
+    text = "<fence_xvmd/> did not count: with -X or -L the command line alone did"
+    return (Remark(Weight.DROPPED, text, Where(source, element.line)),)
 
 
 def _host(root: Element, daemon: Xvmd) -> Conversion:
@@ -104,20 +119,21 @@ class _Guests:
         return GuestDevice(name, device.attributes["agent"], tuple(self._options(device, mine)), nodes)
 
     def _vm(self, use: _Use, device: Element) -> str:
-        """The VM of one node: `domain`, or in files of cluster-3 `port`; in those of cluster-2 that was the IP port."""
-        for name in (*_VM_NAMES, "port"):
-            value = use.element.attributes.get(name)
-            if value and (name != "port" or not _is_ip_port(value) or "domain" not in device.attributes):
-                return value
-        found = device.attributes.get("domain")
+        """The VM of one node; what names another one beside it is told."""
+        found = list(_vm_names(use.element, device))
         if not found:
             self._say(Weight.DECIDE, use.element, f"it names no VM for {use.node}; its node name is taken")
-        return found or use.node
+            return use.node
+        for name, value in found[1:]:
+            if value != found[0][1]:
+                text = f"`{name}` names {value} for {use.node}, and `{found[0][0]}` names {found[0][1]}, which is taken"
+                self._say(Weight.DECIDE, use.element, text)
+        return found[0][1]
 
     def _options(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
-        of_nodes = [(name, value) for use in uses for name, value in use.element.attributes.items() if name in _SAME]
+        of_nodes = [(name, value) for use in uses for name, value in use.element.attributes.items()]
         merged = {**device.attributes, **dict(of_nodes)}
-        for name in sorted({name for name, value in of_nodes if value != merged[name]}):
+        for name in sorted({name for name, value in of_nodes if name in _SAME and value != merged[name]}):
             text = f"the nodes differ in `{name}`, and a device of Pacemaker has one: {merged[name]} is taken"
             self._say(Weight.DECIDE, device, text)
         for name, value in merged.items():
@@ -125,16 +141,19 @@ class _Guests:
                 yield name, value
             elif name not in _SILENT:
                 self._say(Weight.DROPPED, device, f"`{name}` is no option of {device.attributes['agent']} today")
-        yield from self._port(device)
+        yield from self._port(device, uses)
         if "use_uuid" in merged:
             self._say(Weight.DROPPED, device, "`use_uuid`: a target that looks like a UUID is one")
 
-    def _port(self, device: Element) -> Iterator[tuple[str, str]]:
-        port = device.attributes.get("port")
-        if port is not None and _is_ip_port(port):
+    def _port(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
+        elements = (device, *(use.element for use in uses if not _port_is_vm(use.element, device)))
+        found = dict.fromkeys(port for each in elements if _is_ip_port(port := each.attributes.get("port", "")))
+        for port in found:
             text = f"`port = {port}` was the IP port and is `ipport` today; `port` now means the VM"
             self._say(Weight.CHANGED, device, text)
-            yield "ipport", port
+        if len(found) > 1:
+            self._say(Weight.DECIDE, device, f"it has several IP ports ({', '.join(found)}); the first is taken")
+        yield from [("ipport", port) for port in found][:1]
 
     def _tell_of_others(self, root: Element, uses: list[_Use]) -> None:
         names = {device.name for device in self.devices}
@@ -155,6 +174,23 @@ def _uses(node: Element) -> Iterator[_Use]:
     for level, method in enumerate(node.all("fence", "method"), 1):
         for device in method.all("device"):
             yield _Use(node.attributes.get("name", "?"), level, device)
+
+
+def _vm_names(use: Element, device: Element) -> Iterator[tuple[str, str]]:
+    """What may name the VM, the first of them counts: the node's own attributes before those that all nodes share."""
+    for element in (use, device):
+        for name in _VM_NAMES:
+            if element.attributes.get(name):
+                yield name, element.attributes[name]
+        port = element.attributes.get("port")
+        if port and (_port_is_vm(use, device) if element is use else not _is_ip_port(port)):
+            yield "port", port
+
+
+def _port_is_vm(use: Element, device: Element) -> bool:
+    """A node's `port` is its VM in files of cluster-3; in those of cluster-2 `domain` was, and `port` an IP port."""
+    named = any(element.attributes.get(name) for element in (use, device) for name in _VM_NAMES)
+    return not (named and _is_ip_port(use.attributes.get("port", "")))
 
 
 def _is_ip_port(text: str) -> bool:

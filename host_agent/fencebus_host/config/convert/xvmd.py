@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from fencebus_host.config.convert.conversion import Conversion, Remark, SourceError, Weight
 from fencebus_host.config.convert.made import key, section
@@ -46,6 +47,8 @@ class Xvmd:
 
     settings: tuple[tuple[str, str], ...] = ()
     where: Where | None = None
+    unread: tuple[str, ...] = ()
+    """Attributes of <fence_xvmd/> that fence_xvmd never looked at, its flags among them."""
 
     def get(self, name: str) -> str | None:
         """The text of a setting; ``None`` if it was not given."""
@@ -57,12 +60,14 @@ class Xvmd:
 
     def overridden_by(self, other: Xvmd) -> Xvmd:
         """Both together: cluster.conf counts before the command line, as in fence_xvmd."""
-        return Xvmd(tuple({**dict(self.settings), **dict(other.settings)}.items()), other.where or self.where)
+        return Xvmd(
+            tuple({**dict(self.settings), **dict(other.settings)}.items()), other.where or self.where, other.unread
+        )
 
 
 def read_command_line(words: Sequence[str]) -> Xvmd:
     """The options of a fence_xvmd command line, with or without the program's name; SourceError for an unknown one."""
-    left = list(words[1:] if words and not words[0].startswith("-") else words)
+    left = list(words[1:] if words and PurePath(words[0]).name == "fence_xvmd" else words)
     found: dict[str, str] = {}
     while left:
         word = left.pop(0)
@@ -132,12 +137,20 @@ def _remarks(xvmd: Xvmd, local: bool) -> Iterable[Remark]:
     for name in ("log_facility", "log_level"):
         if xvmd.get(name):
             yield say.dropped(f"`{name}`: fence_virtd logs to the system's log; `debug` sets how much")
-    for name, _ in xvmd.settings:
-        if name not in (*ATTRIBUTES, *_FLAGS.values()):
-            yield say.dropped(f"`{name}` was never read by fence_xvmd ({did_you_mean(name, ATTRIBUTES)})")
+    for name in xvmd.unread:
+        yield say.dropped(f"`{name}` was never read by fence_xvmd ({did_you_mean(name, ATTRIBUTES)})")
+    yield from _senseless(xvmd, say)
     if xvmd.has("use_uuid"):
         yield say.changed("`use_uuid`: a target is taken for a UUID if it looks like one, whatever the guest says")
     yield from _behaviour(say, local)
+
+
+def _senseless(xvmd: Xvmd, say: _Sayer) -> Iterable[Remark]:
+    if not (xvmd.get("debug") or "0").isdigit():
+        yield say.dropped(f"`debug = {xvmd.get('debug')}` is no number")
+    family = (xvmd.get("ip_family") or "auto").lower()
+    if family not in ("ipv4", "ipv6", "auto"):
+        yield say.decide(f"`ip_family = {family}` is none: the address says which it is")
 
 
 def _behaviour(say: _Sayer, local: bool) -> Iterable[Remark]:
@@ -168,6 +181,9 @@ class _Sayer:
 
     def changed(self, text: str) -> Remark:
         return Remark(Weight.CHANGED, text, self.where)
+
+    def decide(self, text: str) -> Remark:
+        return Remark(Weight.DECIDE, text, self.where)
 
     def dropped(self, text: str) -> Remark:
         return Remark(Weight.DROPPED, text, self.where)

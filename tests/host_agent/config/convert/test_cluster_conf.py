@@ -86,13 +86,21 @@ def test_the_nodes_of_the_hosts_cluster_become_hosts_under_their_short_names() -
     assert host(convert(conf("<fence_xvmd/>", nodes), "x")).hosts == ("a", "b")
 
 
-def test_a_local_fence_xvmd_is_the_libvirt_backend_and_cluster_conf_counts_before_its_command_line() -> None:
-    line = xvmd.read_command_line(["fence_xvmd", "-L", "-p", "1300", "-I", "br0", "-dd"])
+def test_cluster_conf_counts_before_the_command_line_but_with_x_or_l_not_at_all() -> None:
+    line = xvmd.read_command_line(["fence_xvmd", "-p", "1300", "-I", "br0", "-dd"])
     found = convert(conf('<fence_xvmd port="1301"/>'), "x", line)
-    assert isinstance(host(found).backend, LibvirtSettings)
+    assert isinstance(host(found).backend, ClusterSettings)
     assert (multicast(found).port, multicast(found).interface, host(found).daemon.debug) == (1301, "br0", 2)
-    alone = convert(conf('<fence_xvmd port="1301"/>'), "x", xvmd.read_command_line(["-X", "-p1300"]))
-    assert multicast(alone).port == 1300
+    for letter, backend in (("-X", ClusterSettings), ("-L", LibvirtSettings)):
+        alone = convert(conf('<fence_xvmd port="1301"/>'), "x", xvmd.read_command_line([letter, "-p1300"]))
+        assert (multicast(alone).port, type(host(alone).backend)) == (1300, backend)
+        assert "x:2: <fence_xvmd/> did not count" in said(alone, Weight.DROPPED)
+
+
+def test_a_flag_of_the_command_line_means_nothing_in_cluster_conf() -> None:
+    found = convert(conf('<fence_xvmd local="1"/>'), "x")
+    assert isinstance(host(found).backend, ClusterSettings)
+    assert "`local` was never read by fence_xvmd" in said(found, Weight.DROPPED)
 
 
 @pytest.mark.parametrize("words", (["-Q"], ["-p"], ["stray", "word"], ["-a", "1", "--"]))
