@@ -6,12 +6,14 @@ it holds depends on no earlier run of the tests), and each test gets a layer of 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from tests.components import missing, require_program, require_root
 
@@ -102,18 +104,37 @@ class FreshRoot:
 
 
 def pristine() -> Path:
-    """Return the untouched root, made now if it is not in the cache."""
+    """Return the untouched root, made now if it is not in the cache; of several test processes one makes it."""
     require_root()
-    program = require_program("mmdebstrap", package="mmdebstrap")
+    require_program("mmdebstrap", package="mmdebstrap")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fencebus"
+    cache.mkdir(parents=True, exist_ok=True)
     recipe = hashlib.sha256(repr((SUITE, BUILD)).encode()).hexdigest()[:12]
     root = cache / f"{SUITE}-{recipe}"
-    if not root.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        made = cache / f"{root.name}.{os.getpid()}"
-        try:
-            subprocess.run([program, *BUILD, SUITE, made], stdin=subprocess.DEVNULL, check=True, timeout=280)
-            made.rename(root)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.is_dir():
+            _make(root)
     return root
+
+
+def _make(root: Path) -> None:
+    made = root.with_name(f"{root.name}.{os.getpid()}")
+    mirror = os.environ.get("FENCEBUS_MIRROR")
+    command = ["mmdebstrap", *BUILD, SUITE, str(made), *([mirror] if mirror else [])]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280)
+        if done.returncode:
+            _say_why_not(done.stderr.strip().splitlines(), mirror)
+        made.rename(root)
+    except subprocess.TimeoutExpired:
+        _say_why_not(["not ready within 280 s"], mirror)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _say_why_not(said: list[str], mirror: str | None) -> NoReturn:
+    where = mirror or "the mirror that mmdebstrap takes by itself"
+    errors = [line for line in said if line.startswith(("E:", "W:"))] or said[-3:]
+    remedy = f"{where} has to answer (another one: FENCEBUS_MIRROR=http://...); it is needed once, then kept"
+    missing(f"a fresh Debian {SUITE} ({'; '.join(errors[:3])})", remedy)
