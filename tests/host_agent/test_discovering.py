@@ -163,15 +163,17 @@ def written(folder: Path, text: str) -> Path:
     return file
 
 
-def another_etc(folder: Path) -> tuple[str, ...]:
-    """A prefix that runs a program with a folder of its own as /etc."""
+# With processes of its own, so that a corosync of another test is not seen.
+ALONE = ("--pid", "--fork", "--kill-child", "--mount-proc")
+
+
+def another_etc(folder: Path, *apart: str) -> tuple[str, ...]:
+    """A prefix that runs a program with a folder of its own as /etc, in which no corosync is configured."""
     require_root()
     unshare = require_program("unshare", package="util-linux")
     shutil.copytree("/etc", folder / "etc", symlinks=True, ignore_dangling_symlinks=True)
     (folder / "etc/corosync/corosync.conf").unlink(missing_ok=True)
-    # With processes of its own, so that a corosync of another test is not seen.
-    apart = ("--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    return (str(unshare), *apart, "sh", "-c", f'mount --bind {folder}/etc /etc && exec "$@"', "sh")
+    return (str(unshare), "--mount", *apart, "sh", "-c", f'mount --bind {folder}/etc /etc && exec "$@"', "sh")
 
 
 def test_the_program_prints_the_table(tmp_path: Path) -> None:
@@ -181,7 +183,7 @@ def test_the_program_prints_the_table(tmp_path: Path) -> None:
 
 
 def test_the_program_refuses_a_host_of_vdsm_without_a_manager_and_says_what_to_configure(tmp_path: Path) -> None:
-    prefix = another_etc(tmp_path)
+    prefix = another_etc(tmp_path, *ALONE)
     put(tmp_path, "etc/vdsm/vdsm.id")
     put(tmp_path, "etc/ovirt-hosted-engine/hosted-engine.conf", "fqdn=engine.example\n")
     file = written(tmp_path, f'fence_virtd {{ listener = "serial"; state_dir = "{tmp_path}/state"; }}')
@@ -191,7 +193,7 @@ def test_the_program_refuses_a_host_of_vdsm_without_a_manager_and_says_what_to_c
 
 
 def test_the_program_waits_for_corosync_and_goes_on_by_itself(tmp_path: Path) -> None:
-    prefix = another_etc(tmp_path)
+    prefix = another_etc(tmp_path, *ALONE)
     (tmp_path / "etc/corosync").mkdir(exist_ok=True)
     put(tmp_path, "etc/corosync/corosync.conf")
     daemon = DaemonProcess(tmp_path, prefix=prefix)

@@ -18,6 +18,7 @@ from fencebus_host.routers.fence_agent import process
 from fencebus_host.routers.fence_agent.contract import SEPARATOR, Finished, Options, Verb, stdin_text
 from fencebus_host.routers.fence_agent.metadata import Metadata, MetadataError, read_metadata, unknown_keys, why_unfit
 from fencebus_host.routers.fence_agent.process import Account
+from fencebus_host.routers.fence_agent.rights import why_cannot_run_as
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class Agent:
         return (*added, *([(known.plug_key, plug)] if plug is not None else []))
 
     async def _run(self, verb: Verb, ours: Options, deadline: Deadline) -> Finished:
+        if lacking := why_cannot_run_as(self._account):
+            raise HypervisorError(self.name, lacking)
         options = () if verb is Verb.METADATA else self._options
         began = time.monotonic()
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from fencebus_host.routers.fence_agent.contract import Finished
 from fencebus_schemas.deadline import Deadline
+
+log = logging.getLogger(__name__)
 
 MOST_OUTPUT = 4 << 20
 """Bytes of stdout and of stderr, each; an agent that writes more is ended."""
@@ -109,8 +112,12 @@ class _Child:
     def signal(self, number: signal.Signals) -> None:
         """To the agent and all that it started, unless it is gone: then its number may be another's."""
         if not self.ended.done():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
                 os.killpg(self._process.pid, number)
+            except ProcessLookupError:
+                pass  # only its shell is left, which is reaped in a moment
+            except PermissionError:
+                log.error("the agent with process id %d may not be ended", self._process.pid)
 
     def close(self) -> None:
         """End what still runs, and take no more output.  Reaping goes on by itself."""
