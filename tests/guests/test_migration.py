@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +16,7 @@ import pytest
 
 from tests.guests import image
 from tests.guests.hosts import TwinHost, two_hosts
-from tests.guests.traveller import PLACE, Traveller, sockets
+from tests.guests.traveller import CONNECTING, PLACE, Traveller, sockets
 from tests.interop.programs import Make, daemon_command
 from tests.server_process import ServerProcess
 
@@ -47,16 +49,16 @@ def journey() -> Iterator[Journey]:
     with two_hosts() as hosts, ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fb-")))
         files = image.build(folder, b"no key is needed on a line")
-        guests = [Traveller(hosts[0], files, f"guest{number}", number) for number in (1, 2)]
+        guests = Traveller(hosts[0], files, "guest1", 1), Traveller(hosts[0], files, "guest2", 2, CONNECTING)
         for host in hosts:
             sockets(host)
+        daemons = [stack.enter_context(daemon(host)) for host in hosts]
         for guest in guests:
             guest.start()
             stack.callback(guest.close)
-        daemons = [stack.enter_context(daemon(host)) for host in hosts]
         for guest in guests:
             guest.wait()
-        yield Journey(guests[0], guests[1], hosts[1], daemons[0], daemons[1])
+        yield Journey(*guests, hosts[1], daemons[0], daemons[1])
 
 
 def daemon(host: TwinHost) -> ServerProcess:
@@ -100,6 +102,23 @@ def test_the_lines_of_a_guest_that_migrates_go_with_it_and_nobody_else_waits(jou
 def daemon_seconds(daemon: ServerProcess, guest: Traveller) -> list[float]:
     """How long each request of the guest has taken in the daemon."""
     return [float(each) for each in re.findall(rf"verdict .*source={guest.uuid} .*seconds=([\d.]+)", daemon.output)]
+
+
+def test_where_the_daemon_listens_a_guest_finds_it_again_after_its_restart(journey: Journey) -> None:
+    """QEMU connects by itself; what is asked meanwhile is asked again."""
+    journey.stays.begin(f"{SERIAL} -o status -n guest2")
+    restart(journey.left)
+    assert journey.stays.finish().told == ON
+
+
+def restart(daemon: ServerProcess) -> None:
+    """Kill the daemon, which is a child of what entered its host for it, and start another."""
+    (child,) = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    daemon.wait()
+    before = daemon.output.count("fence_virtd ready")
+    daemon.start()
+    daemon.wait_until(lambda: daemon.output.count("fence_virtd ready") > before)
 
 
 def test_after_a_migration_neither_host_lies_about_the_other_ones_guests(journey: Journey) -> None:

@@ -6,12 +6,13 @@ import time
 
 import pytest
 
-from tests.guests.world import GuestWorld, Way
+from tests.guests.world import PORT, GuestWorld, Way
 
 pytestmark = pytest.mark.timeout(170)
 
+ON = (0, "Status: ON\n")
 COURSE = (
-    ("status", 0, "Status: ON\n"),
+    ("status", *ON),
     ("off", 0, ""),
     ("status", 2, "Status: OFF\n"),
     ("on", 0, ""),
@@ -64,11 +65,21 @@ def test_an_unknown_vm_is_a_failure_by_every_way(guests: GuestWorld) -> None:
         assert guests.one.run(way.ours("-o off -n nobody")).status == 1, way
 
 
+@pytest.mark.parametrize("device", ("/dev/ttyS1", PORT))
+def test_a_program_that_died_in_the_middle_of_its_request_is_nothing_to_the_next_one(
+    guests: GuestWorld, device: str
+) -> None:
+    guests.make_ready()
+    half = r"printf 'abba\002\000tar'"
+    assert guests.one.run(f"{half} > {device}; /ours/fence_virt -D {device} -o status -n target").told == ON
+    assert guests.domain.isActive()
+
+
 def test_two_guests_ask_at_the_same_time(guests: GuestWorld) -> None:
     guests.make_ready()
     guests.one.begin(Way.SERIAL.ours("-o status -n target"))
     guests.two.begin(Way.SERIAL.ours("-o status -n target"))
-    assert guests.one.finish().told == guests.two.finish().told == (0, "Status: ON\n")
+    assert guests.one.finish().told == guests.two.finish().told == ON
 
 
 def test_without_an_option_each_guest_takes_the_way_that_it_has(guests: GuestWorld) -> None:

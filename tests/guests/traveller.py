@@ -8,6 +8,7 @@ from tests.components import require_program
 from tests.guests.hosts import TwinHost
 from tests.guests.image import Image
 from tests.guests.machine import PORTS, SERIAL, XML, Machine
+from tests.guests.world import eventually
 
 SPEED = 40  # MiB/s
 PLACE = "/var/lib/libvirt/qemu"
@@ -16,16 +17,28 @@ CHANNEL = "<channel type='unix'><source mode='bind'/><target type='virtio' name=
 """As the documentation has it: libvirt chooses the socket's path."""
 
 
+CONNECTING = (
+    "<serial type='unix'><source mode='connect' path='{folder}/serial/{name}'>"
+    "<reconnect enabled='yes' timeout='1'/></source><target port='1'/></serial>"
+)
+"""The same line the other way round: the daemon listens, and QEMU connects."""
+
+
 class Traveller(Machine):
     """A running guest, and the host that it is on."""
 
-    def __init__(self, host: TwinHost, image: Image, name: str, number: int) -> None:
+    def __init__(self, host: TwinHost, image: Image, name: str, number: int, serial: str = SERIAL) -> None:
         super().__init__(host.libvirtd, image, name, number)
         self.host = host
+        self._serial = serial
 
     def start(self) -> None:
         """See Machine."""
-        self._libvirtd.admin.defineXML(self.xml()).create()
+        domain = self._libvirtd.admin.defineXML(self.xml())
+        line = sockets(self.host) / "serial" / self.name
+        # libvirt does not start a VM whose socket is not there; the daemon makes it when it hears of the definition.
+        eventually(lambda: self._serial == SERIAL or line.exists())
+        domain.create()
         self._connect(sockets(self.host))
 
     def xml(self) -> str:
@@ -37,7 +50,7 @@ class Traveller(Machine):
             words="",
             emulator=require_program("qemu-system-x86_64", "qemu-system-x86"),
             folder=PLACE,
-            devices=SERIAL.format(folder=PLACE, name=self.name) + CHANNEL + PORTS,
+            devices=self._serial.format(folder=PLACE, name=self.name) + CHANNEL + PORTS,
             top="",
         )
 
