@@ -193,10 +193,12 @@ class Ownership:
             return NOTHING
         return self._joined((message.sender,), message.records)
 
-    def token_heard(self, host: HostId, incarnation: Incarnation, token: str, now: float) -> Heard:
-        """An answer to a command of ours: a sign of life with a new token.  Who answers is a member, too."""
+    def token_heard(self, host: HostId, incarnation: Incarnation, token: str, now: float) -> None:
+        """An answer to a command of ours: a sign of life with a new token.
+
+        A stranger's answer brings the member list that differs from ours, with the stranger in it: ``members_told``.
+        """
         self._others.heard(host, incarnation, token, now)
-        return NOTHING if host == self._me else self._joined((host,), ())
 
     def members_told(self, members: tuple[HostId, ...], forgotten: tuple[Forgotten, ...], now: float) -> Heard:
         """The member list of another host: the union counts, and the greatest record about each."""
