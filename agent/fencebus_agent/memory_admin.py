@@ -65,31 +65,35 @@ class Administrator:
         self._world.save(self._host, vm)
 
     def _shut_down(self, vm: Uuid) -> None:
-        if self._seen(vm).state is VmState.SAVED:
+        state = self._seen(vm).state
+        if state is VmState.SAVED:
             self._world.drop_image(self._host, vm)
-        else:
-            self._world.kill(self._host, vm, Why.SHUTDOWN)
+            return
+        if state in (VmState.INCOMING, VmState.UNKNOWN):
+            self._run(vm)  # its end is to be seen here
+        self._world.kill(self._host, vm, Why.SHUTDOWN)
 
     def _await(self, vm: Uuid) -> None:
         """A migration from a host outside has come as far as to wait."""
         self._world.kill(self._host, vm, Why.SHUTDOWN)
-        self._world.start(self._outside, vm, self._clock())
-        migration = self._world.migrate(Route(vm, self._outside, self._host))
+        outside = self._empty_outside(vm)
+        self._world.start(outside, vm, self._clock())
+        migration = self._world.migrate(Route(vm, outside, self._host))
         while migration.phase is not Phase.COPYING:
             migration.step(self._clock())
 
     def _leave(self, vm: Uuid) -> None:
         """It migrates to a host outside; its definition stays."""
         self.turn(vm, VmState.RUNNING)
-        migration = self._world.migrate(Route(vm, self._host, self._outside, undefine=False))
+        migration = self._world.migrate(Route(vm, self._host, self._empty_outside(vm), undefine=False))
         while not migration.phase.over:
             migration.step(self._clock())
 
-    @property
-    def _outside(self) -> HostId:
-        """A host of which nobody else in this world knows."""
+    def _empty_outside(self, vm: Uuid) -> HostId:
+        """A host of which nobody else in this world knows, and that does not run the VM any more."""
         outside = HostId(f"outside of {self._host}")
         self._world.add_host(outside)
+        self._world.kill(outside, vm)
         return outside
 
     def _receive(self, vm: Uuid) -> None:
