@@ -11,6 +11,7 @@ from fencebus_agent.hypervisor import ActRefused, HypervisorError
 from fencebus_host import asking
 from fencebus_schemas.deadline import Deadline, boottime
 from fencebus_schemas.model import Life, Proof, Reason, Uuid, VmState
+from tests.managers.faults import Wrong
 from tests.managers.fencing import off, on
 from tests.managers.site import NODE1, NODE2, NODE3, router_to, settings
 from tests.managers.stand_in import StandIn
@@ -336,8 +337,23 @@ async def test_a_vm_that_two_managers_claim_must_end_at_both(
 async def test_a_manager_that_is_out_of_reach_is_named_among_the_silent(engine: StandIn, tmp_path: Path) -> None:
     nobody = replace(settings(engine), name="west", url="https://127.0.0.1:1")
     async with router_to(tmp_path, settings(engine), nobody) as router:
-        found = await router.find(NODE1, Deadline.after(1.0))
+        found = await router.find("node1", Deadline.after(1.0))
         assert [record.hypervisor for record in found.records] == ["engine"]
         assert found.silent[0].startswith("west: no connection")
         with pytest.raises(HypervisorError, match="west"):
             await router.check(Deadline.after(1.0))
+
+
+async def test_who_has_the_target_alive_is_not_held_up_by_a_silent_one(
+    engine: StandIn, old_engine: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fencebus_host.routers.ovirt.router.PATIENCE_WITH_A_LIFE", 0.3)
+    old_engine.traps.add(Wrong.HANG)
+    both = (settings(engine), replace(settings(old_engine), name="west"))
+    deadline = Deadline.after(8)
+    async with router_to(tmp_path, *both) as router:
+        found = await router.find(NODE1, deadline)
+        assert deadline.remaining() > 5
+        assert found.silent == ("west: no answer so far",)
+        # A VM that is off here may run there: that one is waited for.
+        assert (await router.find(NODE3, Deadline.after(1.5))).silent[0].startswith("west: no answer")

@@ -18,17 +18,20 @@ from fencebus_host.routers.ovirt.states import vm_state
 from fencebus_host.routers.ovirt.steps import Ending
 from fencebus_host.verdict import ALIVE, Evidence
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import HostId, Incarnation, Observation, Reason, Uuid, VmRecord, VmState
+from fencebus_schemas.model import HostId, Incarnation, Observation, Reason, Uuid, VmRecord, VmState, as_uuid
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Found = Sequence[VmReading] | ManagerError
 
 LOOK_SECONDS = 60.0
 """Between two looks at each manager, which also keep our login there alive."""
 LOOK_AGAIN = 10.0
 """The same while a manager does not answer."""
 CHECK_SECONDS = 10.0
+PATIENCE_WITH_A_LIFE = 1.0
+"""Seconds to wait for the other managers when one has already said that the target is alive there."""
 MARGIN = 0.3
 """Seconds before the deadline at which a silent manager is given up, so that the reason is told in time."""
 
@@ -111,8 +114,26 @@ class OvirtRouter:
     async def find(self, target: str, deadline: Deadline) -> Evidence:
         """Ask all managers at once.  A refusal by one of them is an objection, and so is "permission denied" (3)."""
         soon = _sooner(deadline)
-        asked = (engine.find(target, soon) for engine in self._engines.values())
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        asked = [asyncio.create_task(_answer(engine, target, soon)) for engine in self._engines.values()]
+        try:
+            answers = await self._enough(asked, PATIENCE_WITH_A_LIFE if as_uuid(target) else None)
+        finally:
+            for task in asked:
+                task.cancel()
+        return self._gathered(answers)
+
+    async def _enough(self, asked: Sequence[asyncio.Task[Found]], patience: float | None) -> Sequence[Found]:
+        """The answers of all; or of those that came within ``patience``, when one of them has the target alive."""
+        done, pending = await asyncio.wait(asked, timeout=patience)
+        answers = [task.result() for task in done]
+        if pending and not any(_is_alive(answer) for answer in answers):
+            await asyncio.wait(pending)
+        return [
+            task.result() if task.done() else ManagerError(name, Trouble.SILENT, "no answer so far")
+            for name, task in zip(self._engines, asked, strict=True)
+        ]
+
+    def _gathered(self, answers: Sequence[Found]) -> Evidence:
         records: list[VmRecord] = []
         silent: list[str] = []
         objection: Objection | None = None
@@ -120,8 +141,6 @@ class OvirtRouter:
             if isinstance(answer, ManagerError):
                 silent.append(str(answer))
                 objection = objection or _denial(answer)
-            elif isinstance(answer, BaseException):
-                raise answer
             else:
                 records += [self._record(name, vm) for vm in answer]
         # Who has it, has it: the refusal of another manager matters only where nobody does.
@@ -177,6 +196,17 @@ class OvirtRouter:
             detail=ending.detail,
             hypervisor=place.hypervisor,
         )
+
+
+async def _answer(engine: Engine, target: str, deadline: Deadline) -> Found:
+    try:
+        return await engine.find(target, deadline)
+    except ManagerError as error:
+        return error
+
+
+def _is_alive(answer: Found) -> bool:
+    return not isinstance(answer, ManagerError) and any(vm_state(vm.status) in ALIVE for vm in answer)
 
 
 def _sooner(deadline: Deadline) -> Deadline:
