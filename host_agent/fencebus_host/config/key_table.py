@@ -44,7 +44,13 @@ LISTENER: Key[tuple[str, ...]] = Key(
     "every kind that has a section below `listeners`; without one: tcp, multicast, vsock, serial",
     "The listeners to run, with commas between them. `multicast` runs all instances of it, `multicast:br1` one.",
 )
-BACKEND: Key[str | None] = Key("backend", str.lower, None, "libvirt", "How the VM of a request is reached.")
+BACKEND: Key[str | None] = Key(
+    "backend",
+    str.lower,
+    None,
+    "the first that fits this host; see discovery.md",
+    "How a VM is reached; of several, with commas between them, the first that knows it. `local` is `libvirt`.",
+)
 DEBUG = Key("debug", _LOG, 0, "0", "How much is logged, from 0; as `-d`.")
 FOREGROUND = Key("foreground", values.switch, False, "0", "1: stay in the foreground, as `-F`.")
 WAIT_FOR_INIT = Key("wait_for_init", values.switch, False, "0", "1: wait for what is not ready yet, as `-w`.")
