@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from fencebus_agent.bus import Address, BusMessage, BusRefused, direct_exchange, topic_exchange
+from fencebus_agent.bus import Address, BusMessage, BusRefused
 from fencebus_agent.topics import covers
 
-EXCHANGES = (topic_exchange(), direct_exchange(), "amq.direct", "")
+DIRECT_EXCHANGES = ("amq.direct", "")
+QMF_EXCHANGE = re.compile(r"qmf\.[^.]+\.(topic|direct)")
+"""Those of every QMF domain."""
 KEY_BYTES = 255
 STEP = 1e-6  # seconds between two messages of a line that would else be due at one moment: the order is kept
 
@@ -148,7 +151,7 @@ class MemoryBroker:
 
     def check(self, to: Address) -> None:
         """Raises BusRefused for an address to which nothing can be sent."""
-        if to.exchange not in EXCHANGES:
+        if to.exchange not in DIRECT_EXCHANGES and not QMF_EXCHANGE.fullmatch(to.exchange):
             raise BusRefused(self.name, f"no exchange {to.exchange!r}")
         if len(to.key.encode()) > KEY_BYTES:
             raise BusRefused(self.name, f"a routing key of more than {KEY_BYTES} bytes")
@@ -194,4 +197,4 @@ def binding_covers(binding: Address, to: Address) -> bool:
     """True if a queue that is bound to ``binding`` gets what is sent to ``to``."""
     if binding.exchange != to.exchange:
         return False
-    return covers(binding.key, to.key) if binding.exchange == topic_exchange() else binding.key == to.key
+    return covers(binding.key, to.key) if binding.exchange.endswith(".topic") else binding.key == to.key

@@ -27,7 +27,7 @@ class Phase(Enum):
     CONFIRMED = "confirmed: the source is gone"
     POSTCOPY = "in post-copy: the destination runs, memory is fetched from the source"
     POSTCOPY_FAILED = "post-copy failed: half of the memory is lost"
-    FAILING = "failing: the source is gone, the destination's process not yet"
+    FAILING = "failing: the source is gone, and the destination has yet to notice"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -69,7 +69,7 @@ class Migration:
         if machines.process_of(route.destination, route.vm) is not None:
             raise WorldRefusal(route.destination, route.vm, "it is active there already")
         self.phase = Phase.BEGUN
-        self._source: int = source.number
+        self._source, self._life = source.number, source.life
         self._destination: int | None = None
         self._was_paused = False
         source.job = Job.MIGRATION
@@ -86,7 +86,7 @@ class Migration:
             Phase.TRANSFERRED: self._switch_over,
             Phase.SWITCHED_OVER: self._confirm,
             Phase.POSTCOPY: self._complete_postcopy,
-            Phase.FAILING: self._give_up_destination,
+            Phase.FAILING: self._fail,
         }
         if self.phase in onward:
             onward[self.phase](at)
@@ -140,13 +140,20 @@ class Migration:
     # ---- the phases
 
     def _prepare(self, at: float) -> None:
-        source, there = self.source, self.route.destination
-        if source is None or not self._machines.up[there] or self._machines.process_of(there, self.route.vm):
-            self._abandon()
+        if not self._is_free():
+            self._stay()
+            self.phase = Phase.FAILED
             return
-        waiting = Process(0, source.life, at, Power.INCOMING, Why.STARTING_UP, Job.UNSEEN, arrived=True)
-        self._destination = self._machines.spawn(there, self.route.vm, waiting).number
+        self._await_at_destination(at)
         self.phase = Phase.PREPARED
+
+    def _is_free(self) -> bool:
+        there = self.route.destination
+        return self._machines.up[there] and self._machines.process_of(there, self.route.vm) is None
+
+    def _await_at_destination(self, at: float) -> None:
+        waiting = Process(0, self._life, at, Power.INCOMING, Why.STARTING_UP, Job.UNSEEN, arrived=True)
+        self._destination = self._machines.spawn(self.route.destination, self.route.vm, waiting).number
 
     def _copy(self, _at: float) -> None:
         if self.destination is not None:
@@ -191,16 +198,29 @@ class Migration:
             self.source.stand(Power.OUTGOING, Why.POSTCOPY, None)
         self.phase = Phase.SWITCHED_OVER
 
-    def _give_up_destination(self, _at: float) -> None:
-        self._end_destination(Why.FAILED)
-        self.phase = Phase.FAILED
+    def _fail(self, at: float) -> None:
+        """The destination notices late: what was asked of it before still happens there (facts: libvirt 2.2)."""
+        if self._destination is None:
+            self._prepare_late(at)
+        elif self.destination is not None and self.destination.why is Why.STARTING_UP:
+            self.destination.why = Why.MIGRATION
+            self._say_destination("started", Why.MIGRATED)
+        else:
+            self._end_destination(Why.FAILED)
+            self.phase = Phase.FAILED
+
+    def _prepare_late(self, at: float) -> None:
+        if self._is_free():
+            self._await_at_destination(at)
+        else:
+            self.phase = Phase.FAILED
 
     # ---- what ends in between
 
     def source_lost(self) -> None:
         """The source's process has just ended, by whatever."""
         if self.phase in (Phase.BEGUN, Phase.PREPARED, Phase.COPYING, Phase.SOURCE_PAUSED):
-            self.phase = Phase.FAILED if self.destination is None else Phase.FAILING
+            self.phase = Phase.FAILING
         elif self.phase is Phase.SWITCHED_OVER:
             # The second event is all that tells the destroyed source from a dead VM (facts: libvirt 2.2).
             self._say_source("stopped", Why.MIGRATED)
@@ -232,10 +252,6 @@ class Migration:
         self.phase = Phase.POSTCOPY_FAILED
 
     # ---- pieces
-
-    def _abandon(self) -> None:
-        self._stay()
-        self.phase = Phase.FAILED
 
     def _stay(self) -> None:
         """The VM goes on at the source."""

@@ -202,6 +202,15 @@ async def test_a_closed_client_hears_nothing_of_what_is_already_here(pair: Pair)
     assert pair.heard == []
 
 
+async def test_the_exchanges_of_another_domain_are_others(pair: Pair) -> None:
+    heard: list[BusMessage] = []
+    pair.b.subscribe(Address(topic_exchange("east"), "all"), heard.append)
+    await pair.a.send(EVERYBODY, BusMessage(), soon(), COMMAND)
+    await pair.a.send(Address(topic_exchange("east"), "all"), BusMessage(b"east"), soon(), COMMAND)
+    await eventually(lambda: bool(heard))
+    assert [message.body for message in heard] == [b"east"]
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     (

@@ -137,9 +137,9 @@ REFUSED = None
 # phase: (directly after: where it may write, and the phase; then, when all is over: the same)
 TABLE: dict[Phase, dict[str, tuple[dict[HostId, Hold], Phase, dict[HostId, Hold], Phase] | None]] = {
     Phase.BEGUN: {
-        "kill source": (NOWHERE, Phase.FAILED, NOWHERE, Phase.FAILED),
+        "kill source": (NOWHERE, Phase.FAILING, NOWHERE, Phase.FAILED),
         "kill destination": (AT_A, Phase.BEGUN, AT_B, Phase.CONFIRMED),  # nothing is there to be killed
-        "crash source": (NOWHERE, Phase.FAILED, NOWHERE, Phase.FAILED),
+        "crash source": (NOWHERE, Phase.FAILING, NOWHERE, Phase.FAILED),
         "crash destination": (AT_A, Phase.BEGUN, AT_A, Phase.FAILED),
         "cancel": (AT_A, Phase.CANCELLED, AT_A, Phase.CANCELLED),
     },
@@ -403,3 +403,25 @@ def test_a_destination_that_got_a_copy_of_its_own_meanwhile_ends_the_migration()
     assert migration.phase is Phase.FAILED
     assert holds(world) == {A: R, B: R}
     assert not world.look(A, VM).in_flight
+
+
+def test_a_destination_may_still_start_to_wait_after_the_source_was_killed() -> None:
+    world, migration = begun()
+    world.kill(A, VM)
+    assert world.look(B, VM).power is Power.GONE
+    migration.step(3.0)
+    assert (world.look(B, VM).power, holds(world)) == (Power.INCOMING, NOWHERE)
+    finish(migration)
+    assert said(world) == ["a stopped destroyed", "b started migrated", "b stopped failed"]
+    assert world.look(B, VM).power is Power.GONE
+
+
+@pytest.mark.parametrize("fault", ("crash", "clone"))
+def test_a_destination_that_went_down_or_got_a_copy_meanwhile_does_not_wait_for_a_dead_source(fault: str) -> None:
+    world, migration = begun()
+    world.kill(A, VM)
+    if fault == "crash":
+        world.crash(B)
+    else:
+        world.clone(B, VM, 2.0)
+    assert migration.step(3.0) is Phase.FAILED
