@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 OK, WARNING, ERROR = "OK", "WARNING", "ERROR"
 EXIT = {OK: 0, WARNING: 5, ERROR: 6}
 """The numbers of `fence_virtctl doctor` on the host; they never change."""
+LOGS = ("/var/log/audit/audit.log", "/var/log/kern.log", "/var/log/syslog", "/var/log/messages")
+DENIED = ("avc:  denied", 'apparmor="DENIED"')
+TAIL = 1 << 20
+"""Bytes of each log's end that are read."""
 PATIENCE = 10
 """Seconds for one answer: who waits at a terminal is not Pacemaker."""
 
@@ -69,6 +73,7 @@ def _findings(program: str, settings: Settings) -> Iterator[Finding]:
         yield from check_callback(settings)
         yield from check_firewalld(settings.ipport)
     yield from check_answers(program, settings)
+    yield from check_denials()
 
 
 def check_key(settings: Settings) -> Iterator[Finding]:
@@ -135,6 +140,26 @@ def check_answers(program: str, settings: Settings) -> Iterator[Finding]:
         return
     yield Finding(OK, "answer", "fence_virtd answers and works")
     yield from _visible(program, settings)
+
+
+def check_denials() -> Iterator[Finding]:
+    """Whether SELinux or AppArmor denied the client something when Pacemaker, not a person at a terminal, ran it."""
+    found = [line for log in LOGS for line in _tail(log) if any(mark in line for mark in DENIED) and "fence" in line]
+    if found:
+        fix = "ausearch -m avc -ts recent | audit2why; with SELinux often: setsebool -P fenced_can_network_connect on"
+        text = f"denied {len(found)} times to a fence agent; the last: {found[-1].strip()[-300:]}"
+        yield Finding(WARNING, "denied", text, fix)
+    else:
+        yield Finding(OK, "denials", "neither SELinux nor AppArmor logged a denial to a fence agent")
+
+
+def _tail(log: str) -> list[str]:
+    try:
+        with open(log, "rb") as stream:
+            stream.seek(max(0, os.stat(log).st_size - TAIL))
+            return stream.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
 
 
 def _visible(program: str, settings: Settings) -> Iterator[Finding]:

@@ -62,7 +62,7 @@ def test_programs_get_the_same_as_json(run_client: RunClient, key: str) -> None:
     with Daemon(LIST) as daemon:
         told = json.loads(over_tcp(run_client, key, daemon.serve_tcp(), "--json").output)
     assert (told["version"], told["worst"]) == (1, "OK")
-    assert [row["code"] for row in told["findings"]] == ["way", "key", "answer", "list"]
+    assert [row["code"] for row in told["findings"]] == ["way", "key", "answer", "list", "denials"]
 
 
 def test_nobody_on_the_port_is_an_error_with_its_fix(run_client: RunClient, key: str, tcp_port: int) -> None:
@@ -141,3 +141,18 @@ def test_pacemaker_cannot_start_it_through_standard_input(run_client: RunClient,
     done = run_client("fence_virt", stdin=f"doctor=1\naction=validate-all\nplug=a\nkey_file={key}\n")
     assert done.status == 0
     assert "Ignoring unknown option 'doctor'" in done.errors
+
+
+def test_what_was_denied_to_a_fence_agent_is_a_warning_and_other_denials_are_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = tmp_path / "audit.log"
+    monkeypatch.setattr(doctor, "LOGS", (str(tmp_path / "none"), str(log)))
+    log.write_text('type=AVC msg=audit(1:2): avc:  denied  { read } for comm="httpd" scontext=u:r:httpd_t:s0\n')
+    assert [finding.level for finding in doctor.check_denials()] == [doctor.OK]
+    denied = 'type=AVC msg=audit(1:3): avc:  denied  { name_connect } for comm="fence_xvm" scontext=u:r:fenced_t:s0'
+    log.write_text(f"{log.read_text()}{denied}\n")
+    (found,) = doctor.check_denials()
+    assert (found.level, found.code) == (doctor.WARNING, "denied")
+    assert found.text.endswith(denied)
+    assert "fenced_can_network_connect" in found.fix

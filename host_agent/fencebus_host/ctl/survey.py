@@ -1,4 +1,4 @@
-"""Finds out what this host has: hypervisors and their guests, bridges, corosync, VDSM, vsock.  Changes nothing."""
+"""Finds out what this host has: hypervisors, guests, bridges, brokers, corosync, VDSM, vsock.  Changes nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 from fencebus_agent.guest_devices import LineKind
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host.config.load import system_host_name
+from fencebus_host.ctl.doctor.sockets import holders
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import HostId
 
 PATIENCE = 5.0
 """Seconds for one hypervisor; a libvirt that is slower is as good as none for a person who waits."""
+AMQP_PORTS = (5672, 5671)
 _SOCKETS = {
     "qemu:///system": ("run/libvirt/libvirt-sock", "run/libvirt/virtqemud-sock"),
     "xen:///system": ("run/libvirt/virtxend-sock",),
@@ -55,6 +57,8 @@ class Site:
     """Whether this host is meant to be part of a corosync cluster, running or not (design 8)."""
     vdsm: bool
     vsock: bool
+    broker_ports: tuple[int, ...] = ()
+    """Ports of AMQP on which something listens here: a bus that could join hosts."""
 
     @property
     def guests(self) -> tuple[Guest, ...]:
@@ -73,6 +77,7 @@ def survey(uris: Iterable[str] = (), root: Path = Path("/")) -> Site:
         corosync=(root / "etc/corosync/corosync.conf").is_file(),
         vdsm=any((root / path).exists() for path in _VDSM),
         vsock=(root / "dev/vhost-vsock").exists(),
+        broker_ports=tuple(port for port in AMQP_PORTS if holders("tcp", port, root / "proc")),
     )
 
 

@@ -127,6 +127,14 @@ def test_corosync_on_this_host_is_told(house: House) -> None:
     assert "corosync is configured here" in house.wizard("--yes").out
 
 
+def test_a_broker_on_this_host_is_told(house: House) -> None:
+    tables = house.root / "proc/self/net"
+    tables.mkdir(parents=True)
+    listening = "0: 00000000:1628 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 4711 1"
+    (tables / "tcp").write_text(f"  sl  local_address ...\n   {listening}\n")
+    assert "message broker: something listens on port 5672" in house.wizard("--yes").out
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     (("listener", "x"), ("key_file", "relative"), ("color", "red"), ("group", 'a"b')),

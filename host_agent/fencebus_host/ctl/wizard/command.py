@@ -111,6 +111,7 @@ def _told(site: Site) -> str:
         names = ", ".join(guest.name for guest in one.guests) or "no VMs"
         lines.append(f"hypervisor {one.uri}: {one.trouble or names}")
     lines += [f"bridge: {name}" for name in site.bridges]
+    lines += [f"message broker: something listens on port {port}, AMQP's" for port in site.broker_ports]
     if site.corosync:
         lines.append("corosync is configured here: for VMs that migrate, every host of it needs a fence_virtd")
     return "\n".join(lines)
