@@ -243,6 +243,26 @@ def test_in_post_copy_no_kill_at_the_source_ends_the_vm(road: Road, traveller: T
     traveller.settle(0)
 
 
+@pytest.mark.parametrize("p2p", (False, True), ids=("direct", "p2p"))
+@pytest.mark.parametrize("event", ("started", "suspended", "resumed"))
+def test_a_source_whose_libvirt_dies_under_way_never_says_off_of_a_vm_that_lives(
+    road: Road, traveller: Traveller, event: str, p2p: bool
+) -> None:
+    traveller.depart(speed=SLOW if event == "started" else 0, p2p=p2p)
+    (road.here if event == "suspended" else road.there).hears(
+        traveller.vm, event, "" if event == "resumed" else "migration"
+    )
+    road.source.restart_libvirtd()
+    seen = road.here.off(traveller.vm)
+    traveller.arrive()
+    if event == "resumed":
+        assert seen == IN_FLIGHT
+        traveller.settle(1)
+    assert seen in (PROVEN, IN_FLIGHT)
+    if seen == PROVEN:
+        traveller.settle(0)
+
+
 @pytest.mark.parametrize("moment", (-0.01, 0.0, 0.05, 0.2, 0.35, 0.5, 0.65, 0.8))
 def test_whenever_the_source_kills_off_is_never_said_of_a_vm_that_lives(
     road: Road, traveller: Traveller, moment: float

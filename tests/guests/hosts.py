@@ -38,6 +38,12 @@ class TwinHost:
         (first,) = Path(f"/proc/{self.libvirtd.namespace}/task/{self.libvirtd.namespace}/children").read_text().split()
         return [str(require_program("nsenter", "util-linux")), "-t", first, "-m", "-u", "-n", "-p", "--"]
 
+    def restart_libvirtd(self) -> None:
+        """Kill it, which lives in a process namespace of its own, and start it again; its VMs run on."""
+        subprocess.run([*self.prefix, "kill", "-KILL", str(self.libvirtd.pid)], check=True)
+        (self.libvirtd.folder / "run" / "libvirtd.pid").unlink(missing_ok=True)
+        self.libvirtd.start()
+
     def receive(self, domain: libvirt.virDomain, flags: int = MOVE, speed: int = 0, *, p2p: bool = False) -> None:
         """Migrate a running domain of the other host to this one; ``speed`` in MiB/s, 0: as fast as it goes.
 
