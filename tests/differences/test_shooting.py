@@ -30,6 +30,7 @@ class GuestLine:
         self._listener.settimeout(10)
         self._daemon: socket.socket | None = None
         self._seqno = 0
+        self._request = b""
 
     def close(self) -> None:
         self._listener.close()
@@ -43,12 +44,17 @@ class GuestLine:
         self._daemon.settimeout(10)
 
     def send(self, action: Action, target: str) -> None:
-        assert self._daemon is not None
         self._seqno += 1
-        self._daemon.sendall(SerialRequest(action.value, target, self._seqno).pack())
+        self._request = SerialRequest(action.value, target, self._seqno).pack()
+        self.send_again()
 
-    def reply(self) -> int | None:
+    def send_again(self) -> None:
         assert self._daemon is not None
+        self._daemon.sendall(self._request)
+
+    def reply(self, patience: float = 10) -> int | None:
+        assert self._daemon is not None
+        self._daemon.settimeout(patience)
         reader = ReplyReader()
         while not reader.feed(self._daemon.recv(64)):
             pass
