@@ -4,13 +4,15 @@
 #   make test    lint, types, layers, and every test with the coverage gates
 #   make bench   a table of times, C programs against ours
 #   make bench-guests   the same for lines to guests, and from inside real guests
+#   make bench-hosts    a fence across hosts on a bus in memory; a thousand hosts in one picture
+#   make mutation       changes what decides in every small way, and shows what no test notices (hours; MODULES=...)
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
 #   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-guests guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests bench-hosts mutation guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -53,6 +55,13 @@ bench: $(STAMPS)/dev debian-tests
 
 bench-guests: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.bench.guests
+
+bench-hosts: $(STAMPS)/dev
+	$(VENV)/bin/python -m tests.bench.federation
+	$(VENV)/bin/python -m tests.bench.ownership
+
+mutation: $(STAMPS)/dev
+	$(VENV)/bin/python -m tests.mutation $(MODULES)
 
 fuzz: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.fuzz --seconds $(SECONDS)

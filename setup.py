@@ -55,6 +55,7 @@ TYPE = [
 ]
 LAYERS = ["import-linter>=2.0"]
 TOOLS = ["tox>=4.20"]
+MUTATION = ["cosmic-ray>=8.4"]
 # atheris publishes wheels for CPython on x86-64 Linux only; elsewhere the fuzz targets run under hypothesis alone.
 FUZZ = ["atheris>=2.3; python_version < '3.14' and sys_platform == 'linux' and platform_machine == 'x86_64'"]
 
@@ -125,7 +126,8 @@ setup(
         "fuzz": FUZZ,
         "type": TYPE,
         "layers": LAYERS,
-        "dev": [*HOST, *SERIAL, *OVIRT, *OVIRT_SDK, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS],
+        "mutation": MUTATION,
+        "dev": [*HOST, *SERIAL, *OVIRT, *OVIRT_SDK, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",
