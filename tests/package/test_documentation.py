@@ -9,7 +9,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from fencebus_agent.libvirt_driver.reading import LABEL_NAMESPACE
 from fencebus_host.config.load import load_text
 from fencebus_schemas.model import Reason
 from tests.components import CHECKOUT, require_program
-from tests.documents import Page, blocks, commands
+from tests.documents import Page, blocks, commands, rows
 
 PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")))
 
@@ -171,26 +171,55 @@ def test_the_transcript_of_the_readme_is_what_the_demo_prints() -> None:
 
 
 def test_the_operators_page_has_every_reason_of_an_outcome() -> None:
-    told = re.findall(r"`([a-z-]+)`", Page("docs/operations.md").section("Reasons"))
-    assert {reason.value for reason in Reason} - set(told) == set()
+    assert {reason.value for reason in Reason} - codes("Reasons") == set()
 
 
 OF_THE_CLIENT = {"name-length", "name-nul", "empty-record", "list-length", "no-key", "magic", "flags", "padding"}
 """Codes of what a client finds in what it sends or gets; the daemon refuses nobody for them."""
 
 
-def refusals() -> Iterator[str]:
-    """Every code that the daemon's doors and the codecs behind them give to what they turn away."""
-    host, schemas = CHECKOUT / "host_agent" / "fencebus_host", CHECKOUT / "schemas" / "fencebus_schemas"
-    files = [*(host / "listeners").glob("*.py"), *(host / f"{name}.py" for name in ("door", "replay", "line_session"))]
-    files += [schemas / f"{name}.py" for name in ("xvm", "handshake", "digest", "serialline")]
+def words_of(files: Iterable[Path], places: Mapping[str, int]) -> set[str]:
+    """The words that stand at these places of the calls of functions and methods with these names."""
+    found = set()
     for call in (node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))):
-        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
+        if isinstance(call, ast.Call):
             called = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
-            if called in ("WireError", "AuthError", "_refuse"):
-                yield str(call.args[0].value)
+            place = places.get(called, len(call.args))
+            word = call.args[place] if place < len(call.args) else None
+            if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                found.add(word.value)
+    return found - {""}
+
+
+def codes(section: str) -> set[str]:
+    """What stands in the first column of the section's tables."""
+    return {
+        code for row in rows(Page("docs/operations.md").section(section)) for code in re.findall(r"[a-z0-9-]+", row[0])
+    }
+
+
+HOST = CHECKOUT / "host_agent" / "fencebus_host"
 
 
 def test_the_operators_page_has_every_reason_for_which_a_request_is_turned_away() -> None:
-    told = re.findall(r"`([a-z0-9-]+)`", Page("docs/operations.md").section("Requests that are turned away"))
-    assert set(refusals()) - set(told) == OF_THE_CLIENT
+    """The codes that the daemon's doors, and the codecs behind them, give to what they turn away."""
+    schemas = CHECKOUT / "schemas" / "fencebus_schemas"
+    files = [*(HOST / "listeners").glob("*.py"), *(HOST / f"{name}.py" for name in ("door", "replay", "line_session"))]
+    files += [schemas / f"{name}.py" for name in ("xvm", "handshake", "digest", "serialline")]
+    given = words_of(files, {"WireError": 0, "AuthError": 0, "_refuse": 0})
+    assert given - codes("Requests that are turned away") == OF_THE_CLIENT
+
+
+def test_the_operators_page_has_every_mistake_of_a_configuration() -> None:
+    given = words_of(
+        (HOST / "config").glob("*.py"), {"error": 1, "warning": 1, "_report": 0, "Repair": 0, "unknown": 2}
+    )
+    assert len(given) > 40
+    assert given - codes("Mistakes in the configuration") == set()
+
+
+def test_the_operators_page_has_every_finding_of_both_doctors() -> None:
+    given = words_of((HOST / "ctl" / "doctor").glob("*.py"), {"good": 0, "odd": 0, "bad": 0, "tell": 0})
+    given |= words_of([CHECKOUT / "guest_client" / "fencebus_guest" / "doctor.py"], {"Finding": 1})
+    assert len(given) > 30
+    assert given - codes("What the doctor finds") == set()
