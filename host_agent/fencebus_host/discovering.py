@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fencebus_host.config.backend_section import opened
 from fencebus_host.config.discovery import Course, Decision, HostEvidence, decide, why_forbidden
-from fencebus_host.config.host_look import CHOICE_FILE, look
+from fencebus_host.config.host_look import CHOICE_FILE, look, look_for_vdsm
 from fencebus_host.config.kills_here import kills_here
 from fencebus_host.config.model import BackendSettings, Config
 from fencebus_host.config.ordered_settings import parts_of
@@ -29,9 +29,9 @@ def settle(config: Config, root: Path = Path("/")) -> tuple[Config, Decision | N
 
     With a decision to wait the configuration is as it was.  Raises ConfigError where nothing may start.
     """
-    seen = look(config, TABLE, root)
     if config.backend.where is not None:
-        return _allowed(config, seen), None
+        return _allowed(config, look_for_vdsm(root)), None
+    seen = look(config, TABLE, root)
     decision = decide(seen)
     if decision.course is Course.REFUSE:
         raise _error("discovery", decision.text, Where(str(config.file or "")), _way_out(config, seen, decision))

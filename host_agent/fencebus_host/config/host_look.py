@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from fencebus_host.config.discovery import HostEvidence
@@ -34,12 +35,16 @@ CHOICE_FILE = "router"
 """In the state folder: the name of the router that discovery took last."""
 
 
+def look_for_vdsm(root: Path = Path("/")) -> HostEvidence:
+    """Whether the host is VDSM's, and nothing else: all that matters where somebody chose a router."""
+    vdsm = tuple(_vdsm_signs(root))
+    return HostEvidence(vdsm=vdsm, manager_hint=_manager_hint(root) if vdsm else "")
+
+
 def look(config: Config, built_in: Iterable[str], root: Path = Path("/")) -> HostEvidence:
     """What is seen below ``root``, and in the configuration."""
-    vdsm = tuple(_vdsm_signs(root))
-    return HostEvidence(
-        vdsm=vdsm,
-        manager_hint=_manager_hint(root) if vdsm else "",
+    return replace(
+        look_for_vdsm(root),
         corosync_configured=(root / "etc/corosync/corosync.conf").is_file(),
         corosync_runs=_runs("corosync", root),
         configured=tuple(one.kind for one in config.candidates),

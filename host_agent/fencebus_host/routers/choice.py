@@ -24,8 +24,8 @@ class Choice:
 
 
 def settles(answer: Evidence) -> bool:
-    """Whether nobody behind this router need be asked: it has the VM, or may have it."""
-    return bool(answer.records or answer.silent)
+    """Whether nobody behind this router need be asked: it has the VM, or may have it, or refuses to say."""
+    return bool(answer.records or answer.silent or answer.objection)
 
 
 def by_uuid(answers: Sequence[Evidence]) -> Choice:
@@ -47,6 +47,6 @@ def by_name(answers: Sequence[Evidence]) -> Choice:
     if len({record.uuid for record in records}) > 1:
         return Choice(Evidence(records, silent=silent))
     place = next((place for place, answer in enumerate(answers) if settles(answer)), None)
-    if place is None or not answers[place].records:
-        return Choice(Evidence((), silent=silent))
-    return Choice(replace(answers[place], silent=silent), place)
+    if place is None:
+        return Choice(NOBODY)
+    return Choice(replace(answers[place], silent=silent), place if answers[place].records else None)

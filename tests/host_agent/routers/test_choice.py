@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_host import verdict
+from fencebus_host.objection import Objection
 from fencebus_host.routers.choice import by_name, by_uuid, settles
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.model import Action, VmState
+from fencebus_schemas.model import Action, Reason, VmState
 from tests.host_agent.evidence import OTHER, VM, killed, record, request
 
 MINE, THEIRS = Evidence((record(),)), Evidence((record(uuid=OTHER, hypervisor="b"),))
@@ -31,6 +32,15 @@ def test_one_that_is_down_does_not_hand_its_vm_to_the_next() -> None:
         assert found.router is None
         assert found.evidence.records == ()
         assert found.evidence.silent == DOWN.silent
+
+
+def test_a_refusal_of_an_earlier_router_is_not_overruled_by_a_later_one() -> None:
+    refusal = Evidence((), objection=Objection(Reason.DENIED, "no permission"))
+    for choose in (by_uuid, by_name):
+        found = choose([refusal, NO])
+        assert found.router is None
+        assert found.evidence.objection == refusal.objection
+    assert by_uuid([refusal, MINE]).evidence == refusal
 
 
 def test_a_vm_that_nobody_knows_is_nobodys() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,15 @@ from collections.abc import AsyncIterator, Callable
 from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable
 from fencebus_host.config.fence_agent_settings import AgentSettings
 from fencebus_host.routers.fence_agent import process
-from fencebus_host.routers.fence_agent.contract import SEPARATOR, Finished, Options, Verb, stdin_text
+from fencebus_host.routers.fence_agent.contract import (
+    SEPARATOR,
+    Finished,
+    Options,
+    Verb,
+    secrets_of,
+    stdin_text,
+    without,
+)
 from fencebus_host.routers.fence_agent.metadata import Metadata, MetadataError, read_metadata, unknown_keys, why_unfit
 from fencebus_host.routers.fence_agent.process import Account
 from fencebus_host.routers.fence_agent.rights import why_cannot_run_as
@@ -35,6 +44,7 @@ class Agent:
         self._program = settings.program
         self._account = account
         self._options: Options = settings.options
+        self._secrets = secrets_of(settings.options)
         self._slots = asyncio.Semaphore(settings.at_most)
         self._looks = asyncio.Semaphore(max(1, settings.at_most - 1))
         self._learning = asyncio.Lock()
@@ -42,7 +52,7 @@ class Agent:
 
     async def metadata(self, deadline: Deadline) -> Metadata:
         """What the agent says of itself, asked once.  Raises HypervisorError if it cannot be a router."""
-        async with self._learning:
+        async with self._soon(deadline, "its metadata did not come", self._learning):
             if self._metadata is None:
                 self._metadata = self._fit(await self._learned(deadline))
             return self._metadata
@@ -76,19 +86,29 @@ class Agent:
             run = await process.run(self._program, stdin_text(options, verb, ours), self._account, deadline)
         except OSError as error:
             raise HypervisorError(self.name, f"{self._program} cannot be run: {error.strerror or error}") from error
+        run = dataclasses.replace(run, complaint=without(self._secrets, run.complaint))
         trouble = f" {run.trouble}" if run.status != 0 else ""
         log.debug("%s: %s took %.2f s%s", self.name, verb.value, time.monotonic() - began, trouble)
         return run
 
     @contextlib.asynccontextmanager
     async def _slot(self, verb: Verb, deadline: Deadline) -> AsyncIterator[None]:
+        needed = (self._slots,) if verb.changes else (self._looks, self._slots)
+        async with self._soon(deadline, "every slot (`at_most`) was taken", *needed):
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _soon(
+        self, deadline: Deadline, why_not: str, *turns: asyncio.Lock | asyncio.Semaphore
+    ) -> AsyncIterator[None]:
+        """Hold all of these; raises HypervisorUnreachable if they are not to be had by the deadline (S9)."""
         async with contextlib.AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(deadline.remaining()):
-                    for slots in (self._slots,) if verb.changes else (self._looks, self._slots):
-                        await held.enter_async_context(slots)
+                    for turn in turns:
+                        await held.enter_async_context(turn)
             except TimeoutError:
-                raise HypervisorUnreachable(self.name, "every slot (`at_most`) was taken until the deadline") from None
+                raise HypervisorUnreachable(self.name, f"{why_not} until the deadline") from None
             yield
 
     async def _learned(self, deadline: Deadline) -> Metadata:

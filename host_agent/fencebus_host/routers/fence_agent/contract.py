@@ -17,6 +17,8 @@ SEPARATOR = "|=|"
 """Between the columns of a list, where the agent lets us choose: no name holds it."""
 _STATUS = re.compile(r"^\s*status:\s*(\S+)\s*$", re.IGNORECASE | re.MULTILINE)
 _MOST_SAID = 200
+_SECRET = re.compile(r"pass|secret|token|login|user|key|credential|sid|cookie")
+_SHORTEST_SECRET = 3
 
 
 class Verb(Enum):
@@ -87,6 +89,19 @@ def power_of(run: Finished) -> Power:
     if run.status == 0 and said <= {"ON"}:
         return Power.ON
     return Power.UNKNOWN
+
+
+def secrets_of(options: Options) -> tuple[str, ...]:
+    """The values that must not be told, the longest first: an agent that is told to be verbose writes what it sends."""
+    found = {value for key, value in options if _SECRET.search(key.lower()) and len(value) >= _SHORTEST_SECRET}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def without(secrets: tuple[str, ...], text: str) -> str:
+    """The text with each secret struck out."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
 
 
 def stdin_text(options: Options, verb: Verb, ours: Options = ()) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencebus_host.routers.fence_agent.contract import Power
 from fencebus_schemas.model import Uuid, as_uuid
@@ -66,7 +66,7 @@ def matching(plugs: Iterable[Plug], target: str) -> Sequence[Plug]:
     return [each for each in plugs if target in (each.name, each.plug)]
 
 
-def merged(mapped: Sequence[Plug], listed: Iterable[Plug]) -> Sequence[Plug]:
-    """The administrator's map, to which a list only adds: it names no plug anew that the map has named."""
-    known = {each.plug for each in mapped} | {each.vm for each in mapped}
-    return [*mapped, *(each for each in listed if each.plug not in known and each.vm not in known)]
+def with_power(mapped: Iterable[Plug], listed: Iterable[Plug]) -> Sequence[Plug]:
+    """The administrator's map, with what a list says of the same plugs; it adds no VM and changes no name."""
+    powers = {each.plug: each.power for each in listed}
+    return [replace(each, power=powers.get(each.plug, each.power)) for each in mapped]

@@ -14,7 +14,7 @@ from fencebus_host.routers.fence_agent.agent import Agent
 from fencebus_host.routers.fence_agent.contract import Power, Verb, power_of
 from fencebus_host.routers.fence_agent.course import Kind, Said
 from fencebus_host.routers.fence_agent.listing import read_list
-from fencebus_host.routers.fence_agent.plugs import Plug, derived_uuid, matching
+from fencebus_host.routers.fence_agent.plugs import Plug, derived_uuid, matching, with_power
 from fencebus_host.routers.fence_agent.walk import walk
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Deadline
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 NEWS = 5.0
 """Seconds for which a list also counts for a VM that is not in it."""
+MOST_ASKED = 16
+"""VMs whose status is asked one by one for a list; of others it is unknown, which guests see as on."""
 CHECK_SECONDS = 20.0
 CHECK_EVERY = 300.0
 CHECK_AGAIN = 30.0
@@ -97,8 +99,17 @@ class FenceAgentRouter:
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """The VMs of the map, or of the agent's list; with a state only where that list has one."""
-        known = self._mapped or await self._plugs(deadline, self._list_seconds)
+        known = await self._mapped_powers(deadline) if self._mapped else await self._plugs(deadline, NEWS)
         return [self._record(plug, _STATES[plug.power]) for plug in known]
+
+    async def _mapped_powers(self, deadline: Deadline) -> Sequence[Plug]:
+        """The map with states: of the agent's list if that has them, else of some VMs one by one."""
+        if (await self._agent.metadata(deadline)).lists is Verb.LIST_STATUS:
+            return with_power(self._mapped, await self._plugs(deadline, NEWS))
+        asked = self._mapped[:MOST_ASKED]
+        runs = await asyncio.gather(*(self._agent.ask(Verb.STATUS, each.plug, deadline) for each in asked))
+        seen = [dataclasses.replace(each, power=power_of(run)) for each, run in zip(asked, runs, strict=True)]
+        return [*seen, *self._mapped[MOST_ASKED:]]
 
     async def _looked_up(self, target: str, deadline: Deadline) -> Sequence[Plug]:
         if self._mapped:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_host.routers.fence_agent.contract import Finished, Power, Verb, power_of, stdin_text
+from fencebus_host.routers.fence_agent.contract import Finished, Power, Verb, power_of, secrets_of, stdin_text, without
 
 
 def test_what_is_ours_comes_last_as_the_last_value_wins() -> None:
@@ -57,3 +57,9 @@ def test_a_failure_is_told_in_the_agents_last_words() -> None:
     assert Finished(1, "", "first\nUnable to connect/login\n\n").trouble == "exit status 1: Unable to connect/login"
     assert Finished(-11).trouble == "signal 11"
     assert Finished(None, ended_for="no time").trouble == "no time"
+
+
+def test_what_is_secret_is_struck_out_of_what_an_agent_complains() -> None:
+    options = (("ip", "192.0.2.1"), ("username", "admin"), ("password", "admin-secret"), ("passwd_script", "x"))
+    secrets = secrets_of(options)
+    assert without(secrets, "Sent: admin-secret to 192.0.2.1 as admin") == "Sent: *** to 192.0.2.1 as ***"

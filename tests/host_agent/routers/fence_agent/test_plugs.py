@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_host.routers.fence_agent.contract import SEPARATOR, Power
 from fencebus_host.routers.fence_agent.listing import read_list
-from fencebus_host.routers.fence_agent.plugs import Plug, derived_uuid, matching, may_be_listed, merged, why_bad
+from fencebus_host.routers.fence_agent.plugs import Plug, derived_uuid, matching, may_be_listed, why_bad, with_power
 from fencebus_schemas.model import as_uuid
 
 UUID = "6a2d1f0e-1111-2222-3333-444455556666"
@@ -60,9 +62,11 @@ def test_a_plug_has_the_same_uuid_each_time_and_another_in_another_place() -> No
     assert as_uuid(derived_uuid("a", "1"))
 
 
-def test_a_list_adds_to_the_map_and_renames_nothing() -> None:
-    mapped, listed = plug("1", "mine"), plug("1", "theirs")
-    assert list(merged([mapped], [listed, plug("2")])) == [mapped, plug("2")]
+def test_a_list_tells_the_power_of_mapped_vms_and_adds_and_renames_nothing() -> None:
+    listed = [replace(plug("1", "theirs"), power=Power.OFF), replace(plug("3"), power=Power.ON)]
+    one, two = with_power([plug("1", "mine"), plug("2")], listed)
+    assert (one.name, one.power) == ("mine", Power.OFF)
+    assert two == plug("2")
 
 
 # -- lists ----------

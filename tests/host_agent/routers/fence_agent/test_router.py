@@ -116,6 +116,39 @@ async def test_an_on_that_does_nothing_is_a_failure_with_the_agents_words(tmp_pa
     assert agent.runs("on") == 1
 
 
+async def test_mapped_vms_are_listed_with_their_states_from_the_agents_list_or_one_by_one(tmp_path: Path) -> None:
+    both = (NODE, MappedVm("node2", "200"), MappedVm("gone", "300"))
+    expected = [("node1", VmState.RUNNING), ("node2", VmState.OFF), ("gone", VmState.UNKNOWN)]
+    agent = WrittenAgent(tmp_path / "a")
+    assert [(vm.name, vm.state) for vm in await agent.router(*both).list(Deadline.after(5))] == expected
+    assert (agent.runs("list-status"), agent.runs("status")) == (1, 0)
+    plain = METADATA.replace('<action name="list-status"/>', "")
+    agent = WrittenAgent(tmp_path / "b", metadata=plain)
+    assert [(vm.name, vm.state) for vm in await agent.router(*both).list(Deadline.after(5))] == expected
+    assert agent.runs("status") == 3
+
+
+async def test_an_agent_that_tells_what_it_sends_tells_no_password_to_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent = WrittenAgent(tmp_path, "on_status() { echo 'POST password=geheim' >&2; exit 1; }")
+    with caplog.at_level(logging.DEBUG):
+        evidence = await off(agent.router(NODE, options=(("password", "geheim"),)), "node1", seconds=1.0)
+    assert "POST password=***" in caplog.text
+    assert "geheim" not in caplog.text + evidence.observations[0].detail
+
+
+async def test_metadata_that_does_not_come_keeps_nobody_beyond_his_deadline(tmp_path: Path) -> None:
+    agent = WrittenAgent(tmp_path, "on_metadata() { exec sleep 600; }")
+    router = agent.router(NODE)
+    first = asyncio.create_task(router.find("node1", Deadline.after(1.5)))
+    await until(lambda: agent.runs("metadata") > 0)
+    began = time.monotonic()
+    assert "metadata" in (await router.find("node1", Deadline.after(0.3))).silent[0]
+    assert time.monotonic() - began < 1.0
+    assert "metadata" in (await first).silent[0]
+
+
 # -- agents that break the contract ----------
 
 
