@@ -36,7 +36,7 @@ _HEADER = Struct("=IHHII")  # struct nlmsghdr: length, type, flags, sequence, po
 _NEIGHBOUR = Struct("=BxxxiHBB")  # struct ndmsg: family, interface, state, flags, type
 _ROUTE = Struct("=BBBBBBBBI")  # struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _ATTRIBUTE = Struct("=HH")  # struct rtattr: length, type
-_LARGEST = 1 << 17
+_LARGEST = 1 << 16  # the kernel fills 32 KB at most; from 128 KB on each buffer is mapped and unmapped
 
 
 def mac_addresses_of(address: str) -> frozenset[str]:
@@ -47,7 +47,7 @@ def mac_addresses_of(address: str) -> frozenset[str]:
     family, wanted = _packed(address)
     with _netlink() as netlink:
         _ask(netlink, RTM_GETNEIGH, NLM_F_REQUEST | NLM_F_DUMP, _NEIGHBOUR.pack(family, 0, 0, 0, 0))
-        return frozenset(mac for destination, mac in _entries(netlink) if destination == wanted)
+        return frozenset(_macs(netlink, wanted))
 
 
 def is_own_address(address: str) -> bool:
@@ -122,27 +122,30 @@ def _ask(netlink: socket.socket, kind: int, flags: int, question: bytes) -> None
     netlink.send(_HEADER.pack(_HEADER.size + len(question), kind, flags, 1, 0) + question)
 
 
-def _entries(netlink: socket.socket) -> Iterator[tuple[bytes, str]]:
+def _macs(netlink: socket.socket, wanted: bytes) -> Iterator[str]:
     for kind, body in _messages(netlink):
+        if wanted not in body:  # about somebody else; a host may have a thousand neighbours, and a guest waits
+            continue
         state = _NEIGHBOUR.unpack_from(body)[2]
         attributes = dict(_attributes(body[_NEIGHBOUR.size :]))
         mac = attributes.get(NDA_LLADDR, b"")
-        if kind == RTM_NEWNEIGH and not state & FAILED_STATES and len(mac) == MAC_LENGTH and any(mac):
-            yield attributes.get(NDA_DST, b""), mac.hex(":")
+        known = kind == RTM_NEWNEIGH and not state & FAILED_STATES and len(mac) == MAC_LENGTH and any(mac)
+        if known and attributes.get(NDA_DST) == wanted:
+            yield mac.hex(":")
 
 
 def _messages(netlink: socket.socket) -> Iterator[tuple[int, bytes]]:
     """The messages of one dump, up to its end."""
     while True:
-        data = netlink.recv(_LARGEST)
-        while data:
-            length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data)
+        data, at = netlink.recv(_LARGEST), 0
+        while at < len(data):
+            length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, at)
             if kind == NLMSG_DONE:
                 return
             if kind == NLMSG_ERROR:
                 raise OSError("the kernel refused to say")
-            yield kind, data[_HEADER.size : length]
-            data = data[_aligned(length) :]
+            yield kind, data[at + _HEADER.size : at + length]
+            at += _aligned(max(length, _HEADER.size))
 
 
 def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
