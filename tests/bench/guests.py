@@ -2,6 +2,7 @@
 
 make bench-guests                                             everything, 20 runs
 python -m tests.bench.guests [--runs N] [--without-guest]     prints a report
+python -m tests.bench.guests --way tcp                        one way from inside a guest
 python -m tests.bench.guests --write                          puts it into docs/performance.md, too
 """
 
@@ -12,7 +13,7 @@ import resource
 import secrets
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,9 +62,13 @@ class FromInside:
                 *(spread(self.of[way, *pair]) if (way, *pair) in self.of else "-" for pair in PAIRS),
                 ratio(self.change(way)) if way is not Way.CHANNEL else "-",
             )
-            for way in Way
+            for way in self._ways
         ]
         return f"### Status from inside a guest (TCG)\n\n{table(head, rows)}\n"
+
+    @property
+    def _ways(self) -> list[Way]:
+        return [way for way in Way if any(way is each for each, _, _ in self.of)]
 
     def change(self, way: Way) -> float:
         """Our daemon's median in terms of C's, with C's client."""
@@ -71,12 +76,12 @@ class FromInside:
 
     def goals(self) -> Iterator[Goal]:
         """No slower than C anywhere; C's client cannot use a virtio port."""
-        for way in Way:
+        for way in self._ways:
             if way is not Way.CHANNEL:
                 yield Goal(f"status from inside a guest, {way.name.lower()}, to C", self.change(way), 1.0)
 
 
-def from_inside(folder: Path, runs: int) -> FromInside:
+def from_inside(folder: Path, runs: int, ways: Sequence[Way] = tuple(Way)) -> FromInside:
     """Boot a guest, and ask from inside it."""
     key = folder / "key"
     key.write_bytes(secrets.token_bytes(512))
@@ -92,7 +97,7 @@ def from_inside(folder: Path, runs: int) -> FromInside:
         libvirtd.run("target")
         guest.wait()
         floor = statistics.median(guest.run("true").seconds for _ in range(10))
-        for way in Way:
+        for way in ways:
             for turn in range(ROUNDS):
                 for daemon in list(Rival)[:: 1 if turn % 2 else -1]:
                     with _daemon(daemon, way, libvirtd, tuple(network.prefix)):
@@ -137,11 +142,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.bench.guests")
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--without-guest", action="store_true")
+    parser.add_argument("--way", choices=[way.name.lower() for way in Way], help="only this way, from inside a guest")
     page.add_option(parser)
     options = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     description = machine.description(options.runs)
+    if options.way:
+        with tempfile.TemporaryDirectory(prefix="fb-", ignore_cleanup_errors=True) as folder:
+            print(from_inside(Path(folder), options.runs, [Way[options.way.upper()]]).report())
+        return 0
     sections, goals = measure(options.runs, with_guest=not options.without_guest)
     text = "\n".join([description, "", goals_table(goals), "", *sections])
     print(text)
