@@ -8,7 +8,7 @@ import pytest
 
 from fencebus_host.effects import HostPicture, MemberSeen, VmChanged
 from fencebus_host.ownership import FEW, HEARTBEAT, SILENT_AFTER, Heard, Ownership, Past
-from fencebus_schemas.model import HostId, VmState
+from fencebus_schemas.model import HostId, VmRecord, VmState
 from fencebus_schemas.peer import EVERYONE, Change, Fetch, Forget, Forgotten, Inventory
 from tests.host_agent.federated_words import (
     OTHER,
@@ -179,12 +179,22 @@ def test_a_change_whose_digest_is_not_what_it_should_be_is_followed_by_a_questio
     assert (heard.changed, heard.replies) == (frozenset((VM,)), (Fetch(A, incarnation(A), B),))
 
 
-def test_a_host_speaks_for_itself_alone() -> None:
+@pytest.mark.parametrize(
+    "forged", (record(C, OTHER), replace(record(B, OTHER), host=C), replace(record(C, OTHER), host=B))
+)
+def test_a_host_speaks_for_itself_alone(forged: VmRecord) -> None:
     here, there = acquainted()
     message = change(there, VmState.RUNNING)
-    forged = replace(message, generation=3, record=record(C, OTHER))
-    here.change_heard(forged, 1.0)
-    assert [each.host for each in here.claimants(OTHER)] == [B]
+    here.change_heard(replace(message, generation=3, record=forged), 1.0)
+    assert here.claimants(OTHER) == (record(B, OTHER),)
+
+
+def test_after_a_gap_a_vm_that_is_gone_is_no_claim() -> None:
+    here, there = acquainted()
+    change(there, VmState.RUNNING)
+    [message] = there.own_change(record(B, OTHER), True, 1.0).replies
+    assert hear(here, message, 1.0).replies == (Fetch(A, incarnation(A), B),)
+    assert here.known(OTHER) == ()
 
 
 def test_an_inventory_that_was_overtaken_by_changes_alters_nothing() -> None:
@@ -230,6 +240,23 @@ def test_the_claims_of_a_restarted_daemon_stay_until_its_inventory_has_come() ->
     assert claiming(here) == []
 
 
+def test_a_restarted_daemon_is_asked_anew_even_if_it_has_what_the_former_had() -> None:
+    here, there = acquainted()
+    again = host(B, start=2)
+    again.own_inventory([record(B)], 10.0)
+    assert again.announce("t").digest == there.announce("t").digest
+    assert here.announce_heard(again.announce("t"), 10.0).replies == (Fetch(A, incarnation(A), B),)
+
+
+@pytest.mark.parametrize("generation", (1, 2, 3, 9))
+def test_the_changes_of_a_restarted_daemon_are_not_measured_by_the_generations_of_the_former(generation: int) -> None:
+    here, there = acquainted()
+    here.change_heard(change(there, VmState.RUNNING), 1.0)
+    message = replace(change(host(B, start=2), VmState.OFF), generation=generation)
+    assert here.change_heard(message, 10.0).replies == (Fetch(A, incarnation(A), B),)
+    assert claiming(here) == [B]
+
+
 def test_a_change_of_a_restarted_daemon_does_not_follow_on_what_the_former_said() -> None:
     here, _ = acquainted()
     again = host(B, start=2)
@@ -252,6 +279,13 @@ def test_two_machines_under_one_name_are_a_conflict_and_both_their_claims_count(
     assert (len(here.claimants(VM)), len(here.claimants(OTHER))) == (1, 1)
     here.inventory_heard(there.inventory_for(A), 2.0)
     assert (len(here.claimants(VM)), len(here.claimants(OTHER))) == (1, 1)
+
+
+def test_the_first_inventory_under_a_name_may_already_be_a_twins() -> None:
+    here, there = host(A), host(B)
+    here.announce_heard(there.announce("t"), 0.0)
+    here.inventory_heard(twin_of_b().inventory_for(A), 1.0)
+    assert (here.conflicts(1.0), list(here.everything())) == (frozenset((B,)), [])
 
 
 def test_a_minute_after_the_last_word_of_the_one_only_the_claims_of_the_other_count() -> None:
