@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 from fencebus_agent.hypervisor import EventSink, Hypervisor, HypervisorError
 from fencebus_host import logs
@@ -267,13 +268,25 @@ def _serve(config: Config, invocation: Invocation, starter: Starter) -> int:
     waits = invocation.wait_for_init or config.daemon.wait_for_init
     surroundings = Surroundings(config.file, Notifier(), starter.release, waits)
     try:
-        config = settle_patiently(config, partial(_not_yet, surroundings))
+        config = _settled(config, surroundings)
         return asyncio.run(_run(config, surroundings))
     except ConfigError as error:
         log.error("%s", error)
         return EXIT_CONFIG
     finally:
         pid_file.close()
+
+
+def _settled(config: Config, surroundings: Surroundings) -> Config:
+    """The configuration with its router.  A daemon that waits for its host ends in order, and has nothing to reload."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _end)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return settle_patiently(config, partial(_not_yet, surroundings))
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 def _not_yet(surroundings: Surroundings, what: str) -> None:

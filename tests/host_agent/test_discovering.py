@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -176,6 +177,24 @@ def another_etc(folder: Path, *apart: str) -> tuple[str, ...]:
     return (str(unshare), "--mount", *apart, "sh", "-c", f'mount --bind {folder}/etc /etc && exec "$@"', "sh")
 
 
+def only_child(pid: int) -> int:
+    """The program that unshare runs in a process namespace of its own."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def test_a_program_that_waits_ends_in_order(tmp_path: Path) -> None:
+    prefix = another_etc(tmp_path, *ALONE)
+    put(tmp_path, "etc/corosync/corosync.conf")
+    daemon = DaemonProcess(tmp_path, prefix=prefix)
+    daemon.config_file.write_text(daemon.config_file.read_text().replace('backend = "libvirt"; ', ""))
+    with daemon:
+        daemon.wait_for_line("waiting for it")
+        os.kill(only_child(daemon.process.pid), signal.SIGTERM)
+        assert daemon.process.wait() == 0
+    assert not daemon.pid_file.exists()
+
+
 def test_the_program_prints_the_table(tmp_path: Path) -> None:
     found = run(written(tmp_path, 'fence_virtd { listener = "serial"; backend = "local"; }'), "--explain-discovery")
     assert found.returncode == 0
@@ -202,6 +221,7 @@ def test_the_program_waits_for_corosync_and_goes_on_by_itself(tmp_path: Path) ->
     with daemon:
         daemon.wait_for_line("waiting for it")
         assert "ready" not in daemon.log
+        os.kill(only_child(daemon.process.pid), signal.SIGHUP)
         (tmp_path / "etc/corosync/corosync.conf").unlink()
         daemon.wait_ready()
         assert daemon.says("discovery: router local: no VDSM")

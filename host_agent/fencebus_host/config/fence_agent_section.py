@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -67,14 +67,24 @@ def _agent(name: str, own: Reading, around: Reading) -> AgentSettings | None:
 
 
 def _vms(items: Iterable[Item], problems: Problems) -> tuple[MappedVm, ...]:
-    found: dict[str, MappedVm] = {}
+    found: list[MappedVm] = []
     for item in items:
         vm = _vm(item, problems)
-        if vm is not None and vm.plug in found:
-            problems.error(item.where, "same-plug", f"the plug `{vm.plug}` is another VM's already")
         if vm is not None:
-            found.setdefault(vm.plug, vm)
-    return tuple(found.values())
+            for text in _taken(vm, found):
+                problems.error(item.where, "same-vm", f"{text} is another VM's already")
+            found.append(vm)
+    return tuple(found)
+
+
+def _taken(vm: MappedVm, before: Iterable[MappedVm]) -> Iterator[str]:
+    for other in before:
+        if vm.plug == other.plug:
+            yield f"the plug `{vm.plug}`"
+        if vm.name == other.name:
+            yield f"the name `{vm.name}`"
+        if vm.uuid is not None and vm.uuid == other.uuid:
+            yield f"the UUID {vm.uuid}"
 
 
 def _vm(item: Item, problems: Problems) -> MappedVm | None:

@@ -99,7 +99,7 @@ def test_what_is_written_out_loads_to_the_same_settings(folder: Path, more: str)
                 'agent = "fence_here"; agent_dir = "FOLDER"; user = "root"; '
                 'vm { name = "a"; } vm { plug = "a"; name = "b"; }'
             ),
-            ["same-plug"],
+            ["same-vm"],
         ),
         (
             'agent = "fence_here"; agent_dir = "FOLDER"; user = "root"; vm { name = "a"; } manager = "m" { }',
@@ -108,6 +108,13 @@ def test_what_is_written_out_loads_to_the_same_settings(folder: Path, more: str)
         (
             'agent = "fence_here"; agent_dir = "FOLDER"; user = "root"; manager = "m" { } manager = "m" { }',
             ["same-name"],
+        ),
+        (
+            (
+                'agent = "fence_here"; agent_dir = "FOLDER"; user = "root"; '
+                f'vm {{ name = "a"; plug = "1"; uuid = "{UUID}"; }} vm {{ name = "a"; plug = "2"; uuid = "{UUID}"; }}'
+            ),
+            ["same-vm", "same-vm"],
         ),
         ('agent = "fence_here"; agent_dir = "FOLDER";', ["bad-user"]),
         ('agent = "fence_here"; agent_dir = "FOLDER"; user = "no-such-user";', ["bad-user"]),
