@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
 from fencebus_host.config.model import Group
-from fencebus_host.effects import Kept
+from fencebus_host.effects import Deed, Kept
 from fencebus_host.fencing import Fencing
 from fencebus_host.ledger import Ledger
+from fencebus_host.ownership import Past
+from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Answer
-from fencebus_host.routers.federated import FederatedRouter
 from fencebus_host.routers.federated.build import Membership, build
 from fencebus_host.service import FenceService
 from fencebus_host.verdict import Evidence
@@ -36,6 +38,17 @@ def vm(number: int) -> Uuid:
 def described(number: int, state: VmState = VmState.RUNNING, cluster: str | None = None) -> MemoryVm:
     """A VM called after its number."""
     return MemoryVm(vm(number), f"vm{number}", state, cluster=cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a host is configured with."""
+
+    policy: Policy
+    names: frozenset[HostId]
+    """The ``hosts`` section; empty if there is none."""
+    folder: Path | None
+    """Where its picture is kept on a real disk."""
 
 
 @dataclass(slots=True)
@@ -57,15 +70,43 @@ class Disk:
         """As a ``Record``: the federation has written its own already."""
 
 
-@dataclass(slots=True)
 class Host:
-    """One host."""
+    """One host: its hypervisor lives on while its daemon is stopped and started."""
 
-    name: HostId
-    hypervisor: MemoryHypervisor
-    disk: Disk
-    router: FederatedRouter
-    service: FenceService
+    def __init__(self, broker: MemoryBroker, name: HostId, vms: Sequence[MemoryVm], terms: Terms) -> None:
+        self.name, self._broker, self._terms = name, broker, terms
+        self._incarnation = Incarnation(f"boot of {name}", f"machine of {name}", "1")
+        self.hypervisor = MemoryHypervisor(name, self._incarnation, vms)
+        self.disk = Disk()
+        self.picture: Picture | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Start the daemon: on a disk that only the test sees, or on a real picture if the site has a folder."""
+        terms = self._terms
+        past: Past | None = None
+        deeds: tuple[Deed, ...] = ()
+        if terms.folder is not None:
+            self.picture = Picture(terms.folder / self.name)
+            (terms.folder / self.name).mkdir(exist_ok=True)
+            memory = await self.picture.open()
+            past, deeds = memory.past, memory.deeds
+        incarnation = replace(self._incarnation, nonce=str(next(_numbers)))
+        membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds)
+        keeper, bus, policy = self.picture or self.disk, MemoryBus(self._broker, self.name), terms.policy
+        self.router = build(membership, self.hypervisor, bus, keeper, lambda: policy)
+        fencing = Fencing(self.router, Ledger(), self.disk)
+        label, recall = self.hypervisor.cluster_of, self.router.recall
+        self.service = FenceService(self.router, policy, fencing, self.router, label_of=label, recall=recall)
+        self._running = asyncio.create_task(self.router.run())
+
+    async def stop(self) -> None:
+        """Stop the daemon, as a kill would: nothing more is said, nothing more is written."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        if self.picture is not None:
+            await self.picture.close()
 
     async def ask(self, action: Action, target: str, *, seconds: float = 5.0, random: bytes = b"") -> Answer:
         """A guest asks this host; the same ``random`` makes it the same request."""
@@ -99,38 +140,21 @@ async def site(
     *,
     configured: bool = True,
     groups: Mapping[str, Sequence[Group]] | None = None,
+    folder: Path | None = None,
 ) -> AsyncIterator[tuple[MemoryBroker, dict[str, Host]]]:
     """Hosts that know each other, each with its VMs."""
     broker = MemoryBroker()
-    names = frozenset(HostId(name) for name in vms)
-    async with AsyncExitStack() as stack:
-        hosts = {}
-        for name, own in vms.items():
-            policy = Policy((groups or {}).get(name))
-            hosts[name] = await stack.enter_async_context(
-                _host(broker, HostId(name), own, policy, names if configured else frozenset())
-            )
+    names = frozenset(HostId(name) for name in vms) if configured else frozenset[HostId]()
+    terms = {name: Terms(Policy((groups or {}).get(name)), names, folder) for name in vms}
+    hosts = {name: Host(broker, HostId(name), own, terms[name]) for name, own in vms.items()}
+    try:
+        for host in hosts.values():
+            await host.start()
         await until(lambda: all(_knows_all(host, hosts) for host in hosts.values()))
         yield broker, hosts
-
-
-@asynccontextmanager
-async def _host(
-    broker: MemoryBroker, name: HostId, vms: Sequence[MemoryVm], policy: Policy, names: frozenset[HostId]
-) -> AsyncIterator[Host]:
-    incarnation = Incarnation(f"boot of {name}", f"machine of {name}", "1")
-    hypervisor = MemoryHypervisor(name, incarnation, vms)
-    disk = Disk()
-    membership = Membership(name, incarnation, (KEY,), names)
-    router = build(membership, hypervisor, MemoryBus(broker, name), disk, lambda: policy)
-    fencing = Fencing(router, Ledger(), disk)
-    service = FenceService(router, policy, fencing, router, label_of=hypervisor.cluster_of, recall=router.recall)
-    running = asyncio.create_task(router.run())
-    try:
-        yield Host(name, hypervisor, disk, router, service)
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for host in hosts.values():
+            await host.stop()
 
 
 def _knows_all(host: Host, hosts: Mapping[str, Host]) -> bool:
@@ -140,6 +164,8 @@ def _knows_all(host: Host, hosts: Mapping[str, Host]) -> bool:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that others do; fails after 5 s."""
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)  # noqa: ASYNC110
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError("it did not happen within 5 s")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from fencebus_host.config.model import Group
 from fencebus_host.config.problems import Where
+from fencebus_host.routers.federated import FederatedRouter
 from fencebus_schemas.model import Action, Reason, VmState
 from tests.host_agent.federated_site import described, site, until, vm
 
@@ -21,8 +23,8 @@ async def test_a_fence_enters_at_one_host_and_kills_on_another() -> None:
         await until(lambda: all(_states(host.router)["vm2"] is VmState.OFF for host in hosts.values()))
 
 
-def _states(router: object) -> dict[str, VmState]:
-    return {record.name: record.state for record in router.owners()}  # type: ignore[attr-defined]
+def _states(router: FederatedRouter) -> dict[str, VmState]:
+    return {record.name: record.state for record in router.owners()}
 
 
 async def test_status_and_list_know_the_vms_of_all_hosts() -> None:
@@ -118,3 +120,32 @@ async def test_a_vm_that_nobody_knows_is_never_off() -> None:
     async with site(THREE) as (_, hosts):
         answer = await hosts["a"].ask(Action.OFF, "vm9")
         assert (answer.outcome.ok, answer.outcome.reason) == (False, Reason.UNKNOWN_VM)
+
+
+async def test_an_owner_that_was_restarted_before_it_answered_attests_its_kill(tmp_path: Path) -> None:
+    async with site(THREE, folder=tmp_path) as (broker, hosts):
+        broker.part(["b"], ["a", "c"], one_way=True)  # what b says is lost
+        asked = asyncio.create_task(hosts["a"].ask(Action.OFF, "vm2", seconds=15.0))
+        for _ in range(400):
+            await asyncio.sleep(0.005)
+            if await hosts["b"].state(2) is VmState.OFF:
+                break
+        await asyncio.sleep(0.2)  # the record is on the disk
+        await hosts["b"].stop()
+        await hosts["c"].stop()  # without c nobody can say that nobody has it: only the kill proves anything
+        broker.mend()
+        await hosts["b"].start()
+        outcome = (await asked).outcome
+        assert (outcome.ok, outcome.reason) == (True, Reason.PROVEN_OFF)
+        assert outcome.observations[0].incarnation.nonce == "1"
+
+
+async def test_a_host_remembers_over_a_restart_what_a_silent_one_had(tmp_path: Path) -> None:
+    async with site(THREE, folder=tmp_path) as (_, hosts):
+        await hosts["b"].stop()
+        await hosts["a"].stop()
+        await hosts["a"].start()
+        await until(lambda: "vm2" in _states(hosts["a"].router))
+        answer = await hosts["a"].ask(Action.OFF, "vm2", seconds=0.7)
+        assert (answer.outcome.ok, answer.outcome.reason) == (False, Reason.HOST_SILENT)
+        assert "vm2 was last on b" in answer.outcome.text
