@@ -59,6 +59,7 @@ class MemoryHost:
         self._ended, self._left = dict(past.ended), dict(past.left)
         self._doubtful, self._forgotten = set(past.doubtful), set(past.forgotten)
         self._last: dict[Uuid, Glance] = {}
+        self._stood: dict[Uuid, Glance] = {}  # when a life was last seen here
         self._born: set[int] = set()
         self._moving: set[int] = set()  # processes that were seen to leave or to wait, and not to run since
         self._listens = False
@@ -147,20 +148,33 @@ class MemoryHost:
             return self._discard(vm, seen, now)
         if in_flight or seen.in_flight:
             self._doubt(vm, seen)
-        was_here = self._world.kill(self.host, vm, process=seen.process) is not None
+        killed = self._world.kill(self.host, vm, process=seen.process)
+        if killed is not None and killed.in_flight:
+            self._doubt(vm, seen)
         if seen.process in self._moving:
             # S14: whatever ended here, the life may be elsewhere.
             return self._in_flight(vm, seen, now, "it was migrating")
+        return self._struck(vm, seen, now, killed is not None)
+
+    def _struck(self, vm: Uuid, seen: Glance, now: float, killed: bool) -> Observation:
+        """What has come of a plain process; ``killed`` if the kill still found it."""
         after = self._world.look(self.host, vm)
         if after.power is Power.SAVED:
             return self.living(vm, seen, now, "it was saved before the kill reached it")
         if after.process is not None:
             return self.living(vm, seen, now, "another life runs")
-        if not was_here and after.power is Power.GONE:
-            return self._in_flight(vm, seen, now, "it vanished while it was being killed")
+        if not killed:
+            return self._gone_by_itself(vm, seen, now, after)
         if after.power is Power.GONE and not seen.persistent:
             self._forgotten.add(vm)
-        return self._off(vm, seen, now, seen.life if was_here else None)
+        if seen.life is not None:
+            self._end(vm, seen.life.mark)
+        return self._off(vm, seen, now, seen.life)
+
+    def _gone_by_itself(self, vm: Uuid, seen: Glance, now: float, after: Glance) -> Observation:
+        if after.power is Power.GONE or vm in self._doubtful:
+            return self._in_flight(vm, seen, now, "it vanished while it was being killed")
+        return self._off(vm, seen, now, None)
 
     def living(self, vm: Uuid, seen: Glance, now: float, detail: str) -> Observation:
         """The observation of a VM whose end is not proven."""
@@ -192,21 +206,26 @@ class MemoryHost:
             # One that has ended meanwhile was as it was heard of before.
             self._doubt(event.vm, now if now.process is not None or before is None else before)
         if (event.kind, event.detail) in _LEAVING:
-            self._leave(event.vm, before if now.life is None else now)
+            self._leave(event.vm, self._stood.get(event.vm) if now.life is None else now)
         if event.kind == "resumed" and not now.in_flight:
             self._come(event.vm, now)
 
     def _hear_of_an_end(self, event: WorldEvent, before: Glance | None) -> None:
-        """What had not been spoken of as migrating has ended here, for good."""
+        """What ran, and had not been spoken of as migrating, has ended here for good.
+
+        A paused VM migrates without a word until it has gone: its end says nothing, unless it was a kill of ours.
+        """
         if before is None or before.life is None or before.process is None or event.detail == "saved":
             return
-        if before.process not in self._moving:
+        if before.process not in self._moving and before.power is not Power.PAUSED:
             self._end(event.vm, before.life.mark)
 
     def _learn(self, vm: Uuid) -> None:
         """Look again, as every event is only a hint; and what was not heard is seen."""
         seen, before = self._world.look(self.host, vm), self._last.get(vm)
         self._last[vm] = seen
+        if seen.life is not None:
+            self._stood[vm] = seen
         if self._listens and seen.process is not None and (before is None or before.process != seen.process):
             self._born.add(seen.process)
         if seen.power.migrates:
@@ -224,6 +243,8 @@ class MemoryHost:
         known = self._left.get(vm, ())
         if seen is not None and seen.life is not None:
             self._left[vm] = _with(known, seen.life.mark)
+            # "Destroyed" was the first word about a source that had handed over (facts: libvirt 2.2).
+            self._ended[vm] = tuple(mark for mark in self._ended.get(vm, ()) if mark != seen.life.mark)
         elif not known:
             self._left[vm] = (LEFT_UNMARKED,)
 

@@ -163,10 +163,11 @@ class Migration:
 
     def _pause_source(self, _at: float) -> None:
         source = self.source
-        if source is not None:
-            self._was_paused = source.power is Power.PAUSED
+        if source is not None and source.power is Power.PAUSED:
+            self._was_paused = True  # nothing changes, and nothing is said
+        elif source is not None:
             source.stand(Power.OUTGOING, Why.MIGRATION, Hold.STANDS, Job.MIGRATION)
-        self._say_source("suspended", Why.MIGRATED)
+            self._say_source("suspended", Why.MIGRATED)
         self.phase = Phase.SOURCE_PAUSED
 
     def _transfer(self, _at: float) -> None:
@@ -177,12 +178,15 @@ class Migration:
     def _switch_over(self, at: float) -> None:
         self._persist()
         self._run_at_destination()
-        if self.source is not None:
-            # It is never resumed from now on.  The job can be over while the process stands (facts: libvirt 4.3).
-            self.source.stand(Power.OUTGOING, Why.MIGRATION, None)
         self.phase = Phase.SWITCHED_OVER
         if self.source is None:
+            self._say_source("stopped", Why.MIGRATED)
             self._confirm(at)
+        elif self._was_paused:
+            self.source.hold = None
+        else:
+            # It is never resumed from now on.  The job can be over while the process stands (facts: libvirt 4.3).
+            self.source.stand(Power.OUTGOING, Why.MIGRATION, None)
 
     def _confirm(self, _at: float) -> None:
         if self.source is not None:
@@ -259,11 +263,7 @@ class Migration:
         if source is None:
             return
         source.job = Job.NONE
-        if source.power is not Power.OUTGOING:
-            return
-        if self._was_paused:
-            source.stand(Power.PAUSED, Why.USER, Hold.STANDS)
-        else:
+        if source.power is Power.OUTGOING:
             source.stand(Power.RUNNING, Why.UNPAUSED, Hold.RUNS)
             self._say_source("resumed", Why.UNPAUSED)
 

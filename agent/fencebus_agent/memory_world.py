@@ -204,13 +204,14 @@ class World:
     def pause(self, host: HostId, vm: Uuid) -> None:
         """Suspended by an administrator; possible while a migration copies."""
         process = self._guest_here(host, vm)
-        process.stand(Power.PAUSED, Why.USER, Hold.STANDS, process.job)
-        self._machines.say(host, vm, "suspended", "paused")
+        if process.power is Power.RUNNING:
+            process.stand(Power.PAUSED, Why.USER, Hold.STANDS, process.job)
+            self._machines.say(host, vm, "suspended", "paused")
 
     def resume(self, host: HostId, vm: Uuid) -> None:
-        """Resumed by an administrator."""
-        process = self._guest_here(host, vm)
-        process.stand(Power.RUNNING, Why.UNPAUSED, Hold.RUNS, process.job)
+        """Resumed by an administrator; a job forbids it."""
+        process = self._plain(host, vm)
+        process.stand(Power.RUNNING, Why.UNPAUSED, Hold.RUNS)
         self._machines.say(host, vm, "resumed", "unpaused")
 
     def shut_down(self, host: HostId, vm: Uuid) -> None:

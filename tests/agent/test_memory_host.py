@@ -249,6 +249,22 @@ def test_a_guest_that_shuts_down_and_a_qemu_that_crashes_are_seen_to_end(two: Tw
     assert len(two.a.sight(VM).ended) == 16
 
 
+@pytest.mark.parametrize("phase", (Phase.TRANSFERRED, Phase.SWITCHED_OVER))
+def test_the_end_of_a_paused_vm_says_nothing_unless_it_was_ours(two: Two, phase: Phase) -> None:
+    two.world.pause(A, VM)
+    seen = two.a.glance(VM)
+    migration = two.migrate(phase)
+    two.world.kill(A, VM)
+    assert two.a.sight(VM).ended == ()
+    migration.step(NOW)
+    assert (two.a.sight(VM).ended, two.a.sight(VM).left) == ((), (two.life,))
+    assert two.a.strike(VM, seen, NOW).migration_in_flight
+    ours = Two()
+    ours.world.pause(A, VM)
+    assert ours.a.strike(VM, ours.a.glance(VM), NOW).proof is Proof.PROCESS_EXIT
+    assert ours.a.sight(VM).ended == (ours.life,)
+
+
 class DriversAreTruthful(AnythingGoes):
     """A driver on every host, restarted at times; whatever is done in the world, none says what is not so."""
 

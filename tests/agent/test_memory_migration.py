@@ -324,6 +324,32 @@ def test_a_paused_vm_arrives_paused_and_stays_paused_when_it_is_cancelled() -> N
     assert (world.look(A, VM).power, world.look(A, VM).why, holds(world)) == (Power.PAUSED, Why.USER, {A: P})
 
 
+def test_a_paused_vm_leaves_without_a_word_until_it_has_gone() -> None:
+    world, migration = begun()
+    world.pause(A, VM)
+    world.pop_events()
+    go_to(migration, Phase.SWITCHED_OVER)
+    assert [event for event in world.pop_events() if event.host == A] == []
+    seen = world.look(A, VM)
+    assert (seen.power, seen.why, seen.job) == (Power.PAUSED, Why.USER, Job.MIGRATION)
+    assert holds(world) == {B: P}
+    world.pause(A, VM)
+    with pytest.raises(WorldRefusal):
+        world.resume(A, VM)
+    assert holds(world) == {B: P}
+    finish(migration)
+    assert said(world) == ["a stopped migrated", "a job-completed migration"]
+
+
+def test_a_source_killed_after_the_transfer_says_later_that_it_had_left() -> None:
+    world, migration = at_phase(Phase.TRANSFERRED)
+    world.pop_events()
+    world.kill(A, VM)
+    assert said(world) == ["a stopped destroyed"]
+    finish(migration)
+    assert said(world) == ["b defined added", "b resumed migrated", "a stopped migrated"]
+
+
 def test_a_guest_that_shuts_down_while_it_is_copied_is_off_everywhere() -> None:
     world, migration = at_phase(Phase.COPYING)
     world.shut_down(A, VM)
