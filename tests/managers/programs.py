@@ -12,7 +12,7 @@ from tests.components import require_file, require_module, require_program
 from tests.managers.site import PASSWORD, USER
 from tests.managers.stand_in import StandIn
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 HERE = Path(__file__).parent
 
 

@@ -132,7 +132,7 @@ class Off:
         if now - self._abnormal_since >= STAYS:
             self._ending = self._ended(seen, f"the manager reports it {shown(seen.vm.status)}, and so not running")
         else:
-            self._look_at = self._abnormal_since + STAYS
+            self._look_at = now + STAYS / 3
 
     def _saw_unknown(self, seen: Seen, now: float) -> None:
         if self._hostless.is_proven_off(seen):

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 FIRST = 0.04
 GROWTH = 1.7
 SLOWEST = 1.0
-"""Seconds between two looks at most: whatever the last stop took, this one may be quick, or slow."""
+"""Seconds between two looks at most, while nobody knows."""
+LONGEST_LEARNT = 2.0
+"""Seconds; a stop that took longer says nothing about the next, which would be noticed too late if it was quick."""
 NARROW = 0.010
-LONGEST_LEARNT = 3.0
-"""A stop that took longer says nothing about the next."""
+"""Seconds within which there is nothing more to learn: the wire's own time."""
 
 
 @dataclass(slots=True)
@@ -31,21 +32,25 @@ class Pace:
         """When to look, if the last look was at ``since`` and the VM was not down."""
         for point in self._points():
             if point > since + NARROW / 4:
-                return min(point, since + SLOWEST)
+                return point
         known = self.down or 0.0
         return since + min(max(FIRST, (since - known) * (GROWTH - 1.0)), SLOWEST)
 
     def _points(self) -> tuple[float, ...]:
         if self.down is None:
             return ()
-        width = max(self.down - self.not_yet, NARROW)
-        return (self.down - width / 2, self.down + NARROW / 2, self.down + width)
+        width = self.down - self.not_yet
+        sooner = (self.down - width / 2,) if width > 1.5 * NARROW else ()
+        return (*sooner, self.down, self.down + NARROW, self.down + 3 * NARROW)
 
     def learn(self, not_yet: float | None, down: float) -> None:
-        """Take in one stop: the last look at which the VM was not down, if any, and the one at which it was."""
-        if down > LONGEST_LEARNT:
+        """Take in one stop: the last look at which the VM was not down, if any, and the one at which it was.
+
+        If the first look came late already, how much sooner would have done is found out by the next ones.
+        """
+        if down > LONGEST_LEARNT and (not_yet is None or not_yet > LONGEST_LEARNT):
             return
+        down = min(down, LONGEST_LEARNT)
         if not_yet is None:
-            width = max((self.down or down) - self.not_yet, NARROW)
-            not_yet = down - 2 * width
+            not_yet = down - 2 * max((self.down or down) - self.not_yet, NARROW)
         self.not_yet, self.down = max(0.0, not_yet), down
