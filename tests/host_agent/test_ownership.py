@@ -321,6 +321,8 @@ def test_s2_an_empty_state_folder_knows_no_members_until_another_has_told() -> N
     assert not here.synced
     here.inventory_heard(there.inventory_for(A), 0.0)
     assert here.synced
+    here.members_told((A,), (), 0.0)
+    assert here.synced
 
 
 def test_s2_who_has_hosts_configured_or_a_state_folder_knows_members_from_the_start() -> None:
@@ -405,6 +407,12 @@ def test_the_first_reading_of_many_vms_is_told_as_a_whole_and_few_differences_on
     assert here.own_inventory([replace(many[0], state=VmState.OFF), *many[2:]], 2.0) == NOTHING
 
 
+@pytest.mark.parametrize(("count", "messages"), ((FEW, FEW), (FEW + 1, 1)))
+def test_so_few_differences_are_told_one_by_one(count: int, messages: int) -> None:
+    heard = host(A).own_inventory([record(A, vm_number(number)) for number in range(count)], 0.0)
+    assert (len(heard.replies), len(heard.changed)) == (messages, count)
+
+
 def test_what_a_host_tells_of_itself_bears_its_own_name_and_incarnation() -> None:
     here = host(A)
     [message] = here.own_change(record(C), False, 0.0).replies
@@ -441,6 +449,12 @@ def test_a_host_that_starts_again_still_knows_what_a_dead_host_ran() -> None:
     assert here.is_silent(B, 0.0)
 
 
+def test_s15_who_last_had_a_vm_that_is_off_is_known_after_a_restart() -> None:
+    off = HostPicture(B, incarnation(B), 4, (record(B, state=VmState.OFF),))
+    assert host(A, past=Past((A, B), (), (off,), ((VM, B),))).last_owner(VM) == B
+    assert host(A, past=Past((A, B), (), (off,))).last_owner(VM) is None
+
+
 def test_what_this_host_had_itself_stands_until_its_hypervisor_was_read() -> None:
     here = host(A, past=Past((A,), (), (HostPicture(A, incarnation(A, 0), 7, (record(A),)),)))
     assert [each.incarnation for each in here.claimants(VM)] == [incarnation(A)]
@@ -463,6 +477,7 @@ def test_after_a_restart_an_unchanged_host_need_not_be_fetched_again() -> None:
     ("now", "text"),
     (
         (1.0, "vm was last on b, which has not answered"),
+        (SILENT_AFTER, "vm was last on b, which has not answered"),
         (22.0, "vm was last on b, which has been silent for 22 s and is not proven fenced"),
     ),
 )
