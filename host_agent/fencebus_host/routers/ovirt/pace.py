@@ -52,5 +52,11 @@ class Pace:
             return
         down = min(down, LONGEST_LEARNT)
         if not_yet is None:
-            not_yet = down - 2 * max((self.down or down) - self.not_yet, NARROW)
+            not_yet = self._perhaps_not_yet(down)
         self.not_yet, self.down = max(0.0, not_yet), down
+
+    def _perhaps_not_yet(self, down: float) -> float:
+        """A time at which to look sooner may still be too soon, if the first look was late enough already."""
+        if self.down is not None and down < self.down - NARROW / 4:
+            return self.not_yet
+        return down - 2 * max((self.down or down) - self.not_yet, NARROW)
