@@ -17,6 +17,9 @@ from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
+Settle = Callable[[], None]
+Work = Callable[[], Settle | None]
+"""A call that never raises; returns what is then to be done on the loop."""
 
 
 class WorkerThreads:
@@ -28,7 +31,8 @@ class WorkerThreads:
     def __init__(self, name: str, limit: int = 32) -> None:
         self._name, self._limit = name, limit
         self._loop = asyncio.get_running_loop()
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._settled: list[Settle] = []
         self._lock = threading.Lock()
         self._idle = 0  # threads to which no work has been promised
         self._waiting = 0  # work that was promised to no thread, as there may be no more of them
@@ -39,7 +43,7 @@ class WorkerThreads:
         before (cancelled, given up) never begins.
         """
         future: asyncio.Future[T] = self._loop.create_future()
-        self._put(lambda: self._run(call, future))
+        self._put(partial(_run, call, future))
         return future
 
     def submit_unheeded(self, call: Callable[[], object]) -> None:
@@ -57,7 +61,7 @@ class WorkerThreads:
             for _ in range(self._threads):
                 self._work.put(None)
 
-    def _put(self, work: Callable[[], None]) -> None:
+    def _put(self, work: Work) -> None:
         with self._lock:
             self._work.put(work)
             if self._idle:
@@ -68,28 +72,42 @@ class WorkerThreads:
             else:
                 self._waiting += 1
 
+    def _settle(self) -> None:
+        """On the loop: all that has come back since it was woken, as to be woken for each is what costs most."""
+        with self._lock:
+            settled, self._settled = self._settled, []
+        for settle in settled:
+            settle()
+
     # -- in a thread ----------
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            work()
-            with self._lock:
-                if self._waiting:
-                    self._waiting -= 1
-                else:
-                    self._idle += 1
+            self._hand_over(work())
 
-    def _run(self, call: Callable[[], T], future: asyncio.Future[T]) -> None:
-        if future.done():
-            return
-        try:
-            result = call()
-        except BaseException as error:  # noqa: BLE001 -- a thread's root: whoever waits for the future gets it
-            settle = partial(_fail, future, error)
-        else:
-            settle = partial(_succeed, future, result)
+    def _hand_over(self, settle: Settle | None) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting -= 1
+            else:
+                self._idle += 1
+            if settle is None:
+                return
+            self._settled.append(settle)
+            if len(self._settled) > 1:  # the loop has been woken, and has not come to it
+                return
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(settle)
+            self._loop.call_soon_threadsafe(self._settle)
+
+
+def _run(call: Callable[[], T], future: asyncio.Future[T]) -> Settle | None:
+    if future.done():
+        return None
+    try:
+        result = call()
+    except BaseException as error:  # noqa: BLE001 -- a thread's root: whoever waits for the future gets it
+        return partial(_fail, future, error)
+    return partial(_succeed, future, result)
 
 
 def _succeed(future: asyncio.Future[T], result: T) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -90,6 +91,15 @@ async def test_threads_are_used_again() -> None:
         await threads.submit(lambda: None)
         await asyncio.sleep(0.001)
     assert sum(thread.name.startswith("again-") for thread in threading.enumerate()) <= 2
+    threads.close()
+
+
+async def test_what_comes_back_while_the_loop_is_busy_reaches_everybody_who_waits() -> None:
+    threads = WorkerThreads("t")
+    for _ in range(20):
+        asked = [threads.submit(partial(int, number)) for number in range(16)]
+        sum(range(50_000))  # the loop sees nothing of what comes back in this time
+        assert await asyncio.wait_for(asyncio.gather(*asked), PATIENCE) == list(range(16))
     threads.close()
 
 
