@@ -88,8 +88,9 @@ def explanation(config: Config, root: Path = Path("/")) -> tuple[str, int]:
     seen = look(config, TABLE, root)
     decision = decide(seen)
     rows = [("router", "looked for", "found", "outcome")]
-    rows += [(row.router, row.looked_for, row.found, row.outcome) for row in decision.rows]
-    chosen = ", ".join(part.kind for part in parts_of(config.backend)) if config.backend.where else ""
+    chosen = ", ".join(_kinds(config.backend)) if config.backend.where else ""
+    taken = "would be taken" if chosen else "taken"
+    rows += [(row.router, row.looked_for, row.found, row.outcome.replace("taken", taken)) for row in decision.rows]
     if chosen:
         forbidden = why_forbidden(_kinds(config.backend), kills_here(config.backend), seen)
         last = f"The configuration chooses {chosen} ({config.backend.where}); nothing is discovered."

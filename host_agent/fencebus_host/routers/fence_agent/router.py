@@ -23,7 +23,7 @@ from fencebus_schemas.model import HostId, Incarnation, Life, Observation, Proof
 log = logging.getLogger(__name__)
 
 NEWS = 5.0
-"""Seconds for which a list also counts for a VM that is not in it."""
+"""Seconds for which a list also counts for a VM that is not in it, and for one that is about to be ended."""
 MOST_ASKED = 16
 """VMs whose status is asked one by one for a list; of others it is unknown, which guests see as on."""
 CHECK_SECONDS = 20.0
@@ -152,16 +152,20 @@ class FenceAgentRouter:
         return evidence
 
     async def _act(self, goal: Verb, vm: Uuid, found: Evidence, deadline: Deadline, permit: Permit) -> Evidence:
-        plug = await self._plug_of(vm, deadline)
-        was = next((record.state for record in found.records if record.uuid == vm), VmState.UNKNOWN)
+        records = [record for record in found.records if record.uuid == vm]
+        if len(records) != 1:
+            raise UnknownDomain(self.name, f"{vm} stands for {len(records)} plugs")
+        plug, was = await self._plug_of(records[0], deadline), records[0].state
         said = await walk(self._agent, goal, plug.plug, deadline, permit)
         seen = self._observation(goal, vm, was, said, deadline.clock())
         return dataclasses.replace(found, observations=(seen,))
 
-    async def _plug_of(self, vm: Uuid, deadline: Deadline) -> Plug:
-        found = await self._looked_up(vm, deadline)
+    async def _plug_of(self, record: VmRecord, deadline: Deadline) -> Plug:
+        """Directly before an act the list is read anew: managers give the plugs of deleted VMs to others (S8)."""
+        known = self._mapped or await self._plugs(deadline, NEWS)
+        found = [plug for plug in known if plug.vm == record.uuid and plug.name == record.name]
         if len(found) != 1:
-            raise UnknownDomain(self.name, f"{vm} stands for {len(found)} plugs")
+            raise UnknownDomain(self.name, f"{record.name} is no longer what it was a moment ago")
         return found[0]
 
     # -- words ----------

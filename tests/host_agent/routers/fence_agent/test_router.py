@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_agent.hypervisor import ActRefused, HypervisorError
+from fencebus_agent.hypervisor import ActRefused, HypervisorError, UnknownDomain
 from fencebus_host import verdict
 from fencebus_host.config.fence_agent_settings import MappedVm
 from fencebus_host.verdict import Evidence
@@ -90,6 +90,31 @@ async def test_a_vm_that_is_not_in_the_list_is_looked_for_in_a_newer_one(tmp_pat
     assert not (await router.find("name-300", deadline())).records, "a guest's questions do not each cost a list"
     now[0] += 6
     assert (await router.find("name-300", deadline())).records[0].name == "name-300"
+
+
+async def test_a_plug_that_has_become_another_vms_is_not_ended(tmp_path: Path) -> None:
+    agent = WrittenAgent(tmp_path, 'on_list_status() { echo "100${separator}$(cat name)${separator}ON"; }')
+    (tmp_path / "name").write_text("node1")
+    router, now = agent.router(), [boottime()]
+
+    def deadline() -> Deadline:
+        return Deadline(now[0] + 5, lambda: now[0])
+
+    found = await router.find("node1", deadline())
+    (tmp_path / "name").write_text("database")
+    now[0] += 6
+    with pytest.raises(UnknownDomain, match="node1 is no longer"):
+        await router.power_off(vm_of(found), found, deadline(), free)
+    assert agent.runs("off") == 0
+
+
+async def test_a_uuid_that_two_plugs_of_a_list_have_is_nobody_to_be_ended(tmp_path: Path) -> None:
+    agent = WrittenAgent(tmp_path, f'on_list_status() {{ echo "100,{UUID},ON"; echo "200,{UUID},ON"; }}')
+    router, deadline = agent.router(), Deadline.after(5)
+    found = await router.find(UUID, deadline)
+    with pytest.raises(UnknownDomain, match="stands for 2 plugs"):
+        await router.power_off(Uuid(UUID), found, deadline, free)
+    assert agent.runs("off") == 0
 
 
 async def test_two_vms_of_one_name_are_both_brought_for_the_verdict_to_refuse(tmp_path: Path) -> None:
@@ -266,10 +291,9 @@ async def test_no_more_than_at_most_run_at_once_and_looks_leave_room_for_a_fence
         """
     agent = WrittenAgent(tmp_path, slow)
     router = agent.router(NODE, at_most=3)
-    await router.find("nobody", Deadline.after(5))
+    found = await router.find("node1", Deadline.after(5))
     looks = [asyncio.create_task(router.find("node1", Deadline.after(20))) for _ in range(6)]
     await asyncio.sleep(0.15)
-    found = Evidence(())
     began = time.monotonic()
     fencing = asyncio.create_task(router.power_off(Uuid(UUID), found, Deadline.after(20), free))
     await until(lambda: agent.runs("off") > 0)
