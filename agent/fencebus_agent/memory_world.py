@@ -311,6 +311,8 @@ class World:
 
     def _end(self, host: HostId, vm: Uuid, process: Process, why: Why) -> None:
         """The process ends, and its libvirt says so."""
+        if why is Why.CRASHED and process.why is Why.POSTCOPY and process.power is Power.OUTGOING:
+            self._machines.say(host, vm, "suspended", "postcopy-failed")
         self._machines.end(host, vm, why)
         detail = Why.FAILED if why is Why.CRASHED else why
         self._machines.say(host, vm, "stopped", detail.value)
