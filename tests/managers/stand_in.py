@@ -128,6 +128,7 @@ class StandIn:
         if path in ("/ovirt-engine/services/pki-resource", "/ca.crt"):
             return web.Response(body=self.certificates.ca.read_bytes(), content_type="application/x-x509-ca-cert")
         if path.endswith("/sso-logout"):
+            self.tokens.pop(str((await request.post()).get("token")), None)
             return web.json_response({})
         for entry in (ENTRY, OLD_ENTRY) if 3 in self.versions else (ENTRY,):
             if path == entry or path.startswith(f"{entry}/"):

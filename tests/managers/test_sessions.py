@@ -20,6 +20,7 @@ from tests.managers.faults import Wrong
 from tests.managers.fencing import off
 from tests.managers.site import NODE1, PASSWORD, PLAIN_USER, router_to, settings, world
 from tests.managers.stand_in import StandIn
+from tests.managers.world import Vm
 
 soon = Deadline.after
 
@@ -35,6 +36,19 @@ async def test_a_hundred_requests_at_once_log_in_once(either: StandIn, tmp_path:
         found = await asyncio.gather(*(router.find(NODE1, soon(20)) for _ in range(100)))
     assert {len(each.records) for each in found} == {1}
     assert len(either.asked("oauth/token")) == 1
+
+
+async def test_a_login_is_given_back_in_the_end(engine: StandIn, tmp_path: Path) -> None:
+    async with router_to(tmp_path, settings(engine)) as router:
+        await router.check(soon(5))
+        assert len(engine.tokens) == 1
+    assert len(engine.tokens) == 0
+
+
+async def test_a_long_list_is_read_whole(engine: StandIn, tmp_path: Path) -> None:
+    engine.world.add(*(Vm(f"10000000-0000-0000-0000-{n:012d}", f"vm{n}") for n in range(1000)))
+    async with router_to(tmp_path, settings(engine)) as router:
+        assert len(await router.list(soon(10))) == 1003
 
 
 async def test_v3_keeps_the_session_by_its_cookie(old_engine: StandIn, tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ class Address:
         return f"{self.origin}{self.sso}/oauth/token"
 
     @property
+    def logout(self) -> str:
+        """Where a token is given back."""
+        return f"{self.origin}{self.sso.removesuffix('/sso')}/services/sso-logout"
+
+    @property
     def certificates(self) -> tuple[str, ...]:
         """Where its own CA's certificate may be."""
         resource = "resource=ca-certificate&format=X509-PEM-CA"
@@ -52,6 +57,11 @@ def address(url: str) -> Address:
 def password_grant(user: str, password: str) -> dict[str, str]:
     """The form that a token is asked for with."""
     return {"grant_type": "password", "scope": SCOPE, "username": user, "password": password}
+
+
+def revocation(token: str) -> dict[str, str]:
+    """The form that a token is given back with."""
+    return {"scope": SCOPE, "token": token}
 
 
 def headers(version: ApiVersion, correlation: str, user_filter: bool) -> dict[str, str]:

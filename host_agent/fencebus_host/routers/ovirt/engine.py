@@ -20,6 +20,7 @@ from fencebus_host.routers.ovirt.readings import HostReading, VmReading
 from fencebus_host.routers.ovirt.session import Answer, Session
 from fencebus_host.routers.ovirt.states import is_settled
 from fencebus_host.routers.ovirt.steps import Seen
+from fencebus_host.routers.ovirt.wire import nothing
 from fencebus_schemas.deadline import Deadline, boottime
 from fencebus_schemas.model import Uuid, as_uuid
 
@@ -120,7 +121,7 @@ class Engine:
 
     async def power(self, host: str, deadline: Deadline) -> str:
         """What the host's power management says now; raises ManagerError."""
-        return self._read(await self._fence(host, "status", deadline, _nothing), readings.power_of)
+        return self._read(await self._fence(host, "status", deadline, nothing), readings.power_of)
 
     # -- acts ----------
 
@@ -176,7 +177,3 @@ async def _patiently(ask: Callable[[], Awaitable[T]], deadline: Deadline) -> T:
 
 def _id(host: str) -> str:
     return quote(host, safe="")
-
-
-def _nothing() -> None:
-    """A question needs no leave."""

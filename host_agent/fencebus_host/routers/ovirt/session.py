@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import logging
 import xml.etree.ElementTree as ET
@@ -20,12 +21,15 @@ from fencebus_host.routers.ovirt import dialect, readings
 from fencebus_host.routers.ovirt.answers import ManagerError, Trouble, described, trouble_of
 from fencebus_host.routers.ovirt.markup import MarkupError, parse
 from fencebus_host.routers.ovirt.trust import context
-from fencebus_host.routers.ovirt.wire import Reply, Request, Wire, nothing
+from fencebus_host.routers.ovirt.wire import ACT_CONNECT_SECONDS, CONNECT_SECONDS, Reply, Request, Wire, nothing
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)
 
 LOGIN_SECONDS = 8.0
+LOGOUT_SECONDS = 1.0
+LONG = 1 << 18
+"""Bytes of an answer whose reading would hold up everything else: it is done in a thread."""
 LOGIN_AGAIN = 60.0
 """Seconds for which a refused account is not tried again: managers lock accounts that fail often."""
 
@@ -91,10 +95,19 @@ class Session:
                 self._wire.believe(None)  # the file may be another one when it is read again
             raise
         self._keep_cookie(login, reply)
-        return Answer(self._element(reply), readings.http_date(reply.date))
+        if len(reply.content) < LONG:
+            return Answer(self._element(reply), readings.http_date(reply.date))
+        return Answer(await asyncio.to_thread(self._element, reply), readings.http_date(reply.date))
 
     async def close(self) -> None:
-        """Give the connections back; idempotent.  The manager ends the login by itself."""
+        """Log out, if the manager cares to hear it, and give the connections back; idempotent."""
+        login, self._login = self._login, None
+        kind, _, token = login.authorization.partition(" ") if login else ("", "", "")
+        if kind == "Bearer":
+            form = dialect.revocation(token)
+            request = Request("POST", self._address.logout, {"Accept": "application/json"}, form=form)
+            with contextlib.suppress(ManagerError):
+                await self._wire.send(request, LOGOUT_SECONDS)
         await self._wire.close()
 
     async def _sent(
@@ -111,7 +124,9 @@ class Session:
         said["Authorization"] = login.authorization
         if login.cookie:
             said["Cookie"] = f"JSESSIONID={login.cookie}"
-        return await self._wire.send(Request(method, login.root + where, said, body), patience.remaining(), before)
+        seconds = CONNECT_SECONDS if before is nothing else ACT_CONNECT_SECONDS
+        request = Request(method, login.root + where, said, body, connect_seconds=seconds)
+        return await self._wire.send(request, patience.remaining(), before)
 
     def _keep_cookie(self, login: Login, reply: Reply) -> None:
         now = self._login

@@ -19,6 +19,8 @@ from fencebus_host.routers.ovirt.trust import blind
 MOST_AT_ONCE = 64
 """Requests under way at one manager; further ones wait."""
 CONNECT_SECONDS = 4.0
+ACT_CONNECT_SECONDS = 1.5
+"""The same for what needs leave, which must not grow old on the way (S12).  A look went over the wire just before."""
 KEPT_SECONDS = 55.0
 """For which an idle connection is kept; the manager may close it sooner."""
 SMALL_BYTES = 64 << 10
@@ -34,6 +36,7 @@ class Request:
     body: bytes | None = None
     form: Mapping[str, str] | None = field(default=None, repr=False)
     most_bytes: int = MOST_BYTES
+    connect_seconds: float = CONNECT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Wire:
             data=request.form if request.form is not None else request.body,
             ssl=context,
             allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, connect=request.connect_seconds),
         ) as response:
             content = await self._content(response, request.most_bytes)
             cookie = response.cookies.get("JSESSIONID")
@@ -132,7 +136,6 @@ class Wire:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
                 trust_env=False,
             )
         return self._session
