@@ -50,6 +50,19 @@ _CONFIGS = (
     b'listeners { serial { path = "/p"; mode = "vmchannel"; } vsock { port = "1"; hash = "sha512"; } }\n',
 )
 
+_ANSWERS = (
+    f'<vm id="{_UUID}"><name>a</name><status>up</status><host id="h"/><start_time>2026-01-02T03:04:05Z</start_time>'
+    "</vm>",
+    f'<vms><vm id="{_UUID}"><status><state>down</state></status></vm></vms>',
+    '<api><product_info><version major="3"/></product_info></api>',
+    "<api><product_info><version><major>4</major></version></product_info></api>",
+    "<action><power_management><status>off</status></power_management><status>complete</status></action>",
+    "<action><status>failed</status><fault><reason>a</reason><detail>b</detail></fault></action>",
+    "<host><name>h</name><status>up</status></host>",
+    '<!DOCTYPE vm [<!ENTITY a "aaaa">]><vm>&a;</vm>',
+    "<html><head><title>Error</title></head></html>",
+)
+
 
 def _between_hosts() -> tuple[peer.Message, ...]:
     a, b, vm, request = HostId("a"), HostId("b"), Uuid(_UUID), RequestId("r1")
@@ -98,6 +111,7 @@ def seeds() -> dict[str, list[bytes]]:
         "config_grammar": list(_CONFIGS),
         "config_text": list(_CONFIGS),
         "peer_message": [b"\1" + message[HEAD_LENGTH:] for message in between_hosts] + [b"\0" + between_hosts[0]],
+        "manager_answer": [answer.encode() for answer in _ANSWERS],
         "door": [bytes([number]) + request for number, request in enumerate(requests)],
     }
 

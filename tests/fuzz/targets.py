@@ -15,6 +15,7 @@ from fencebus_host.config.problems import ConfigError, Problems
 from fencebus_host.config.tree import render
 from fencebus_host.door import Door
 from fencebus_host.replay import SeenRequests
+from fencebus_host.routers.ovirt import markup, readings
 from fencebus_schemas.digest import HASH_NAMES, HASH_NONE
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.handshake import CHALLENGE_LENGTH, Read, Send, guest_side, host_side
@@ -142,6 +143,20 @@ def peer_message(data: bytes) -> None:
     assert decode(encode(message, (KEY,)), (KEY,)) == message
 
 
+def manager_answer(data: bytes) -> None:
+    # Read it as any answer of a manager, or raise MarkupError, never anything else; what is read can be shown.
+    try:
+        root = markup.parse(data)
+    except markup.MarkupError:
+        return
+    for read in (readings.vm, readings.vms, readings.host, readings.api_version):
+        with contextlib.suppress(markup.MarkupError):
+            read(root)
+    assert readings.fault_of(root).isprintable()
+    assert readings.power_of(root).isprintable()
+    readings.has_failed(root)
+
+
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
@@ -155,6 +170,7 @@ TARGETS: dict[str, Target] = {
         config_text,
         door,
         peer_message,
+        manager_answer,
     )
 }
 

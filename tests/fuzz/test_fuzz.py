@@ -21,6 +21,19 @@ LEAST_RUNS = 50
 _TEXTS = strategies_config.texts().map(lambda text: text.encode("utf-8", "surrogateescape"))
 _HANDSHAKES = st.lists(strategies_wire.handshake_bytes, max_size=3).map(b"".join)
 _BETWEEN_HOSTS = messages().map(lambda message: encode(message, (KEY,))[HEAD_LENGTH:])
+_PIECES = (
+    *(f"<{end}{name}>".encode() for end in ("", "/") for name in ("vm", "vms", "status", "state", "host", "fault")),
+    b'<vm id="11111111-1111-1111-1111-111111111111">',
+    b"<start_time>",
+    b"</start_time>",
+    b"2026-01-02T03:04:05Z",
+    b"&lt;",
+    b"&#0;",
+    b"<!DOCTYPE a>",
+    b"<![CDATA[",
+    b"]]>",
+    b"\xff",
+)
 INPUTS = {
     "xvm_request": strategies_wire.xvm_request_bytes,
     "record_list": strategies_wire.record_stream_bytes,
@@ -31,6 +44,7 @@ INPUTS = {
     "config_grammar": _TEXTS,
     "config_text": _TEXTS,
     "peer_message": strategies_wire.damaged(_BETWEEN_HOSTS).map(lambda body: b"\1" + body),
+    "manager_answer": st.binary() | st.lists(st.sampled_from(_PIECES)).map(b"".join),
     "door": st.builds(
         lambda first, rest: bytes([first]) + rest, st.integers(0, 255), strategies_wire.xvm_request_bytes
     ),
