@@ -6,6 +6,7 @@ returns its objection, or ``None``; a fence succeeds only if no rule objects.  I
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -225,10 +226,24 @@ def decide_reboot(request: FenceRequest, evidence: Evidence, start: Evidence | N
         return off
     if start is None:
         return _success(request, Reason.ALREADY_OFF, evidence, "it was off before and stays off")
+    claimed = s3_nobody_claims_it_at_its_start(evidence, start)
+    if claimed:
+        return failure(request, claimed, evidence)
     on = decide_on(request, start)
     if on.ok:
         return _success(request, Reason.REBOOTED, evidence, "")
     return _success(request, Reason.REBOOTED_NOT_STARTED, evidence, f"fenced, but not started again: {on.text}")
+
+
+def s3_nobody_claims_it_at_its_start(ended: Evidence, start: Evidence) -> Objection | None:
+    """S3: a member that claims the target only when it is to be started has another copy of it, an old one for all that
+    is known; save where the old life was seen to end, because what runs there now is a later one.
+    """
+    if start.inquiry is None:
+        return None
+    places = {seen.host for seen in ended.observations if is_plain_end(seen)}
+    others = tuple(word for word in start.inquiry.claims if word.host not in places)
+    return denial.s3_no_other_claim(dataclasses.replace(start.inquiry, claims=others))
 
 
 def is_to_be_started(evidence: Evidence) -> bool:

@@ -55,6 +55,8 @@ class Ordered:
     """An order to one host, until it is answered."""
 
     sent_at: float
+    sent_anew: float = float("-inf")
+    """When it was last sent at once with a fresher token."""
     young: int = 0
     """How many times it was refused because the life there seemed younger than the request."""
 
@@ -66,6 +68,8 @@ class Progress:
     rounds: Rounds = field(default_factory=Rounds)
     asked: dict[HostId, float] = field(default_factory=dict)
     """When each member was last sent a guard."""
+    asked_anew: dict[HostId, float] = field(default_factory=dict)
+    """When each member was last sent one because it refused the token of another."""
     orders: dict[HostId, Ordered] = field(default_factory=dict)
     observations: list[Observation] = field(default_factory=list)
     lives: set[str] = field(default_factory=set)
@@ -105,7 +109,7 @@ class Course:
         if answer.refusal is Reason.SOURCE_FENCED:
             progress.objection = progress.objection or permission.refused(Reason.SOURCE_FENCED)
         elif answer.refusal is Reason.STALE_COMMAND:
-            return self._ask(answer.sender, now)
+            return self._ask_anew(answer.sender, now)
         elif answer.refusal is not None:
             progress.last = Objection(answer.refusal, f"{answer.sender} has another request's guard on it")
         if answer.source_here:
@@ -153,6 +157,15 @@ class Course:
             self._quote(host, now),
         )
         return [Send(guard)]
+
+    def _ask_anew(self, host: HostId, now: float) -> Effects:
+        """At once with the token that came with the refusal; but not more often than guards are renewed, as two
+        machines of one name would refuse each other's tokens for ever.
+        """
+        if now - self._progress.asked_anew.get(host, float("-inf")) < RENEW:
+            return []
+        self._progress.asked_anew[host] = now
+        return self._ask(host, now)
 
     def _quote(self, host: HostId, now: float) -> Quote:
         token, incarnation = self._ownership.quote(host)
@@ -232,9 +245,16 @@ class FenceCourse(Course):
         if answer.observation is None:
             self._refused(answer, order, now)
             return self._advance(now)
+        if answer.observation in progress.observations:
+            # The answer came twice, or nothing has happened since: it says nothing of what was claimed after it (S3).
+            progress.orders[answer.sender] = order
+            return self._advance(now)
         progress.observations.append(answer.observation)
         if answer.observation.state is VmState.OFF:
             progress.rounds.ended(answer.sender)
+        else:
+            # It is to be ordered again, if it still is a claim then.
+            progress.orders[answer.sender] = Ordered(now - RENEW + AGAIN)
         if verdict.is_plain_end(answer.observation) and progress.proven_at is None:
             progress.proven_at = now
         # S2: what was denied before the last kill counts for nothing.
@@ -249,7 +269,8 @@ class FenceCourse(Course):
         order.young += reason is Reason.YOUNGER_LIFE
         if reason not in FINAL and order.young < MOST_YOUNG:
             # At once with the token that came with the refusal, where that was what it lacked.
-            order.sent_at = now - RENEW if reason in LACKED_TOKEN else now
+            at_once = reason in LACKED_TOKEN and now - order.sent_anew >= RENEW
+            order.sent_at, order.sent_anew = (now - RENEW, now) if at_once else (now, order.sent_anew)
             self._progress.orders[answer.sender] = order
         else:
             self._progress.objection = objection
@@ -270,7 +291,8 @@ class FenceCourse(Course):
         heard = {seen.host for seen in progress.observations}
         recorded = {record.host for record in self._ownership.claimants(self.matter.vm)}
         unheard = {host for host in recorded if not progress.rounds.answered(host)} - heard
-        return sorted((claiming | unheard) & self._ownership.members)
+        # What was ordered is ordered again until it is answered: who has killed and restarted can still attest it (S4).
+        return sorted((claiming | unheard | progress.orders.keys()) & self._ownership.members)
 
     def _is_due(self, host: HostId, now: float) -> bool:
         order = self._progress.orders.get(host)

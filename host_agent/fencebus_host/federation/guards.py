@@ -31,9 +31,13 @@ class Held:
 class Guards:
     """The guards of one host."""
 
-    def __init__(self, draw: Callable[[], str]) -> None:
-        self._draw = draw
+    def __init__(self, draw: Callable[[], str], memory: float) -> None:
+        """``memory``: seconds for which a guard that is gone is still known as what its source had asked for."""
+        self._draw, self._memory = draw, memory
         self._held: dict[Uuid, dict[RequestId, Held]] = {}
+        self._asked: dict[RequestId, Held] = {}
+        """Fences that guests have asked for, by guards that stand or stood a while ago (S16)."""
+        self._asked_until: dict[RequestId, float] = {}
 
     def install(self, message: Guard, until: float, now: float) -> Held | None:
         """Install or renew; ``None`` if a start guard cannot be granted.
@@ -66,6 +70,9 @@ class Guards:
             guards[message.request] = held
         held.until = max(held.until, until)
         held.round = max(held.round, message.round)
+        if held.source is not None and held.purpose is Purpose.FENCE:
+            self._asked[held.request] = held
+            self._asked_until[held.request] = held.until + self._memory
         return held
 
     def touched(self, vm: Uuid) -> None:
@@ -90,15 +97,22 @@ class Guards:
         return [held for held in self._held.get(vm, {}).values() if now < held.until]
 
     def asked_by(self, source: Uuid, now: float) -> list[Held]:
-        """The guards that stand for requests of this guest."""
-        everything = (held for guards in self._held.values() for held in guards.values())
-        return [held for held in everything if held.source == source and now < held.until]
+        """The fences that this guest has asked for, as far as is known here.
+
+        S16: also those whose guard was lifted or has ended a while ago.  An order of the guest's rival may stand on
+        what was known before the guest's request was carried out, and is good for a lease from then on.
+        """
+        return [
+            held for held in self._asked.values() if held.source == source and now < self._asked_until[held.request]
+        ]
 
     def expire(self, now: float) -> None:
         """Forget the guards whose lease is over."""
         over = [held for guards in self._held.values() for held in guards.values() if now >= held.until]
         for held in over:
             self.lift(held.request, held.vm)
+        for request in [request for request, until in self._asked_until.items() if now >= until]:
+            del self._asked[request], self._asked_until[request]
 
 
 def _comes_before(held: Held, message: Guard) -> bool:

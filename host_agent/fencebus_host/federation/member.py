@@ -67,6 +67,8 @@ class _Task:
     fresh: Fresh
     begin_by: float
     askers: list[tuple[HostId, RequestId]]
+    done: Deed | None = None
+    """What was done for the very same request before."""
     begun: bool = False
 
 
@@ -78,7 +80,7 @@ class Member:
     ) -> None:
         self._me, self._incarnation, self._around, self._tokens = me, incarnation, around, tokens
         self._started_at = started_at
-        self._guards = Guards(around.draw)
+        self._guards = Guards(around.draw, rules.LEASE)
         self._jobs: dict[Job, Callable[..., Effects]] = {}
         self._acts: dict[Job, _Task] = {}
         self._next_job = 0
@@ -132,6 +134,8 @@ class Member:
     def changed(self, vm: Uuid, now: float) -> Effects:
         """The hypervisor reports an event of the VM: no guard on it is unbroken, and what turned up is reported."""
         self._guards.touched(vm)
+        if not self._around.hosts(vm):
+            self._appeared[vm] = now
         guards = self._guards.on(vm, now)
 
         def looked(sight: Sight, then: float) -> Effects:
@@ -179,6 +183,9 @@ class Member:
         """A kill or a start is over: what it changed is written down before it is answered (S4)."""
         task = self._acts.pop(job)
         self._guards.touched(task.order.vm)
+        done = _stands(task.done, result)
+        if done is not None:
+            return self._finished(task, done, now)
         if isinstance(result, Refusal):
             refused = Deed(task.order.identity, task.order.request, None, result.reason, result.text)
             return self._finished(task, refused, now)
@@ -198,17 +205,22 @@ class Member:
         if fresh is None:
             return [self._refuse(order, Reason.STALE_COMMAND, now)]
         key = _key(order.identity, isinstance(order, Start))
-        until, deed = self._deeds.get(key, (0.0, None))
-        if deed is not None and now < until:
-            return [self._told(order.sender, order.request, deed, isinstance(order, Start), now)]
+        deed = self._done(key, now)
+        if deed is not None and isinstance(order, Start):
+            return [self._told(order.sender, order.request, deed, True, now)]
         if key in self._tasks:
             self._tasks[key].askers.append((order.sender, order.request))
             return []
         refusal = self._objection(order, now)
         if refusal:
-            return [self._refuse(order, refusal, now)]
-        task = _Task(order, fresh, fresh.requested_at + order.quote.age + begin, [(order.sender, order.request)])
-        return self._enter(key, task, now)
+            done = deed or Deed(order.identity, order.request, None, refusal)
+            return [self._told(order.sender, order.request, done, isinstance(order, Start), now)]
+        begin_by = fresh.requested_at + order.quote.age + begin
+        return self._enter(key, _Task(order, fresh, begin_by, [(order.sender, order.request)], deed), now)
+
+    def _done(self, key: str, now: float) -> Deed | None:
+        until, deed = self._deeds.get(key, (0.0, None))
+        return deed if now < until else None
 
     def _objection(self, order: Order, now: float) -> Reason | None:
         if not self._around.permits(order):
@@ -303,16 +315,20 @@ class Member:
                 message.request,
                 message.round,
                 message.stamp,
-                self._tokens.newest(now),
+                self._tokens.newest(now) if refusal is not Reason.STALE_COMMAND else self._tokens.fresh(now),
                 serial,
                 sight,
                 refusal,
                 is_old=fresh is not None and rules.s12_is_old(sight.life if sight else None, fresh, self._started_at),
-                source_here=refusal is None and message.source is not None and self._around.hosts(message.source),
+                source_here=fresh is not None and message.source is not None and self._asks(message.source, fresh),
                 members=() if same else self._around.member_list(),
                 forgotten=() if same else self._around.forgotten(),
             )
         )
+
+    def _asks(self, source: Uuid, fresh: Fresh) -> bool:
+        since = self._appeared.get(source, self._started_at)
+        return self._around.hosts(source) and rules.s16_asked_by_the_life_here(fresh, since)
 
     def _report(self, coordinator: HostId, request: RequestId, round_: int, sight: Sight, now: float) -> Send:
         token = self._tokens.newest(now)
@@ -341,6 +357,16 @@ class Member:
         job = self._number()
         self._jobs[job] = then
         return job
+
+
+def _stands(done: Deed | None, result: Observation | Refusal) -> Deed | None:
+    """S7, S14: what was done for a request answers it again, but only once it was seen that no old life is here: one
+    that has turned up since is to be ended too.
+    """
+    if done is None or done.observation is None or done.observation.ended is None:
+        return None
+    nothing_here = isinstance(result, Refusal) or (result.state is VmState.OFF and result.ended is None)
+    return done if nothing_here else None
 
 
 def _key(identity: str, boot: bool) -> str:

@@ -56,6 +56,15 @@ def s16_knows_its_guests(order: Fence, now: float, started_at: float, appeared_a
     return Reason.IN_FLIGHT if now < since + LEASE else None
 
 
+def s16_asked_by_the_life_here(fresh: Fresh, since: float) -> bool:
+    """S16: a request dies with its source, and no later life of that guest takes it up: it counts as known to the host
+    of its source only if the life there was there already when it was received.
+
+    ``since``: when the guest appeared on this host, or this daemon began to watch.
+    """
+    return since <= fresh.requested_at
+
+
 def s15_claim_stands(serial: str, granted: str) -> Reason | None:
     """S15: a start needs the exclusive claim that was granted for it, unbroken."""
     return None if serial and serial == granted else Reason.NOT_STARTED

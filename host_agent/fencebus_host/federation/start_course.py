@@ -8,6 +8,7 @@ from fencebus_host import denial, permission, verdict
 from fencebus_host.denial import Inquiry
 from fencebus_host.effects import Effects, Send
 from fencebus_host.federation.coordinator import RENEW, Course, Matter, Ordered
+from fencebus_host.federation.member import UNASKED
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
 from fencebus_host.verdict import Evidence
@@ -41,13 +42,23 @@ class StartCourse(Course):
         place = s15_candidate(matter.found, ownership.last_owner(matter.vm))
         self._place = place if isinstance(place, str) else None
         self._progress.objection = place if isinstance(place, Objection) else None
+        self._begun_at = float("inf")
         self._cleared: Inquiry | None = None
         """What the members had said when the start was ordered."""
         self._serial = ""
         """Of the guard under which it was ordered."""
 
+    def begin(self, now: float) -> Effects:
+        """As for every course."""
+        self._begun_at = now
+        return super().begin(now)
+
     def guard_answered(self, answer: GuardAnswer, now: float) -> Effects:
-        """As for every course; a saved image where the target is to be started goes with its fresh boot."""
+        """As for every course, save for what was asked before a reboot's kill and comes late; a saved image where the
+        target is to be started goes with its fresh boot.
+        """
+        if UNASKED < answer.stamp < self._begun_at:
+            return []
         sight = answer.sight
         if sight is not None and answer.sender == self._place and _is_only_saved(sight):
             answer = replace(answer, sight=replace(sight, state=VmState.OFF, detail="its saved image is given up"))
