@@ -51,8 +51,7 @@ _CONFIGS = (
 )
 
 _ANSWERS = (
-    f'<vm id="{_UUID}"><name>a</name><status>up</status><host id="h"/><start_time>2026-01-02T03:04:05Z</start_time>'
-    "</vm>",
+    f'<vm id="{_UUID}"><name>a</name><status>up</status><start_time>2026-01-02T03:04:05Z</start_time></vm>',
     f'<vms><vm id="{_UUID}"><status><state>down</state></status></vm></vms>',
     '<api><product_info><version major="3"/></product_info></api>',
     "<api><product_info><version><major>4</major></version></product_info></api>",
