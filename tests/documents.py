@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from textwrap import dedent
 
 from tests.components import CHECKOUT
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _APART = re.compile(r"^ {4,}\S.*\n(?: {4,}\S.*\n)*", re.MULTILINE)
+
+_CONFIGURATION = re.compile(r"^(fence_virtd|listeners|backends) \{", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,25 @@ def blocks(text: str, language: str = "") -> list[str]:
     return [found[2] for found in _FENCE.finditer(text) if found[1] == language]
 
 
-def lines_apart(text: str) -> list[str]:
-    """The lines that stand apart by their indentation, outside of fences, without what a ``#`` says about them.
+def groups_apart(text: str) -> list[str]:
+    """What stands apart by its indentation, outside of fences; each group of lines as one."""
+    return [dedent(found) for found in _APART.findall(_FENCE.sub("", text))]
 
-    A transcript, which has prompts (``$``), is not among them.
+
+def configurations(text: str) -> list[str]:
+    """What is to be written into a fence_virt.conf, in fences or apart."""
+    pieces = [*blocks(text), *blocks(text, "conf"), *groups_apart(text)]
+    return [piece for piece in pieces if _CONFIGURATION.search(piece)]
+
+
+def lines_apart(text: str) -> list[str]:
+    """The lines that stand apart, without what a ``#`` says about them.
+
+    A transcript, which has prompts (``$``), is not among them, and no configuration.
     """
-    groups = [found for found in _APART.findall(_FENCE.sub("", text)) if not re.search(r"^ +\$ ", found, re.MULTILINE)]
-    return [re.sub(r"\s+# .*$", "", line.strip()) for group in groups for line in group.splitlines()]
+    groups = [group for group in groups_apart(text) if not re.search(r"^\$ ", group, re.MULTILINE)]
+    lines = [line for group in groups if not _CONFIGURATION.search(group) for line in group.splitlines()]
+    return [re.sub(r"\s+# .*$", "", line.strip()) for line in lines]
 
 
 def rows(text: str) -> list[list[str]]:

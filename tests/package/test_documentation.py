@@ -18,7 +18,7 @@ from fencebus_agent.libvirt_driver.reading import LABEL_NAMESPACE
 from fencebus_host.config.load import load_text
 from fencebus_schemas.model import Reason
 from tests.components import CHECKOUT, require_program
-from tests.documents import Page, blocks, commands, rows
+from tests.documents import Page, blocks, commands, configurations, rows
 
 PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")))
 
@@ -114,9 +114,8 @@ def test_make_knows_every_target_of_the_pages() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_configuration_of_a_page_loads(page: str) -> None:
-    for text in (*blocks(Page(page).text), *blocks(Page(page).text, "conf")):
-        if re.search(r"^(fence_virtd|listeners|backends) \{", text, re.MULTILINE):
-            assert load_text(text, page, read_keys=False).listeners
+    for text in configurations(Page(page).text):
+        assert load_text(text, page, read_keys=False).listeners
 
 
 def elements(page: str) -> Iterator[str]:

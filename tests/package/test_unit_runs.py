@@ -1,0 +1,105 @@
+"""The unit under a real systemd: it starts when it is ready, fences from within its sandbox, and comes back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.components import require_program
+from tests.libvirtd import LIBVIRTD_CONF, QEMU_CONF, READY, guest_xml
+from tests.package.booted import Machine, booted
+from tests.package.made_packages import make_packages
+
+pytestmark = pytest.mark.timeout(200)
+
+UNIT = "fence_virtd.service"
+CONFIG = "/etc/fence_virt.conf"
+CONF = """
+fence_virtd { listener = "tcp"; backend = "libvirt"; }
+listeners { tcp { address = "127.0.0.1"; } }
+backends { libvirt { uri = "test:///default"; } }
+"""
+KEY = "mkdir -p /etc/cluster && (umask 077 && dd if=/dev/urandom of=/etc/cluster/fence_xvm.key bs=64 count=1)"
+ASK = ("fence_virt", "-T", "127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A booted machine with our packages, a configuration and a key."""
+    require_program("dpkg-buildpackage", package="dpkg-dev")
+    packages = tmp_path_factory.mktemp("packages")
+    make_packages("build_debian.py", packages)
+    with booted(tmp_path_factory.mktemp("machine"), packages) as running:
+        running.must("sh", "-c", f"umask 077; cat >{CONFIG}", stdin=CONF)
+        running.must("sh", "-c", KEY)
+        running.must("sh", "-c", "dpkg -i /mnt/*.deb")
+        yield running
+
+
+def eventually(machine: Machine, what: str, value: str, seconds: float = 20.0) -> None:
+    limit = time.monotonic() + seconds
+    while (found := machine.shows(UNIT, what)) != value:
+        assert time.monotonic() < limit, (what, found, machine.run("systemctl", "status", UNIT).stdout)
+        time.sleep(0.1)
+
+
+def test_the_unit_is_active_when_the_daemon_is_ready_and_says_what_works(machine: Machine) -> None:
+    machine.must("systemctl", "enable", "--now", UNIT)
+    assert machine.shows(UNIT, "ActiveState") == "active"
+    assert "listener tcp" in machine.shows(UNIT, "StatusText")
+    assert machine.must("systemctl", "is-enabled", UNIT).strip() == "enabled"
+    machine.must(*ASK, "-o", "off", "-n", "test")
+    assert machine.run(*ASK, "-o", "status", "-n", "test").returncode == 2
+    assert "fence_virtd runs and answers" in machine.run("fence_virtctl", "doctor").stdout
+
+
+def test_a_reload_takes_a_new_key_without_a_new_process(machine: Machine) -> None:
+    machine.must("systemctl", "start", UNIT)
+    before = machine.shows(UNIT, "MainPID")
+    machine.must("sh", "-c", KEY)
+    assert machine.run(*ASK, "-t", "2", "-o", "list").returncode != 0
+    machine.must("systemctl", "reload", UNIT)
+    limit = time.monotonic() + 10
+    while machine.run(*ASK, "-t", "2", "-o", "list").returncode:
+        assert time.monotonic() < limit
+    assert machine.shows(UNIT, "MainPID") == before
+
+
+def test_a_daemon_that_is_killed_comes_back_and_one_that_is_stopped_does_not(machine: Machine) -> None:
+    machine.must("systemctl", "restart", UNIT)
+    before = machine.shows(UNIT, "MainPID")
+    machine.must("kill", "-KILL", before)
+    eventually(machine, "NRestarts", "1")
+    eventually(machine, "ActiveState", "active")
+    assert machine.shows(UNIT, "MainPID") != before
+    machine.must("systemctl", "stop", UNIT)
+    assert (machine.shows(UNIT, "ActiveState"), machine.shows(UNIT, "Result")) == ("inactive", "success")
+
+
+def test_a_configuration_with_a_mistake_is_a_failed_start_with_the_status_of_the_page(machine: Machine) -> None:
+    machine.must("sed", "-i", "s/address/adress/", CONFIG)
+    assert machine.run("systemctl", "restart", UNIT).returncode != 0
+    assert machine.shows(UNIT, "ExecMainStatus") == "255"
+    machine.must("sed", "-i", "s/adress/address/", CONFIG)
+    machine.must("systemctl", "restart", UNIT)
+
+
+def test_from_within_its_sandbox_the_daemon_proves_the_death_of_a_real_qemu(machine: Machine) -> None:
+    require_program("libvirtd", "libvirt-daemon-system")
+    machine.must("sh", "-c", "cat >/etc/libvirt/qemu.conf", stdin=QEMU_CONF)
+    machine.must("sh", "-c", "cat >/etc/libvirt/libvirtd.conf", stdin=LIBVIRTD_CONF.format(host_uuid=uuid4()))
+    machine.must("libvirtd", "-d")
+    limit = time.monotonic() + READY
+    while machine.run("virsh", "-c", "qemu:///system", "list").returncode:
+        assert time.monotonic() < limit
+    machine.must("sh", "-c", "cat >/tmp/victim.xml", stdin=guest_xml("victim"))
+    machine.must("virsh", "-c", "qemu:///system", "create /tmp/victim.xml")
+    machine.must("sed", "-i", "s|test:///default|qemu:///system|", CONFIG)
+    machine.must("systemctl", "restart", UNIT)
+    assert machine.run("pgrep", "--full", "guest=victim").returncode == 0
+    machine.must(*ASK, "-o", "off", "-n", "victim")
+    assert "reason=proven-off" in machine.must("systemctl", "status", "--lines=30", "--full", UNIT)
+    assert machine.run("pgrep", "--full", "guest=victim").returncode == 1, "its process is gone"
