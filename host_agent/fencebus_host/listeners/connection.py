@@ -73,6 +73,8 @@ class Stream:
         """Connect a new socket to a numeric address and a port; raises OSError, TimeoutError if nobody has answered."""
         number = self._socket.connect_ex(address)
         if number == errno.EINPROGRESS:
+            number = self._socket.connect_ex(address)  # over the loopback it has come about within the first call
+        if number == errno.EALREADY:
             if not await self._writable(seconds):
                 raise TimeoutError(f"no connection within {seconds:g} s")
             number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -51,6 +51,62 @@ async def until_gone(stream: Stream) -> None:
             return
         await asyncio.sleep(0.001)
     raise AssertionError("it is still there")
+
+
+@pytest.fixture
+async def calling() -> AsyncIterator[Stream]:
+    """A connection that is to be made."""
+    stream = Stream(socket.socket())
+    yield stream
+    stream.close()
+
+
+@pytest.fixture
+def door() -> Iterator[socket.socket]:
+    """Where a guest waits for a call; it takes none by itself."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        yield listening
+
+
+async def test_a_call_reaches_who_waits_for_it(calling: Stream, door: socket.socket) -> None:
+    await calling.connect(door.getsockname(), PATIENCE)
+    guest, _ = door.accept()
+    with guest:
+        await calling.send(b"here")
+        assert guest.recv(16) == b"here"
+
+
+async def test_a_call_to_where_nobody_waits_is_refused(calling: Stream, door: socket.socket) -> None:
+    place = door.getsockname()
+    door.close()
+    with pytest.raises(ConnectionRefusedError):
+        await calling.connect(place, PATIENCE)
+
+
+async def test_a_call_that_nobody_takes_is_given_up(calling: Stream, door: socket.socket) -> None:
+    with contextlib.ExitStack() as others:
+        for _ in range(3):  # more than the door has room for
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(door.getsockname())
+        with pytest.raises(TimeoutError, match=r"no connection within 0\.05 s"):
+            await calling.connect(door.getsockname(), 0.05)
+
+
+async def test_a_call_that_is_taken_late_is_connected(calling: Stream, door: socket.socket) -> None:
+    with contextlib.ExitStack() as others:
+        for _ in range(3):
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(door.getsockname())
+        connecting = asyncio.create_task(calling.connect(door.getsockname(), PATIENCE))
+        await asyncio.sleep(0.01)
+        assert not connecting.done()
+        for _ in range(2):
+            others.enter_context(door.accept()[0])
+        await connecting  # the kernel asks again after a second
 
 
 async def test_bytes_are_read_in_the_lengths_that_are_asked_for(pair: Pair) -> None:
