@@ -299,7 +299,7 @@ async def test_every_request_of_a_fence_carries_its_id(engine: StandIn, tmp_path
     asking.REQUEST.set("0123456789abcdef" * 2)
     async with router_to(tmp_path, settings(engine)) as router:
         await off(router)
-    said = {headers.get("correlation-id") for headers in engine.headers[1:]}
+        said = {headers.get("correlation-id") for headers in engine.headers[1:]}
     assert said == {"0123456789abcdef" * 2}
 
 
@@ -332,6 +332,25 @@ async def test_a_vm_that_two_managers_claim_must_end_at_both(
     async with router_to(tmp_path, *both) as router:
         seen = (await off(router, seconds=1.5)).observations
     assert {each.hypervisor: each.state for each in seen} == {"east": VmState.OFF, "west": VmState.RUNNING}
+
+
+async def test_what_was_refused_at_one_manager_takes_nothing_from_what_another_has_done(
+    engine: StandIn, old_engine: StandIn, tmp_path: Path
+) -> None:
+    asked: list[Life | None] = []
+
+    def once(life: Life | None) -> None:
+        asked.append(life)
+        if len(asked) > 1:
+            raise ActRefused(Reason.REQUESTER_GONE)
+
+    both = (replace(settings(engine), name="east"), replace(settings(old_engine), name="west"))
+    async with router_to(tmp_path, *both) as router:
+        deadline = Deadline.after(5)
+        found = await router.find(NODE1, deadline)
+        evidence = await router.power_off(Uuid(NODE1), found, deadline, once)
+    assert sorted(each.state.value for each in evidence.observations) == ["off", "unknown"]
+    assert [each.proof for each in evidence.observations].count(Proof.NONE) == 1
 
 
 async def test_a_manager_that_is_out_of_reach_is_named_among_the_silent(engine: StandIn, tmp_path: Path) -> None:
