@@ -75,6 +75,9 @@ def test_a_daemon_that_is_killed_comes_back_and_one_that_is_stopped_does_not(mac
     eventually(machine, "NRestarts", "1")
     eventually(machine, "ActiveState", "active")
     assert machine.shows(UNIT, "MainPID") != before
+    # However often: a limit of starts in a while is for what is not needed.
+    for _ in range(6):
+        machine.must("systemctl", "restart", UNIT)
     machine.must("systemctl", "stop", UNIT)
     assert (machine.shows(UNIT, "ActiveState"), machine.shows(UNIT, "Result")) == ("inactive", "success")
 
@@ -83,6 +86,9 @@ def test_a_configuration_with_a_mistake_is_a_failed_start_with_the_status_of_the
     machine.must("sed", "-i", "s/address/adress/", CONFIG)
     assert machine.run("systemctl", "restart", UNIT).returncode != 0
     assert machine.shows(UNIT, "ExecMainStatus") == "255"
+    assert (machine.shows(UNIT, "ActiveState"), machine.shows(UNIT, "NRestarts")) == ("failed", "0"), (
+        "nobody tries again"
+    )
     machine.must("sed", "-i", "s/adress/address/", CONFIG)
     machine.must("systemctl", "restart", UNIT)
 
