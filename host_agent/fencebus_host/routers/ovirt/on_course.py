@@ -15,6 +15,9 @@ from fencebus_schemas.model import VmState
 LOOK_AGAIN = 0.05
 """Seconds from an accepted start to the look; each further one waits twice as long, up to AGAIN."""
 
+LAUNCHING = "wait_for_launch"
+"""The manager has chosen a host, on which there may be no process yet, and perhaps never will be."""
+
 
 class On:
     """One start of one VM at one manager."""
@@ -27,6 +30,7 @@ class On:
         self._was: VmState | None = None
         self._last: Seen | None = None
         self._started = False
+        self._launching = False
         self._discarded = False
         self._trouble: ManagerError | None = None
         self._ending: Ending | None = None
@@ -48,8 +52,12 @@ class On:
         self._was = self._was or vm_state(seen.vm.status)
         what = conclusion(seen.vm.status)
         self._look_at, self._pause = now + self._pause, min(2 * self._pause, AGAIN)
-        if what is Conclusion.ALIVE:
+        if seen.vm.status == LAUNCHING:
+            self._launching = True
+        elif what is Conclusion.ALIVE:
             self._ending = Ending(vm_state(seen.vm.status), was=self._was, seen_at=seen.at)
+        elif what is Conclusion.ENDED and self._launching:
+            self._ending = self._failed()
         elif what is Conclusion.ENDED and not self._started:
             self._todo = Start()
         elif what is Conclusion.SAVED and not self._discarded:

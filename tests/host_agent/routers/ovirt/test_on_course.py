@@ -18,10 +18,22 @@ FOR_CERTAIN = (Trouble.CONFLICT, Trouble.REFUSED)
 
 
 def test_a_vm_that_is_down_is_started_and_looked_at_until_it_runs() -> None:
-    play = Play(until(2.0, "down", "wait_for_launch"))
+    play = Play(until(2.0, "down", "powering_up"))
     ending = play.run(On(PATIENCE))
     assert (ending.state, ending.was, play.count(Start)) == (VmState.RUNNING, VmState.OFF, 1)
     assert ending.seen_at >= 2.0
+
+
+def test_a_launch_is_waited_for_and_one_that_ends_down_again_has_failed_at_once() -> None:
+    launched = Play(lambda now: "down" if now < 1 else "wait_for_launch" if now < 3 else "up")
+    assert launched.run(On(PATIENCE)).seen_at >= 3.0
+    failed = Play(lambda now: "wait_for_launch" if 1 < now < 3 else "down")
+    assert failed.run(On(PATIENCE)).state is VmState.UNKNOWN
+    assert (failed.count(Start), failed.now < 5.0) == (1, True)
+    stuck = Play(lambda now: "down" if now < 1 else "wait_for_launch")
+    ending = stuck.run(On(PATIENCE))
+    assert ending.state is VmState.UNKNOWN
+    assert "last reported vm wait_for_launch" in ending.detail
 
 
 @pytest.mark.parametrize(("state", "found"), (("up", VmState.RUNNING), ("paused", VmState.PAUSED)))
@@ -69,4 +81,8 @@ def test_whatever_is_seen_it_is_started_once_at_most_and_only_from_down(said: li
     if play.count(Start):
         assert any(conclusion(state) is Conclusion.ENDED for _, state in script)
     if ending.state is VmState.RUNNING:
-        assert [state for moment, state in script if moment <= ending.seen_at][-1] not in ("down", "unknown")
+        assert [state for moment, state in script if moment <= ending.seen_at][-1] not in (
+            "down",
+            "unknown",
+            "wait_for_launch",
+        )
