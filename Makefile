@@ -4,6 +4,7 @@
 #   make test    lint, types, layers, and every test with the coverage gates
 #   make bench   a table of times, C programs against ours
 #   make bench-guests   the same for lines to guests, and from inside real guests
+#   make bench-managers an off through a manager's stand-in, beside fence_rhevm
 #   make bench-hosts    a fence across hosts on a bus in memory; a thousand hosts in one picture
 #   make mutation       changes what decides in every small way, and shows what no test notices (hours; MODULES=...)
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
@@ -12,7 +13,7 @@
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-guests bench-hosts mutation guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests bench-managers bench-hosts mutation guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -52,6 +53,9 @@ lint: $(STAMPS)/tox
 
 bench: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.bench
+
+bench-managers: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.bench.managers
 
 bench-guests: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.bench.guests
