@@ -118,6 +118,14 @@ class Ownership:
         """The VMs of this name (S8)."""
         return self._catalogue.named(name)
 
+    def unread(self, now: float) -> tuple[str, ...]:
+        """Who may have VMs of which nothing is known here, so that a name may yet be another VM's (S8)."""
+        if not self.synced:
+            return ("whoever else there is",)
+        others = (host for host in self.member_list if host != self._me)
+        twins = self.conflicts(now)
+        return tuple(host for host in others if host in twins or not self._pictures.is_read(host))
+
     def everything(self) -> Iterable[VmRecord]:
         """All that is known of every VM, in the order of the hosts."""
         return iter(self._catalogue)

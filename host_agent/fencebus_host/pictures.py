@@ -35,6 +35,11 @@ class Pictures:
         holdings = self._catalogue.of_host(message.sender)
         return holdings is not None and _is(holdings, message) and holdings.digest == message.digest
 
+    def is_read(self, host: HostId) -> bool:
+        """True if an inventory of it was heard, now or once."""
+        holdings = self._catalogue.of_host(host)
+        return holdings is not None and holdings.generation != NO_GENERATION
+
     def inventory(self, message: Inventory, is_twin: bool) -> Learnt:
         """Take an inventory.  While two machines go by one name, the claims of the other stay beside its own."""
         host, holdings = message.sender, self._catalogue.of_host(message.sender)

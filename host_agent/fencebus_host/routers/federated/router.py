@@ -74,7 +74,8 @@ class FederatedRouter:
             here = await self._hypervisor.find(target, deadline)
         except HypervisorError as error:
             return Evidence(tuple(self._elsewhere(target)), silent=(str(error),))
-        return Evidence((*((here,) if here else ()), *self._elsewhere(target)))
+        unread = () if as_uuid(target) else self._machine.ownership.unread(self._clock())
+        return Evidence((*((here,) if here else ()), *self._elsewhere(target)), silent=unread)
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """All VMs of all hosts, each once, as the host says that claims most of it."""

@@ -1,0 +1,169 @@
+"""Decides nothing itself: one incarnation of a daemon, which carries out what the real machine asks for, in the
+simulation's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fencebus_agent.memory_machines import Glance, WorldEvent
+from fencebus_host.effects import Boot, Conclude, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.federation.machine import Federation
+from fencebus_host.federation.member import Refusal
+from fencebus_host.ownership import Ownership
+from fencebus_schemas.model import Incarnation, Life, Observation, Reason, Sight, Uuid
+from fencebus_schemas.peer import GuardAnswer, Message
+from tests.sim.desk import Desk
+from tests.sim.driver import Driver, Pace
+from tests.sim.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from tests.sim.host import SimHost
+    from tests.sim.simulation import Simulation
+
+BUSY_TICK = 0.1
+IDLE_TICK = 1.0
+
+
+class Daemon:
+    """A running fence_virtd, as far as the pure machines go."""
+
+    def __init__(self, sim: Simulation, host: SimHost, incarnation: Incarnation) -> None:
+        self.sim, self.host, self.incarnation = sim, host, incarnation
+        self.scheduler: Scheduler = host.scheduler
+        past = host.disk.past()
+        self.ownership = Ownership(host.name, incarnation, sim.configured, past)
+        self.federation = Federation(
+            host.name, incarnation, self.ownership, lambda _order: True, self._draw, host.now()
+        )
+        self.federation.remember(host.disk.deeds)
+        self.driver = Driver(self, sim.world, host.place, host.name, incarnation, host.disk.stories, sim.names)
+        self.desk = Desk(self)
+        self._drawn = 0
+        self._reading: set[Uuid] = set()
+        self._ticks = 0
+
+    # -- what the driver stands on ----------
+
+    @property
+    def pace(self) -> Pace:
+        """How slow this host's hypervisor is now."""
+        return self.host.pace
+
+    def now(self) -> float:
+        """This host's clock."""
+        return self.host.now()
+
+    def clock_of(self, when: float) -> float:
+        """This host's clock at a time of the world."""
+        return self.host.clock_of(when)
+
+    def run(self, act: Callable[[], None]) -> None:
+        """Do it in this incarnation."""
+        self.host.run_in(self, act)
+
+    def chance(self) -> float:
+        """A random number."""
+        return self.host.chance()
+
+    def touched(self) -> None:
+        """The world has changed."""
+        self.sim.spread_events()
+
+    # -- life ----------
+
+    def begin(self) -> None:
+        """Read everything that is here, say who is here, and go on."""
+        found = self.driver.inventory()
+        self.carry(self.federation.inventory([self.driver.record(vm, seen) for vm, seen in found], self.now()))
+        self._tick(self._ticks)
+
+    def _tick(self, number: int) -> None:
+        if number != self._ticks:
+            return
+        self._ticks += 1
+        self.carry(self.federation.tick(self.now()))
+        self.scheduler.after(self._pause(), partial(self.run, partial(self._tick, self._ticks)))
+
+    def _pause(self) -> float:
+        return (BUSY_TICK if self.federation.is_busy else IDLE_TICK) * (0.9 + 0.2 * self.chance())
+
+    def hurry(self) -> None:
+        """A course has begun: tick often from now on."""
+        self._ticks += 1
+        self.scheduler.after(BUSY_TICK, partial(self.run, partial(self._tick, self._ticks)))
+
+    def receive(self, message: Message) -> None:
+        """A message came through the door."""
+        if isinstance(message, GuardAnswer) and message.sight is not None:
+            self.sim.oracle.word_came(message)
+        self.carry(self.federation.received(message, self.now()))
+
+    def hear(self, event: WorldEvent) -> None:
+        """libvirt speaks."""
+        self.driver.announce(event, self._event)
+
+    def _event(self, vm: Uuid) -> None:
+        self.carry(self.federation.changed(vm, self.now()))
+        if vm not in self._reading:
+            self._reading.add(vm)
+            self.driver.glance(vm, partial(self._read, vm))
+
+    def _read(self, vm: Uuid, seen: Glance) -> None:
+        self._reading.discard(vm)
+        gone = seen.process is None and seen.image is None and not seen.persistent
+        self.carry(self.federation.vm_changed(self.driver.record(vm, seen), gone, self.now()))
+
+    def _draw(self) -> str:
+        self._drawn += 1
+        return f"{self.host.place}.{self.incarnation.boot_id}.{self.incarnation.nonce}.{self._drawn}"
+
+    # -- effects ----------
+
+    def carry(self, effects: Effects) -> None:
+        """Carry out what the machine asks for, one by one, in order."""
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.sim.send(self.host, effect.message)
+            elif isinstance(effect, Look):
+                self.driver.look(effect, partial(self._looked, effect.job))
+            elif isinstance(effect, Keep):
+                self._keep(effect)
+            elif isinstance(effect, Conclude):
+                self.desk.concluded(effect)
+            else:
+                self._act(effect)
+
+    def _looked(self, job: Job, sight: Sight) -> None:
+        self.carry(self.federation.looked(job, sight, self.now()))
+
+    def _act(self, effect: Kill | Boot) -> None:
+        then = partial(self._acted, effect.job)
+        permit = partial(self._permit, effect)
+        if isinstance(effect, Kill):
+            self.driver.kill(effect, permit, then)
+        else:
+            self.driver.boot(effect, permit, then)
+
+    def _permit(self, effect: Kill | Boot, life: Life | None) -> Reason | None:
+        refusal = self.federation.permit(effect.job, life, self.now())
+        if refusal is None:
+            # The oracle learns for whom it is; no machine does.
+            task = self.federation._member._acts[effect.job]
+            self.sim.oracle.acts(self.host, effect, task.order.request, life)
+        return refusal
+
+    def _acted(self, job: Job, result: Observation | Refusal) -> None:
+        self.carry(self.federation.acted(job, result, self.now()))
+
+    def _keep(self, effect: Keep) -> None:
+        disk = self.host.disk
+        disk.pending.append(effect.record)
+        takes = self.host.write_takes * (0.3 + self.chance())
+        self.host.write_done_at = max(self.host.write_done_at, self.scheduler.now + takes)
+        self.scheduler.at(self.host.write_done_at, partial(self.run, partial(self._kept, effect.job)))
+
+    def _kept(self, job: Job) -> None:
+        self.carry(self.federation.kept(job, self.host.disk.complete(), self.now()))
