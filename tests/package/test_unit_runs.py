@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from tests.components import require_program
+from tests.components import CHECKOUT, require_program
+from tests.documents import Page
 from tests.libvirtd import LIBVIRTD_CONF, QEMU_CONF, READY, guest_xml
 from tests.package.booted import Machine, booted
 from tests.package.made_packages import make_packages
@@ -109,3 +111,21 @@ def test_from_within_its_sandbox_the_daemon_proves_the_death_of_a_real_qemu(mach
     machine.must(*ASK, "-o", "off", "-n", "victim")
     assert "reason=proven-off" in machine.must("systemctl", "status", "--lines=30", "--full", UNIT)
     assert machine.run("pgrep", "--full", "guest=victim").returncode == 1, "its process is gone"
+
+
+def test_as_the_page_says_it_runs_without_root(machine: Machine) -> None:
+    text = " ".join(Page("docs/running-unprivileged.md").section("How").split())
+    lines = [line for line in re.findall(r"`([^`]+)`", text) if line.startswith(("install ", "chgrp "))]
+    assert len(lines) == 4
+    for line in lines:
+        if "polkit" not in line:  # Debian's libvirt asks for the group alone
+            machine.must("sh", "-ec", f"cd {CHECKOUT}; {line}")
+    # As the page says: the user may not read a configuration that is root's alone.
+    machine.must(
+        "sh", "-ec", f"chgrp fencebus {CONFIG}; chmod 640 {CONFIG}; sed -i 's|qemu:///system|test:///default|' {CONFIG}"
+    )
+    machine.must("systemctl", "stop", UNIT)
+    machine.must("systemctl", "restart", UNIT)
+    assert machine.must("ps", "-o", "user=", "-p", machine.shows(UNIT, "MainPID")).strip() == "fencebus"
+    machine.must(*ASK, "-o", "off", "-n", "test")
+    assert machine.run(*ASK, "-o", "status", "-n", "test").returncode == 2
