@@ -18,6 +18,13 @@ Map = Mapping[str, Value]
 
 _Read = TypeVar("_Read")
 
+
+class Int32(int):
+    """A whole number that travels in 32 bits: an old fence_virtd reads an error's code from no other width (facts:
+    qmf2 4.3).  What came in 32 bits is read as one, so that it keeps its width on its way through a bus.
+    """
+
+
 DEEPEST = 16
 """Maps and lists within each other; no QMF message has more than six."""
 LARGEST = 16 * 1024 * 1024
@@ -25,9 +32,10 @@ LARGEST = 16 * 1024 * 1024
 
 _SIZE = struct.Struct(">I")
 _HEAD = struct.Struct(">II")
+_INT32 = struct.Struct(">i")
 _INT64, _UINT64, _DOUBLE = struct.Struct(">q"), struct.Struct(">Q"), struct.Struct(">d")
 
-VOID, BIT, BOOLEAN, INT64, UINT64, DOUBLE, UUID, STR16 = 0xF0, 0xF1, 0x08, 0x31, 0x32, 0x33, 0x48, 0x95
+VOID, BIT, BOOLEAN, INT32, INT64, UINT64, DOUBLE, UUID, STR16 = 0xF0, 0xF1, 0x08, 0x21, 0x31, 0x32, 0x33, 0x48, 0x95
 VBIN16, VBIN32, MAP, LIST, ARRAY = 0x90, 0xA0, 0xA8, 0xA9, 0xAA
 
 
@@ -75,6 +83,8 @@ def _typed(value: Value, depth: int) -> bytes:
 def _number(value: int | float) -> bytes:
     if isinstance(value, float):
         return bytes((DOUBLE,)) + _DOUBLE.pack(value)
+    if isinstance(value, Int32) and -(2**31) <= value < 2**31:
+        return bytes((INT32,)) + _INT32.pack(value)
     if -(2**63) <= value < 2**63:
         return bytes((INT64,)) + _INT64.pack(value)
     if 0 <= value < 2**64:
@@ -241,9 +251,10 @@ _SIMPLE: dict[int, Callable[[_Reader], Value]] = {
     0x27: lambda reader: reader.take(4).decode("utf-32-be", "replace"),
     UUID: lambda reader: uuid.UUID(bytes=reader.take(16)),
     0x38: _whole_number(8, False),
+    INT32: lambda reader: Int32(reader.number(4, signed=True)),
     0x23: _real(">f"),
     DOUBLE: _real(">d"),
-    **{code: _whole_number(length, True) for code, length in ((0x01, 1), (0x11, 2), (0x21, 4), (INT64, 8))},
+    **{code: _whole_number(length, True) for code, length in ((0x01, 1), (0x11, 2), (INT64, 8))},
     **{code: _whole_number(length, False) for code, length in ((0x02, 1), (0x12, 2), (0x22, 4), (UINT64, 8))},
     **{code: _fixed(length) for code, length in ((0x00, 1), (0x10, 2), (0x20, 4), (0x30, 8), (0x40, 16))},
     **{code: _fixed(length) for code, length in ((0xC0, 5), (0xC8, 5), (0xD0, 9), (0xD8, 9))},

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from fencebus_schemas import peer
+from fencebus_schemas import peer, qmf2, qmf2_messages
 from fencebus_schemas.digest import digest64
 from fencebus_schemas.model import (
     Action,
@@ -24,9 +24,15 @@ from fencebus_schemas.model import (
     VmState,
 )
 from fencebus_schemas.peer_codec import HEAD_LENGTH, encode
+from fencebus_schemas.qmf1 import SchemaRequest
+from fencebus_schemas.qmf2_agent import AgentAttributes
+from fencebus_schemas.qmf2_classes import DOMAIN, DOMAIN_LIFECYCLE
+from fencebus_schemas.qmf2_data import Data, Event, ObjectId
+from fencebus_schemas.qmf2_names import AgentName
+from fencebus_schemas.qmf2_predicate import read_predicate
 from fencebus_schemas.serialline import SerialRequest, pack_list_reply, pack_reply
 from fencebus_schemas.xvm import ListRecord, XvmRequest, pack_records
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import QMF_CONTENTS, QMF_OPCODES, TARGETS
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -92,6 +98,35 @@ def _between_hosts() -> tuple[peer.Message, ...]:
     )
 
 
+def qmf_input(packet: qmf2.Packet) -> bytes:
+    """The packet as the target qmf_message takes it."""
+    opcode = QMF_OPCODES.index(packet.header("qmf.opcode")) << 1 | (packet.content_type == qmf2.LIST)
+    content = packet.header("qmf.content")
+    return bytes((opcode, QMF_CONTENTS.index(content) if content else 0)) + packet.body
+
+
+def _qmf_messages() -> tuple[qmf2_messages.Message, ...]:
+    agent = AgentName("fencebus", "libvirt-qmf", "a")
+    name, attributes = str(agent), AgentAttributes(agent, 1, 60, direct_subject="d")
+    schema, vm = DOMAIN.id, ObjectId(str(agent), f"org.libvirt:Domain:{_UUID}", 1)
+    domain = Data(vm, schema, {"uuid": _UUID, "name": "vm7", "id": -1, "node": {"_object_name": "n"}}, 1, 2, 3)
+    where = read_predicate(["and", ["eq", "name", ["quote", "vm7"]], ["not", ["exists", "x"]]])
+    event = Event(DOMAIN_LIFECYCLE.id, {"uuid": _UUID, "ok": True, "load": 0.5, "none": None}, 1)
+    content = qmf2_messages.Content
+    return (
+        qmf2_messages.LocateRequest(where),
+        qmf2_messages.LocateResponse(name, attributes),
+        qmf2_messages.QueryRequest(qmf2_messages.What.OBJECT, schema, vm, where),
+        qmf2_messages.QueryResponse(name, content.SCHEMA_ID, (schema,)),
+        qmf2_messages.QueryResponse(name, content.SCHEMA, (DOMAIN,)),
+        qmf2_messages.Indication(name, content.DATA, (domain,)),
+        qmf2_messages.Indication(name, content.EVENT, (event,)),
+        qmf2_messages.MethodRequest("destroy", vm, {"list": [1]}),
+        qmf2_messages.MethodResponse(name, {"description": "<domain/>"}),
+        qmf2_messages.Failure(name, 6, "Forbidden"),
+    )
+
+
 def seeds() -> dict[str, list[bytes]]:
     """Messages for each target."""
     requests = [request.sign(_ANOTHER_KEY, number % 4).pack() for number, request in enumerate(_REQUESTS)]
@@ -110,6 +145,8 @@ def seeds() -> dict[str, list[bytes]]:
         "config_grammar": list(_CONFIGS),
         "config_text": list(_CONFIGS),
         "peer_message": [b"\1" + message[HEAD_LENGTH:] for message in between_hosts] + [b"\0" + between_hosts[0]],
+        "qmf_message": [qmf_input(qmf2.encode(message)) for message in _qmf_messages()],
+        "qmf_schema_request": [SchemaRequest(7, one.id).pack() for one in (DOMAIN, DOMAIN_LIFECYCLE)],
         "manager_answer": [answer.encode() for answer in _ANSWERS],
         "door": [bytes([number]) + request for number, request in enumerate(requests)],
     }

@@ -16,11 +16,13 @@ from fencebus_host.config.tree import render
 from fencebus_host.door import Door
 from fencebus_host.replay import SeenRequests
 from fencebus_host.routers.ovirt import markup, readings
+from fencebus_schemas import qmf2
 from fencebus_schemas.digest import HASH_NAMES, HASH_NONE
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.handshake import CHALLENGE_LENGTH, Read, Send, guest_side, host_side
 from fencebus_schemas.model import Action
 from fencebus_schemas.peer_codec import PREFIX, decode, encode
+from fencebus_schemas.qmf1 import SchemaRequest
 from fencebus_schemas.serialline import REQUEST_LENGTH as LINE_REQUEST_LENGTH
 from fencebus_schemas.serialline import ReplyReader, RequestReader, SerialRequest
 from fencebus_schemas.xvm import RECORD_LENGTH, REQUEST_LENGTH, ListRecord, RecordReader, XvmRequest
@@ -30,6 +32,17 @@ Target = Callable[[bytes], None]
 KEY = b"the key that the fuzzer does not have"
 SMALL_TEXT = 4096
 """Bytes of configuration: the parser's time grows with the length, and nothing else does."""
+QMF_OPCODES = (
+    "_agent_locate_request",
+    "_agent_locate_response",
+    "_query_request",
+    "_query_response",
+    "_data_indication",
+    "_method_request",
+    "_method_response",
+    "_exception",
+)
+QMF_CONTENTS = ("_data", "_event", "_schema", "_schema_id", "_object_id")
 
 
 def xvm_request(data: bytes) -> None:
@@ -143,6 +156,23 @@ def peer_message(data: bytes) -> None:
     assert decode(encode(message, (KEY,)), (KEY,)) == message
 
 
+def qmf_message(data: bytes) -> None:
+    # Read it, or raise WireError, never anything else; what was read can be written, and says the same then.
+    opcode, content, body = _qmf_head(data)
+    try:
+        message = qmf2.decode(qmf2.Packet((("qmf.opcode", opcode), ("qmf.content", content)), *body))
+        packet = qmf2.encode(message)
+    except WireError:
+        return
+    assert qmf2.encode(qmf2.decode(packet)) == packet
+
+
+def qmf_schema_request(data: bytes) -> None:
+    # Read it, or raise WireError, never anything else; what was read packs to the same bytes.
+    with contextlib.suppress(WireError):
+        assert SchemaRequest.unpack(data).pack() == data
+
+
 def manager_answer(data: bytes) -> None:
     # Read it as any answer of a manager, or raise MarkupError, never anything else; what is read can be shown.
     try:
@@ -170,6 +200,8 @@ TARGETS: dict[str, Target] = {
         config_text,
         door,
         peer_message,
+        qmf_message,
+        qmf_schema_request,
         manager_answer,
     )
 }
@@ -210,6 +242,13 @@ def _nobody_passes(side: Generator[Send | Read, bytes, bytes], data: bytes, auth
         return
     except StopIteration:
         raise AssertionError(f"passed the handshake {HASH_NAMES[auth]} without the key") from None
+
+
+def _qmf_head(data: bytes) -> tuple[str, str, tuple[str, bytes]]:
+    """Opcode, content and typed body: the data's first two bytes choose, and the rest is the body."""
+    first, second = data[:1] or b"\0", data[1:2] or b"\0"
+    body = (qmf2.LIST if first[0] & 1 else qmf2.MAP, data[2:])
+    return QMF_OPCODES[(first[0] >> 1) % len(QMF_OPCODES)], QMF_CONTENTS[second[0] % len(QMF_CONTENTS)], body
 
 
 def _perhaps_signed(data: bytes) -> tuple[bytes, bool]:

@@ -6,12 +6,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fencebus_schemas import qmf2
 from fencebus_schemas.peer_codec import HEAD_LENGTH, encode
+from fencebus_schemas.qmf2_messages import Heartbeat
 from tests.components import require_module
 from tests.fuzz import strategies_config, strategies_wire
 from tests.fuzz.running import fuzz_all
-from tests.fuzz.seeds import corpus_of, seeds
+from tests.fuzz.seeds import corpus_of, qmf_input, seeds
 from tests.fuzz.targets import KEY, TARGETS
+from tests.schemas import qmf_strategies
 from tests.schemas.peer_strategies import messages
 
 SECONDS = 5.0
@@ -21,6 +24,9 @@ LEAST_RUNS = 50
 _TEXTS = strategies_config.texts().map(lambda text: text.encode("utf-8", "surrogateescape"))
 _HANDSHAKES = st.lists(strategies_wire.handshake_bytes, max_size=3).map(b"".join)
 _BETWEEN_HOSTS = messages().map(lambda message: encode(message, (KEY,))[HEAD_LENGTH:])
+_QMF = qmf_strategies.messages.filter(lambda message: not isinstance(message, Heartbeat)).map(
+    lambda message: qmf_input(qmf2.encode(message))
+)
 _PIECES = (
     *(f"<{end}{name}>".encode() for end in ("", "/") for name in ("vm", "vms", "status", "state", "host", "fault")),
     b'<vm id="11111111-1111-1111-1111-111111111111">',
@@ -44,6 +50,8 @@ INPUTS = {
     "config_grammar": _TEXTS,
     "config_text": _TEXTS,
     "peer_message": strategies_wire.damaged(_BETWEEN_HOSTS).map(lambda body: b"\1" + body),
+    "qmf_message": strategies_wire.damaged(_QMF),
+    "qmf_schema_request": strategies_wire.damaged(st.just(b"AM2S\0\0\0\1\1p\1c" + bytes(16))),
     "manager_answer": st.binary() | st.lists(st.sampled_from(_PIECES)).map(b"".join),
     "door": st.builds(
         lambda first, rest: bytes([first]) + rest, st.integers(0, 255), strategies_wire.xvm_request_bytes

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_schemas.amqp010 import DEEPEST, LARGEST, Value, decode_list, decode_map, encode_list, encode_map
+from fencebus_schemas.amqp010 import DEEPEST, LARGEST, Int32, Value, decode_list, decode_map, encode_list, encode_map
 from fencebus_schemas.errors import WireError
 
 NAMED = "00000033 00000001 07 5f76616c756573 a8 00000022 00000002 05 5f6e616d65 95 0005 763a703a69"
@@ -93,6 +93,15 @@ def test_every_type_of_the_specification_is_read(encoded: str, value: Value) -> 
 def test_both_peers_ways_to_write_nothing_are_read(body: bytes) -> None:
     assert decode_map(body) == {}
     assert decode_list(body) == []
+
+
+def test_a_number_that_has_to_travel_in_32_bits_does_and_keeps_its_width_when_it_is_passed_on() -> None:
+    body = encode_list([Int32(-6), 6])
+    assert body == one_item("21 fffffffa 31 0000000000000006").replace(b"\0\0\0\1", b"\0\0\0\2", 1)
+    read = decode_list(body)
+    assert read == [-6, 6]
+    assert encode_list(read) == body
+    assert decode_list(encode_list([Int32(2**31)])) == [2**31]
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=5))
