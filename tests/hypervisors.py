@@ -13,7 +13,7 @@ from typing import Protocol
 
 import libvirt
 
-from fencebus_agent.hypervisor import Hypervisor
+from fencebus_agent.hypervisor import Hypervisor, SightedHypervisor
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
 from fencebus_schemas.deadline import Deadline
@@ -58,7 +58,7 @@ class World(Protocol):
     """A hypervisor, and what a test may do to it behind the driver's back."""
 
     @property
-    def hypervisor(self) -> Hypervisor:
+    def hypervisor(self) -> SightedHypervisor:
         """The driver."""
 
     @property
@@ -156,20 +156,20 @@ async def memory_world() -> AsyncIterator[MemoryWorld]:
 
 
 @contextlib.asynccontextmanager
-async def driver_world(folder: Path) -> AsyncIterator[LibvirtWorld]:
+async def driver_world(folder: Path, *, marks: bool = False) -> AsyncIterator[LibvirtWorld]:
     """libvirt's test driver over a file without domains, running."""
     file = folder / "world.xml"
     file.write_text(EMPTY_TEST_WORLD)
-    hypervisor = LibvirtHypervisor(f"test://{file}", HOST, INCARNATION)
+    hypervisor = LibvirtHypervisor(f"test://{file}", HOST, INCARNATION, marks=marks)
     async with serving(hypervisor):
         yield LibvirtWorld(hypervisor, Proof.HYPERVISOR_WORD, None)
 
 
 @contextlib.asynccontextmanager
-async def qemu_world(daemon: Libvirtd) -> AsyncIterator[LibvirtWorld]:
+async def qemu_world(daemon: Libvirtd, *, marks: bool = False) -> AsyncIterator[LibvirtWorld]:
     """Real QEMU, running."""
     await asyncio.to_thread(daemon.revive)
-    hypervisor = LibvirtHypervisor(daemon.uri, HOST, INCARNATION)
+    hypervisor = LibvirtHypervisor(daemon.uri, HOST, INCARNATION, marks=marks)
     async with serving(hypervisor):
         world = LibvirtWorld(hypervisor, Proof.PROCESS_EXIT, daemon)
         yield world

@@ -6,10 +6,12 @@ Pure bookkeeping; it changes only through the methods named after what happened.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 
+from fencebus_agent.lives import PastLives
 from fencebus_schemas.model import Uuid
 
 
@@ -18,11 +20,15 @@ class Turn(Enum):
 
     STARTED = "started"
     """A life began here."""
+    RESTORED = "restored"
+    """A saved life goes on here."""
     ARRIVING = "arriving"
     """A process waits here for a life that is still elsewhere."""
     RESUMED = "resumed"
     LEAVING = "leaving"
     """A migration away from here was spoken of."""
+    ENDED = "ended"
+    """The hypervisor says plainly that the life here is over."""
     CHANGED = "changed"
 
 
@@ -49,6 +55,11 @@ class Remembered:
     """
     lingering: tuple[tuple[Uuid, str], ...] = ()
     """VMs of whose last life something may still write, and the sentence about it."""
+    lives: Mapping[Uuid, PastLives] = field(default_factory=lambda: _NO_LIVES)
+    """Marks of lives that ended here and that left, where lives are marked."""
+
+
+_NO_LIVES: Mapping[Uuid, PastLives] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ class Roster:
     def turn(self, vm: Uuid, turn: Turn, at: float, run: int | None = None) -> None:
         """An event was heard; ``at`` in CLOCK_BOOTTIME seconds, ``run`` the hypervisor's number of that life."""
         self.generation += 1
-        if turn in (Turn.STARTED, Turn.ARRIVING):
+        if turn in (Turn.STARTED, Turn.RESTORED, Turn.ARRIVING):
             self._start(vm, Began(run, at), turn is Turn.ARRIVING)
         elif turn is Turn.RESUMED:
             # It runs here: what was arriving has come, what was leaving has not gone.

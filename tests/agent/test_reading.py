@@ -81,7 +81,7 @@ def test_the_facts_of_an_xml() -> None:
         ("SUSPENDED", 1, "suspended", Turn.LEAVING),
         ("SUSPENDED", 7, "suspended", Turn.LEAVING),
         ("RESUMED", 1, "resumed", Turn.RESUMED),
-        ("STOPPED", 1, "stopped", Turn.CHANGED),
+        ("STOPPED", 1, "stopped", Turn.ENDED),
         ("STOPPED", 3, "stopped", Turn.LEAVING),
         ("DEFINED", 0, "defined", Turn.CHANGED),
         ("UNDEFINED", 0, "undefined", Turn.CHANGED),

@@ -15,16 +15,22 @@ from tests.libvirtd import Libvirtd
 Opener = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[World, bool | None]]
 
 
-def _qemu(request: pytest.FixtureRequest, _folder: Path) -> AbstractAsyncContextManager[World, bool | None]:
+def _daemon(request: pytest.FixtureRequest) -> Libvirtd:
     daemon = request.getfixturevalue("libvirtd")
     assert isinstance(daemon, Libvirtd)
-    return hypervisors.qemu_world(daemon)
+    return daemon
 
 
 OPENERS: dict[str, Opener] = {
     "memory": lambda _request, _folder: hypervisors.memory_world(),
     "test-driver": lambda _request, folder: hypervisors.driver_world(folder),
-    "qemu": _qemu,
+    "qemu": lambda request, _folder: hypervisors.qemu_world(_daemon(request)),
+}
+
+MARKING: dict[str, Opener] = {
+    "memory": lambda _request, _folder: hypervisors.memory_world(),
+    "test-driver": lambda _request, folder: hypervisors.driver_world(folder, marks=True),
+    "qemu": lambda request, _folder: hypervisors.qemu_world(_daemon(request), marks=True),
 }
 
 
@@ -32,4 +38,11 @@ OPENERS: dict[str, Opener] = {
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     """One hypervisor after the other."""
     async with OPENERS[request.param](request, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=MARKING)
+async def sighted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    """One hypervisor after the other, as on a host among others: lives have marks."""
+    async with MARKING[request.param](request, tmp_path) as opened:
         yield opened

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,15 +31,17 @@ from fencebus_agent.libvirt_driver.inventory import (
     read_everything,
 )
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
+from fencebus_agent.libvirt_driver.lookout import Lookout
 from fencebus_agent.libvirt_driver.processes import finder_for
 from fencebus_agent.libvirt_driver.reading import read_facts
 from fencebus_agent.libvirt_driver.starting import Booted, Start, boot
 from fencebus_agent.libvirt_driver.starts import Starts
 from fencebus_agent.libvirt_driver.undertaker import Undertaker
+from fencebus_agent.lives import Lives
 from fencebus_agent.process_watch import ProcessWatch
-from fencebus_agent.roster import Remembered, Roster, Turn
+from fencebus_agent.roster import Remembered, Roster
 from fencebus_schemas.deadline import Clock, Deadline, boottime
-from fencebus_schemas.model import HostId, Incarnation, Observation, Proof, Uuid, VmRecord, VmState, as_uuid
+from fencebus_schemas.model import HostId, Incarnation, Observation, Proof, Sight, Uuid, VmRecord, VmState, as_uuid
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ T = TypeVar("T")
 REREAD = 30.0  # seconds within which a hint must have been followed up
 LAG = 0.03  # seconds between two looks while libvirt has not noticed an exit; it does within 0.2 s (facts: libvirt 4.3)
 LAG_LOOKS = 30
+MARK_BYTES = 16
 
 
 class LibvirtHypervisor:
@@ -54,7 +58,8 @@ class LibvirtHypervisor:
 
     uri: as libvirt takes it.  host, incarnation: who speaks in observations.  check_disks: False is the administrator's
     ``death_proof = "exit"``.  pid_folder: where libvirt keeps its domains' pid files, if not beside its socket.
-    read_only: look and never act, where the VMs are somebody else's to end.
+    read_only: look and never act, where the VMs are somebody else's to end.  marks: mark the lives of VMs in their live
+    metadata, so that other hosts recognise them; a host that is alone needs none.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class LibvirtHypervisor:
         check_disks: bool = True,
         pid_folder: Path | None = None,
         read_only: bool = False,
+        marks: bool = False,
         clock: Clock = boottime,
     ) -> None:
         self._read_only = read_only
@@ -76,8 +82,22 @@ class LibvirtHypervisor:
         self._roster = Roster()
         self._starts = Starts()
         self._link = Link(uri, self, read_only)
+        self._marks, self._lives = marks, Lives(lambda: secrets.token_hex(MARK_BYTES))
+        known_lives = self._lives if marks else None
         self._undertaker = Undertaker(
-            self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks
+            self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks, known_lives
+        )
+        self._lookout = Lookout(
+            self._link,
+            self._finder,
+            self._watch,
+            self._roster,
+            self._undertaker,
+            self._starts,
+            self._lives,
+            self._tell,
+            clock,
+            marks=marks,
         )
         self._sinks: list[EventSink] = []
         self._loop = asyncio.get_running_loop()
@@ -122,11 +142,18 @@ class LibvirtHypervisor:
             return self._record(seen.uuid, seen.name, self._state(seen))
         return self._forgotten(remembered)
 
+    async def look(self, vm: Uuid, deadline: Deadline) -> Sight:
+        """See SightedHypervisor."""
+        return await self._lookout.look(vm, deadline)
+
     async def power_off(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
         self._check_may_act()
         await self._await_starts(vm, deadline)
-        return await self._undertaker.end(vm, deadline, permit)
+        seen = await self._undertaker.end(vm, deadline, permit)
+        if seen.ended is not None:
+            self._lookout.proved(vm, seen.ended.mark)
+        return seen
 
     async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
@@ -196,6 +223,7 @@ class LibvirtHypervisor:
     async def close(self) -> None:
         """See the port."""
         await self._undertaker.close()
+        await self._lookout.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -206,30 +234,20 @@ class LibvirtHypervisor:
 
     @property
     def remembered(self) -> Remembered:
-        """Transient VMs that were ended here, and VMs that left: keep it on this host's disk."""
-        return self._roster.remembered
+        """Transient VMs that were ended here, VMs and lives that left: keep it on this host's disk."""
+        memory = self._roster.remembered
+        return replace(memory, lives=self._lives.remembered) if self._marks else memory
 
     def remember(self, past: Remembered) -> None:
         """Take up what an earlier run kept.  Before run()."""
         self._roster.remember(past if self._check_disks else replace(past, lingering=()))
+        self._lives.remember(past.lives)
 
     # ---- the link's events
 
     def connected(self, conn: libvirt.virConnect) -> Sequence[int]:
         """Register for events, then learn what there is; in a worker thread."""
-        registrations = [
-            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle, None),
-            conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot, None),
-        ]
-        optional = (  # not every driver has them
-            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, self._on_device),
-            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, self._on_device),
-            (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._on_metadata),
-            (libvirt.VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, self._on_job),
-        )
-        for event, sink in optional:
-            with contextlib.suppress(libvirt.libvirtError):
-                registrations.append(conn.domainEventRegisterAny(None, event, sink, None))
+        registrations = events.register(conn, self._hear)
         at = self._clock()
         everything = read_everything(conn, self._finder)
         self._in_loop(lambda: self._learn_all(everything, at))
@@ -238,25 +256,9 @@ class LibvirtHypervisor:
     def lost(self) -> None:
         """Events may be missed from now on; the next inventory makes good for them."""
         self._roster.lost()
+        self._lookout.lost()
 
     # ---- libvirt's events, in libvirt's thread
-
-    def _on_lifecycle(self, _conn: object, domain: libvirt.virDomain, event: int, detail: int, _opaque: object) -> None:
-        self._hear(domain, events.read_lifecycle(event, detail))
-
-    def _on_reboot(self, _conn: object, domain: libvirt.virDomain, _opaque: object) -> None:
-        self._hear(domain, Meaning("rebooted", Turn.CHANGED))
-
-    def _on_device(self, _conn: object, domain: libvirt.virDomain, _alias: str, _opaque: object) -> None:
-        self._hear(domain, Meaning("devices", Turn.CHANGED))
-
-    def _on_metadata(
-        self, _conn: object, domain: libvirt.virDomain, _kind: int, _namespace: str | None, _opaque: object
-    ) -> None:
-        self._hear(domain, Meaning("metadata", Turn.CHANGED))
-
-    def _on_job(self, _conn: object, domain: libvirt.virDomain, stats: dict[str, int], _opaque: object) -> None:
-        self._hear(domain, events.read_job_completed(stats.get(libvirt.VIR_DOMAIN_JOB_OPERATION, 0)))
 
     def _hear(self, domain: libvirt.virDomain, meaning: Meaning) -> None:
         vm, at, run = Uuid(domain.UUIDString()), self._clock(), domain.ID()
@@ -270,6 +272,7 @@ class LibvirtHypervisor:
 
     def _heard(self, vm: Uuid, meaning: Meaning, at: float, run: int) -> None:
         self._roster.turn(vm, meaning.turn, at, run)
+        self._lookout.heard(vm, meaning, run)
         self._tell(DomainEvent(vm, meaning.kind, meaning.detail))
         if meaning.kind not in ("rebooted", "resumed", "suspended"):
             self._spawn(self._read_again(vm))
@@ -283,6 +286,7 @@ class LibvirtHypervisor:
         for held in everything.held:
             self._watch.follow(held)
         for seen in everything.seen:
+            self._lookout.found(seen.uuid, seen.power)
             if seen.power.plain:
                 self._roster.lives(seen.uuid, at)
             elif seen.power is Power.LEFT and not self._roster.is_left(seen.uuid):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 
 import libvirt
 
@@ -26,6 +27,20 @@ def ensure_running() -> None:
         libvirt.registerErrorHandler(_drop_error, None)
         libvirt.virEventRegisterDefaultImpl()
         threading.Thread(target=_serve, name="libvirt-events", daemon=True).start()
+
+
+def behind_events(call: Callable[[], None]) -> None:
+    """Have ``call`` called once in libvirt's thread, behind the events that it had queued by now.
+
+    They are delivered by a timer of their connection, which was set before this one; of timers that are due the loop
+    takes the older first.
+    """
+    libvirt.virEventAddTimeout(0, _fire, call)
+
+
+def _fire(timer: int, call: Callable[[], None]) -> None:
+    libvirt.virEventRemoveTimeout(timer)
+    call()
 
 
 def _drop_error(context: object, error: object) -> None:

@@ -12,7 +12,7 @@ import libvirt
 from fencebus_agent.death import Power
 from fencebus_agent.libvirt_driver.processes import ProcessFinder
 from fencebus_agent.libvirt_driver.reading import power_of, read_facts, read_power
-from fencebus_agent.process_watch import Held, hold_all
+from fencebus_agent.process_watch import Held
 from fencebus_agent.roster import Known
 from fencebus_schemas.model import Uuid
 
@@ -97,7 +97,7 @@ def read_everything(conn: libvirt.virConnect, finder: ProcessFinder | None) -> E
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
                 raise
-    return Everything(tuple(known), tuple(read_all(conn)), tuple(hold_all()) if finder else ())
+    return Everything(tuple(known), tuple(read_all(conn)), finder.everything() if finder else ())
 
 
 def _known(domain: libvirt.virDomain) -> Known:

@@ -7,7 +7,7 @@ still polling.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import libvirt
 
@@ -15,8 +15,10 @@ from fencebus_agent.death import End, Job, Kill, Look, Power
 from fencebus_agent.disks import Outliving, outliving
 from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable, Permit
 from fencebus_agent.image_locks import see_locked
+from fencebus_agent.libvirt_driver.marking import read_mark, read_saved_mark
 from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_job, read_power
+from fencebus_agent.lives import Lives
 from fencebus_agent.process_watch import Held
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import Life, Uuid
@@ -35,6 +37,8 @@ class Order:
     """When the driver saw the life begin; used where no process tells."""
     check_disks: bool = True
     clock: Clock = boottime
+    lives: Lives | None = None
+    """How marked lives are recognised; ``None`` where none are marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class _Domain:
     transient_xml: str
     disks: Outliving
     held: tuple[Held, ...]
+    mark: str
+    """Empty where lives are not marked, or this one is not yet."""
 
 
 def strike(
@@ -114,7 +120,7 @@ def _rest(
     """A domain at rest: set its saved life aside, and see whether a process is left (facts: libvirt 4.5)."""
     power, life = read_power(handle), None
     if handle.hasManagedSaveImage():
-        life = Life(f"saved:{order.vm}")
+        life = _saved_life(handle, order)
         _allow(order, life)
         handle.managedSaveRemove()
     at = order.clock()
@@ -134,11 +140,12 @@ def _read(handle: libvirt.virDomain, order: Order, finder: ProcessFinder | None)
     xml = ""
     if not handle.isPersistent():
         xml = handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
+    mark = order.lives.recognised(order.vm, handle.ID(), read_mark(handle)) if order.lives else ""
     held = finder.running(order.vm, handle.name()) if finder else ()
     disks = Outliving()
     if finder and order.check_disks:
         disks = see_locked(outliving(handle.XMLDesc()))
-    return _Domain(handle, xml, disks, held)
+    return _Domain(handle, xml, disks, held, mark)
 
 
 def _look(domain: _Domain, order: Order, watched: bool) -> Look:
@@ -152,9 +159,13 @@ def _look(domain: _Domain, order: Order, watched: bool) -> Look:
 
 
 def _life(domain: _Domain, order: Order) -> Life:
-    if domain.held:
-        return domain.held[0].qemu.life
-    return Life(f"id {domain.handle.ID()}", order.began)
+    life = domain.held[0].qemu.life if domain.held else Life(f"id {domain.handle.ID()}", order.began)
+    return replace(life, mark=domain.mark) if domain.mark else life
+
+
+def _saved_life(handle: libvirt.virDomain, order: Order) -> Life:
+    mark = order.lives.recognised(order.vm, -1, read_saved_mark(handle)) if order.lives else ""
+    return Life(mark or f"saved:{order.vm}")
 
 
 def _kill(handle: libvirt.virDomain) -> End:

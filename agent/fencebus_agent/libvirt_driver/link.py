@@ -157,6 +157,31 @@ class Link:
         if future.done() and not future.cancelled() and future.exception() is not None:
             log.debug("%s: %s", self.uri, future.exception())
 
+    async def drain_events(self, deadline: Deadline) -> None:
+        """Return when every event that libvirt had sent until now has been given to the loop.
+
+        An answer on their connection comes behind them; what came with it goes through libvirt's thread, and then in
+        order through the loop's queue.  Raises HypervisorUnreachable.
+        """
+        conn = self._events
+        if conn is None:
+            raise HypervisorUnreachable(self.uri, "the connection for events is lost")
+        if not self._one_for_all:
+            await self._answered(self._threads.submit(conn.getLibVersion), deadline)
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        event_thread.behind_events(lambda: _from_thread(loop, told.set))
+        try:
+            await asyncio.wait_for(told.wait(), deadline.remaining())
+        except TimeoutError:
+            raise HypervisorUnreachable(self.uri, "its events are not delivered") from None
+
+    async def _answered(self, question: asyncio.Future[int], deadline: Deadline) -> None:
+        await asyncio.wait({question}, timeout=deadline.remaining())
+        if not question.done():
+            raise HypervisorUnreachable(self.uri, "the connection for events does not answer")
+        if question.cancelled() or question.exception() is not None:
+            raise HypervisorUnreachable(self.uri, "the connection for events broke")
+
     async def close(self) -> None:
         """Close every connection that is not in a call, and let the threads go."""
         self._closed = True

@@ -63,6 +63,10 @@ class ProcessFinder:
         """Every process that carries this UUID, whatever libvirt thinks of it."""
         return tuple(hold_all(vm))
 
+    def everything(self) -> tuple[Held, ...]:
+        """Every process of this host that carries any VM's UUID."""
+        return tuple(hold_all())
+
 
 def release(processes: Sequence[Held]) -> int:
     """Give the pidfds back; say how many there were."""

@@ -9,6 +9,7 @@ import libvirt
 
 from fencebus_agent.death import Power
 from fencebus_agent.hypervisor import HypervisorError, Permit, UnknownDomain
+from fencebus_agent.libvirt_driver.marking import unmarked
 from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_power
 from fencebus_schemas.deadline import Deadline
@@ -96,7 +97,7 @@ def _make_anew(conn: libvirt.virConnect, start: Start, finder: ProcessFinder | N
     while True:
         _allow(start, finder)  # S12: directly before each attempt, as the ones before have taken their time
         try:
-            return conn.createXML(start.transient_xml)
+            return conn.createXML(unmarked(start.transient_xml))  # another life than the one that had this definition
         except libvirt.libvirtError as error:
             # "already being removed": the last life is still being buried (facts: libvirt 4.3).
             if error.get_error_code() != libvirt.VIR_ERR_OPERATION_FAILED or start.deadline.remaining() < PAUSE:

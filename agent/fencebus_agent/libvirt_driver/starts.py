@@ -32,6 +32,10 @@ class Starts:
         finally:
             self._under_way[vm] -= 1
 
+    def pending(self, vm: Uuid) -> bool:
+        """True while a start of the VM is under way."""
+        return self._under_way[vm] > 0
+
     async def settled(self, vm: Uuid, deadline: Deadline) -> bool:
         """Wait until no start of the VM is under way; False if that took until the deadline."""
         while self._under_way[vm]:

@@ -18,6 +18,7 @@ from fencebus_agent.libvirt_driver.attempt import Attempt
 from fencebus_agent.libvirt_driver.killing import Order, Sight, strike
 from fencebus_agent.libvirt_driver.link import Link, LinkLostError
 from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
+from fencebus_agent.lives import Lives
 from fencebus_agent.process_watch import ProcessWatch, Watched, all_gone
 from fencebus_agent.roster import EndedDomain, Roster
 from fencebus_agent.worker_threads import WorkerThreads
@@ -34,6 +35,7 @@ class Undertaker:
     """Ends VMs.  One at a time each, any number in parallel.  For the asyncio loop.
 
     finder: ``None`` where no process stands behind a domain.  check_disks: False where the exit alone is the proof.
+    lives: ``None`` where they are not marked.
     """
 
     def __init__(
@@ -45,7 +47,9 @@ class Undertaker:
         witness: Witness,
         clock: Clock,
         check_disks: bool = True,
+        lives: Lives | None = None,
     ) -> None:
+        self._lives = lives
         self._link, self._finder, self._watch, self._roster = link, finder, watch, roster
         self._witness, self._clock, self._check_disks = witness, clock, check_disks
         self._attempts: dict[Uuid, Attempt] = {}
@@ -146,6 +150,7 @@ class Undertaker:
             self._roster.began(vm),
             self._check_disks,
             self._clock,
+            self._lives,
         )
         tell = self._teller(attempt)
         thread = self._link.begin(lambda conn: strike(conn, order, self._finder, tell))
