@@ -35,8 +35,9 @@ def run(step: Step, folder: Path, port: int) -> bool:
 
 
 def program(name: str) -> Path:
-    """The program that was installed beside this interpreter."""
-    return Path(sys.executable).parent / name
+    """The program that was installed beside this interpreter; from an editable installation, the checkout's."""
+    installed = Path(sys.executable).parent / name
+    return installed if installed.exists() else Path(__file__).parents[3] / "guest_client" / "bin" / name
 
 
 def free_port() -> int:
