@@ -76,7 +76,7 @@ class Lives:
         if mark == LEFT_UNMARKED and past.left:
             return
         # "Destroyed" was the first word about a source that had handed over (facts: libvirt 2.2).
-        self._past[vm] = PastLives(_without(past.ended, mark), _with(past.left, mark))
+        self._keep(vm, PastLives(_without(past.ended, mark), _with(past.left, mark)))
 
     def runs(self, vm: Uuid, run: int) -> None:
         """This run was resumed here: what was leaving has not gone, and what went has come back.
@@ -86,13 +86,13 @@ class Lives:
         past, here = self.past(vm), self._here.get(vm)
         if past.left:
             left = _without(past.left, here.mark) if here and here.run == run else past.left
-            self._past[vm] = PastLives(past.ended, _without(left, LEFT_UNMARKED))
+            self._keep(vm, PastLives(past.ended, _without(left, LEFT_UNMARKED)))
 
     def ends(self, vm: Uuid, mark: str) -> None:
         """The end of this life was proved here, or reported plainly."""
         if mark:
             past = self.past(vm)
-            self._past[vm] = PastLives(_with(past.ended, mark), _without(past.left, mark))
+            self._keep(vm, PastLives(_with(past.ended, mark), _without(past.left, mark)))
 
     def lost(self) -> None:
         """A hypervisor that was restarted may give the number of a life again."""
@@ -128,6 +128,12 @@ class Lives:
     def remember(self, past: Mapping[Uuid, PastLives]) -> None:
         """Take up what an earlier run of the daemon remembered, before the first connection."""
         self._past.update(past)
+
+    def _keep(self, vm: Uuid, past: PastLives) -> None:
+        if past == NO_LIVES:
+            self._past.pop(vm, None)
+        else:
+            self._past[vm] = past
 
 
 def _with(marks: tuple[str, ...], mark: str) -> tuple[str, ...]:

@@ -14,15 +14,17 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from fencebus_agent.lives import PastLives
 from fencebus_agent.roster import EndedDomain, Remembered
 from fencebus_host.fencing import RecordError
 from fencebus_host.replay import KEPT_SECONDS
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.digest import DIGEST_LENGTH
-from fencebus_schemas.model import FenceOutcome, FenceRequest, Observation, Uuid
+from fencebus_schemas.model import LEFT_UNMARKED, FenceOutcome, FenceRequest, Observation, Uuid
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,16 @@ CREATE TABLE IF NOT EXISTS history (
     seconds REAL NOT NULL, observations TEXT NOT NULL
 );
 """
+
+LIVES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE lives (
+    hypervisor TEXT NOT NULL, vm TEXT NOT NULL, ended TEXT NOT NULL, "left" TEXT NOT NULL, PRIMARY KEY (hypervisor, vm)
+);
+INSERT INTO lives SELECT hypervisor, vm, '[]', '["{LEFT_UNMARKED}"]' FROM departed;
+COMMIT;
+"""
+"""In a file of before lives had marks: what has departed by then left, and nobody can say which life it was."""
 
 Memory = Callable[[], Remembered]
 """What one hypervisor's driver has to remember across a restart of the daemon."""
@@ -96,7 +108,7 @@ class Records:
         changed = {name: memory for name, memory in touched.items() if self._kept.get(name) != memory}
         statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)] if kills else []
         for hypervisor, memory in changed.items():
-            statements += _replaced(hypervisor, memory)
+            statements += self._replaced(hypervisor, memory)
         if statements:
             await self._in_thread(lambda: self._write(statements))
         self._kept.update(changed)
@@ -105,24 +117,26 @@ class Records:
         """Write down what this hypervisor's driver remembers, if that has changed.  Raises RecordError."""
         memory = self._memories[hypervisor]()
         if self._kept.get(hypervisor) != memory:
-            await self._in_thread(lambda: self._write(_replaced(hypervisor, memory)))
+            await self._in_thread(lambda: self._write(self._replaced(hypervisor, memory)))
             self._kept[hypervisor] = memory
 
     async def remembered(self, hypervisor: str) -> Remembered:
         """What this hypervisor's driver remembered when the daemon last ran.  Raises RecordError."""
-        ended = "SELECT vm, name, xml, at FROM ended WHERE hypervisor=?"
-        departed = "SELECT vm FROM departed WHERE hypervisor=?"
-        domains = await self._in_thread(lambda: self._opened().execute(ended, (hypervisor,)).fetchall())
-        lingering = "SELECT vm, why FROM lingering WHERE hypervisor=?"
-        left = await self._in_thread(lambda: self._opened().execute(departed, (hypervisor,)).fetchall())
-        lasting = await self._in_thread(lambda: self._opened().execute(lingering, (hypervisor,)).fetchall())
+        domains = await self._rows("SELECT vm, name, xml, at FROM ended WHERE hypervisor=?", hypervisor)
+        left = await self._rows("SELECT vm FROM departed WHERE hypervisor=?", hypervisor)
+        lasting = await self._rows("SELECT vm, why FROM lingering WHERE hypervisor=?", hypervisor)
+        lives = await self._rows('SELECT vm, ended, "left" FROM lives WHERE hypervisor=?', hypervisor)
         memory = Remembered(
             tuple(EndedDomain(Uuid(vm), name, xml, at) for vm, name, xml, at in domains),
             frozenset(Uuid(vm) for (vm,) in left),
             tuple((Uuid(vm), why) for vm, why in lasting),
+            {Uuid(vm): PastLives(_marks(ended), _marks(gone)) for vm, ended, gone in lives},
         )
         self._kept[hypervisor] = memory
         return memory
+
+    async def _rows(self, query: str, hypervisor: str) -> Sequence[tuple[Any, ...]]:
+        return await self._in_thread(lambda: self._opened().execute(query, (hypervisor,)).fetchall())
 
     async def kills(self) -> Sequence[tuple[str, str, str]]:
         """The last kill of each VM: (UUID, life, request id).  Raises RecordError."""
@@ -174,10 +188,18 @@ class Records:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute("PRAGMA synchronous=FULL")
             database.executescript(SCHEMA)
+            if ("lives",) not in database.execute("SELECT name FROM sqlite_master").fetchall():
+                database.executescript(LIVES)
         except sqlite3.Error:
             database.close()
             raise
         self._database = database
+
+    def _replaced(self, hypervisor: str, memory: Remembered) -> list[Statement]:
+        """The statements that put one driver's memory in the place of what was kept of it."""
+        kept = self._kept.get(hypervisor)
+        statements = _replaced(hypervisor, memory) if kept is None or _but_lives(kept) != _but_lives(memory) else []
+        return statements + _lives_replaced(hypervisor, kept, memory)
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
@@ -225,6 +247,26 @@ def _replaced(hypervisor: str, memory: Remembered) -> list[Statement]:
         ("INSERT INTO ended VALUES (?,?,?,?,?)", [(hypervisor, d.uuid, d.name, d.xml, d.at) for d in memory.ended]),
         ("INSERT INTO departed VALUES (?,?)", [(hypervisor, vm) for vm in sorted(memory.left)]),
     ]
+
+
+def _but_lives(memory: Remembered) -> Remembered:
+    return replace(memory, lives={})
+
+
+def _lives_replaced(hypervisor: str, kept: Remembered | None, memory: Remembered) -> list[Statement]:
+    """Only of VMs of which something has changed: most lives stay as they were from one kill to the next."""
+    before = kept.lives if kept is not None else {}
+    gone = [(hypervisor, vm) for vm in before if vm not in memory.lives]
+    changed = [(vm, past) for vm, past in memory.lives.items() if before.get(vm) != past]
+    rows = [(hypervisor, vm, json.dumps(past.ended), json.dumps(past.left)) for vm, past in changed]
+    return [
+        ("DELETE FROM lives WHERE hypervisor=? AND vm=?", gone),
+        ("REPLACE INTO lives VALUES (?,?,?,?)", rows),
+    ]
+
+
+def _marks(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def _plain(seen: Observation) -> dict[str, object]:

@@ -11,6 +11,8 @@ import pytest
 
 from fencebus_agent.hypervisor import DomainEvent, HypervisorUnreachable
 from fencebus_agent.libvirt_driver import lookout
+from fencebus_agent.lives import PastLives
+from fencebus_agent.roster import Remembered
 from fencebus_schemas.model import Uuid, VmState
 from tests import hypervisors
 from tests.hypervisors import LibvirtWorld, eventually, fresh_name, soon
@@ -132,6 +134,16 @@ async def test_an_end_that_libvirt_reports_plainly_is_remembered(marking: Libvir
     await asyncio.to_thread(marking.admin.lookupByUUIDString(vm).destroy)
     await eventually(lambda: marking.hypervisor.remembered.lives.get(vm) is not None)
     assert (await marking.hypervisor.look(vm, soon())).ended == (mark,)
+
+
+async def test_what_the_daemon_before_saw_end_and_leave_is_told_again(tmp_path: Path) -> None:
+    past = PastLives(("m1",), ("m2",))
+    async with hypervisors.driver_world(tmp_path, marks=True) as world:
+        vm = await world.add(fresh_name(), VmState.OFF)
+        world.hypervisor.remember(Remembered(lives={vm: past}))
+        seen = await world.hypervisor.look(vm, soon())
+        assert (seen.ended, seen.left) == (past.ended, past.left)
+        assert world.hypervisor.remembered.lives == {vm: past}
 
 
 async def test_the_end_of_a_paused_vm_that_was_not_ours_says_nothing(marking: LibvirtWorld) -> None:

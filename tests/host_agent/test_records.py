@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_agent.lives import PastLives
 from fencebus_agent.roster import EndedDomain, Remembered
 from fencebus_host.fencing import RecordError
 from fencebus_host.records import Records
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, VmState
+from fencebus_schemas.model import LEFT_UNMARKED, Action, FenceOutcome, FenceRequest, Reason, VmState
 from tests.components import CHECKOUT, require_program, require_root
 from tests.host_agent import evidence
 from tests.host_agent.evidence import OTHER, THIRD, VM, request
@@ -83,6 +84,37 @@ async def test_what_was_off_already_is_no_kill(tmp_path: Path) -> None:
         house.hypervisor.happen(VM, VmState.OFF)
         await house.ask(Action.OFF)
         assert await house.records.kills() == []
+
+
+async def test_the_lives_that_ended_and_left_are_found_again_by_the_next_daemon(tmp_path: Path) -> None:
+    memory = Remembered(lives={VM: PastLives(("m1", "m2"), ("m3",)), OTHER: PastLives(left=(LEFT_UNMARKED,))})
+    first = Records(tmp_path, {"a": lambda: memory})
+    await first.open()
+    await first.ended(request(), evidence.killed())
+    memory = Remembered(lives={VM: PastLives(("m1", "m2", "id 4")), THIRD: PastLives(("m5",))})
+    await first.keep("a")
+    await first.close()
+    second = Records(tmp_path, {})
+    await second.open()
+    assert await second.remembered("a") == memory
+    assert await second.remembered("b") == Remembered()
+    await second.close()
+
+
+async def test_what_departed_before_lives_had_marks_has_left_without_one(tmp_path: Path) -> None:
+    memory = Remembered(left=frozenset({VM}))
+    first = Records(tmp_path, {"a": lambda: memory})
+    await first.open()
+    await first.keep("a")
+    await first.close()
+    with sqlite3.connect(tmp_path / DATABASE) as database:
+        database.execute("DROP TABLE lives")
+    database.close()
+    for _ in range(2):
+        again = Records(tmp_path, {})
+        await again.open()
+        assert await again.remembered("a") == replace(memory, lives={VM: PastLives(left=(LEFT_UNMARKED,))})
+        await again.close()
 
 
 async def test_a_later_kill_takes_the_place_of_the_one_before(tmp_path: Path) -> None:

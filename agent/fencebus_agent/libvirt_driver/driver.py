@@ -82,7 +82,7 @@ class LibvirtHypervisor:
         self._roster = Roster()
         self._starts = Starts()
         self._link = Link(uri, self, read_only)
-        self._marks, self._lives = marks, Lives(lambda: secrets.token_hex(MARK_BYTES))
+        self._lives = Lives(lambda: secrets.token_hex(MARK_BYTES))
         known_lives = self._lives if marks else None
         self._undertaker = Undertaker(
             self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks, known_lives
@@ -235,8 +235,7 @@ class LibvirtHypervisor:
     @property
     def remembered(self) -> Remembered:
         """Transient VMs that were ended here, VMs and lives that left: keep it on this host's disk."""
-        memory = self._roster.remembered
-        return replace(memory, lives=self._lives.remembered) if self._marks else memory
+        return replace(self._roster.remembered, lives=self._lives.remembered)
 
     def remember(self, past: Remembered) -> None:
         """Take up what an earlier run kept.  Before run()."""

@@ -122,9 +122,9 @@ class Lookout:
             self._lives.leaves(vm)
         elif turn is Turn.ENDED:
             self._hear_of_an_end(vm)
-        elif turn is Turn.RESUMED:
-            self._lives.runs(vm, run)
         self._hear_of_a_start(vm, turn, run)
+        if turn in (Turn.STARTED, Turn.RESTORED, Turn.RESUMED):
+            self._lives.runs(vm, run)
         if meaning.kind == "suspended":
             self._paused.add(vm)
         elif meaning.kind in ("started", "resumed", "stopped"):
@@ -165,7 +165,8 @@ class Lookout:
 
     def proved(self, vm: Uuid, mark: str) -> None:
         """This driver has ended that life, and has seen the proof."""
-        self._lives.ends(vm, mark)
+        if self._marks:  # nobody else knows it by the number of its process
+            self._lives.ends(vm, mark)
 
     def found(self, vm: Uuid, power: Power) -> None:
         """The inventory was read: from here on the events tell what changes."""
