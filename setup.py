@@ -127,7 +127,7 @@ setup(
         "type": TYPE,
         "layers": LAYERS,
         "mutation": MUTATION,
-        "dev": [*HOST, *SERIAL, *OVIRT, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION],
+        "dev": [*HOST, *SERIAL, *RABBITMQ, *OVIRT, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -14,6 +14,7 @@ from tests.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from tests.libvirtd import Libvirtd
+    from tests.rabbitmq import RabbitMq
 
 StartProgram = Callable[..., ServerProcess]
 
@@ -25,6 +26,8 @@ TOGETHER = ("guests",)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares something costly, when several processes share the tests (pytest -n)."""
     for item in items:
+        if item.get_closest_marker("xdist_group") is not None:  # it says itself with whom
+            continue
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         group = folder if folder in TOGETHER else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
@@ -75,3 +78,14 @@ def libvirtd() -> Iterator[Libvirtd]:
 
     with running_libvirtd() as daemon:
         yield daemon
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
+    """A real RabbitMQ, one for the whole run; its tests are in the xdist group of that name, and leave it as it was."""
+    from tests.managers.certificates import made
+    from tests.rabbitmq import running_rabbitmq
+
+    folder = tmp_path_factory.mktemp("rabbitmq")
+    with running_rabbitmq(folder / "node", made(folder / "certificates").ca.parent) as broker:
+        yield broker

@@ -33,6 +33,8 @@ from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_schemas.deadline import Deadline
 from tests.hypervisors import eventually, soon
+from tests.rabbitmq import RabbitMq
+from tests.rabbitmq_site import rabbit_site
 
 TOPIC, DIRECT = topic_exchange(), direct_exchange()
 COMMAND, INDICATION = Priority.COMMAND, Priority.INDICATION
@@ -95,19 +97,31 @@ async def running(bus: Bus) -> AsyncIterator[Bus]:
 
 
 @contextlib.asynccontextmanager
-async def memory_site() -> AsyncIterator[Site]:
+async def memory_site(_request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     """The broker in memory, with its clients."""
     async with contextlib.AsyncExitStack() as stack:
         yield MemorySite(stack)
 
 
-SITES: dict[str, Callable[[], AbstractAsyncContextManager[Site, bool | None]]] = {"memory": memory_site}
+def rabbitmq_site(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Site, bool | None]:
+    """KombuBus on a real RabbitMQ."""
+    broker = request.getfixturevalue("rabbitmq")
+    assert isinstance(broker, RabbitMq)
+    return rabbit_site(broker)
 
 
-@pytest.fixture(params=SITES)
+SITES: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Site, bool | None]]] = {
+    "memory": memory_site,
+    "rabbitmq": rabbitmq_site,
+}
+GROUPS = {"rabbitmq": [pytest.mark.xdist_group("rabbitmq")]}
+"""Sites whose broker takes long to start, so that one process has all of their tests."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=GROUPS.get(name, ())) for name in SITES])
 async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
     """One bus after the other."""
-    async with SITES[request.param]() as opened:
+    async with SITES[request.param](request) as opened:
         yield opened
 
 

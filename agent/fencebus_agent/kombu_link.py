@@ -1,0 +1,188 @@
+"""Converts one AMQP 0-9-1 connection, through kombu, into messages that come and go.  All of it runs in one thread."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import select
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import kombu
+
+from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, direct_exchange, topic_exchange
+from fencebus_agent.kombu_outbox import Parcel
+from fencebus_agent.kombu_publisher import Publisher, Settle
+from fencebus_agent.kombu_url import Broker, Tls, speaks_for_itself, tls_options
+from fencebus_agent.kombu_wire import message_of
+
+QUEUE_LENGTH = 10_000
+"""Messages that wait at the broker for a client that does not read; of more the oldest are lost."""
+ANSWER = 5.0
+"""Seconds that the broker may take to answer, or to go on with what it has begun."""
+FAREWELL = 1.0
+"""The same, when nothing depends on it any more."""
+AT_ONCE = 200
+"""Frames that are read before it is looked at what is to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a client connects."""
+
+    domain: str = "default"
+    tls: Tls = field(default_factory=Tls)
+    client: str = "fencebus"
+    """What the broker shows to its administrator as the connection's name."""
+    connect_timeout: float = 4.0
+    heartbeat: float = 5.0
+    """Seconds; a broker that says nothing for twice as long is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What is called in the thread."""
+
+    arrived: Callable[[BusMessage], None]
+    settle: Settle
+    blocked: Callable[[bool], None]
+    """True: the broker takes nothing more, as its memory or its disk is full; False: it does again."""
+
+
+class Link:
+    """A connection with an exclusive queue of its own, whose name is new each time: what was sent before is gone.
+
+    Everything may raise ``errors``; after that only ``drop`` makes sense.
+    """
+
+    def __init__(self, broker: Broker, terms: Terms, own: Address, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._blocked = False
+        self._bound: set[Address] = set()
+        by_certificate = speaks_for_itself(broker, terms.tls)
+        user = broker.user or ("" if by_certificate else "guest")
+        self._transport = kombu.Connection(
+            f"[{broker.host}]" if ":" in broker.host else broker.host,
+            userid=user,
+            password=broker.password or ("" if broker.user else "guest"),
+            virtual_host=broker.vhost,
+            port=broker.port,
+            ssl=tls_options(broker, terms.tls),
+            transport=None,
+            connect_timeout=terms.connect_timeout,
+            transport_options=self._options(terms),
+            login_method="EXTERNAL" if by_certificate else "PLAIN",
+            heartbeat=terms.heartbeat,
+        ).transport
+        self._amqp = self._transport.establish_connection()
+        try:
+            # Not the socket's own time-outs: after those the library would go on reading for ever.
+            self._amqp.sock.settimeout(ANSWER)
+            self._poll = select.poll()
+            self._poll.register(self._amqp.sock, select.POLLIN)
+            self._publisher = Publisher(str(broker), self._amqp, self._transport.channel_errors, user, hooks.settle)
+            self._queue = f"{terms.client}-{secrets.token_hex(8)}"
+            self._prepare(terms, own)
+        except BaseException:
+            self.drop()
+            raise
+
+    def _options(self, terms: Terms) -> dict[str, object]:
+        return {
+            "client_properties": {"product": "fencebus", "connection_name": terms.client},
+            "on_blocked": lambda _reason: self._block(True),
+            "on_unblocked": lambda: self._block(False),
+        }
+
+    def _prepare(self, terms: Terms, own: Address) -> None:
+        for exchange in (topic_exchange(terms.domain), direct_exchange(terms.domain)):
+            self._ensure(exchange)
+        self._consumer = self._amqp.channel()
+        self._consumer.auto_decode = False  # a body stays the bytes that it is, whatever its sender says of it
+        limit = {"x-max-length": QUEUE_LENGTH}
+        self._consumer.queue_declare(self._queue, exclusive=True, auto_delete=True, arguments=limit)
+        self.bind([own])
+        self._consumer.basic_consume(self._queue, no_ack=True, callback=self._deliver)
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """What may go wrong with a connection."""
+        return (*self._transport.connection_errors, *self._transport.channel_errors, BusError)
+
+    def fileno(self) -> int:
+        """What becomes readable."""
+        return self._amqp.sock.fileno()
+
+    @property
+    def takes_more(self) -> bool:
+        """True if the broker takes messages now."""
+        return not self._blocked and self._publisher.has_room
+
+    @property
+    def pending(self) -> bool:
+        """True if bytes have been read from the socket that are no message yet."""
+        sock = self._amqp.sock
+        return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+    def bind(self, addresses: Iterable[Address]) -> None:
+        """Make what is sent to these come; not while the broker is full, as it reads nothing then."""
+        for address in addresses:
+            if address not in self._bound and not self._blocked:
+                self._bound.add(address)
+                self._ensure(address.exchange)
+                self._consumer.queue_bind(self._queue, address.exchange, address.key)
+
+    def publish(self, parcel: Parcel) -> None:
+        """See Publisher."""
+        self._publisher.publish(parcel)
+
+    def read(self) -> None:
+        """Take what has come, and call the hooks for it."""
+        for _ in range(AT_ONCE):
+            if not self.pending and not self._poll.poll(0):
+                return
+            try:
+                self._amqp.blocking_read(ANSWER)
+            except self._transport.channel_errors as error:
+                if self._publisher.healthy:
+                    raise
+                self._publisher.reopen(str(error))
+
+    def beat(self) -> None:
+        """To be called some times in each heartbeat interval; raises once the broker has been silent for too long."""
+        self._transport.heartbeat_check(self._amqp, rate=2)
+
+    def close(self) -> None:
+        """Take leave, for as long as that takes no time; never raises ``errors``."""
+        with contextlib.suppress(*self.errors):
+            if self._amqp.connected:
+                self._amqp.sock.settimeout(FAREWELL)
+                self._transport.close_connection(self._amqp)
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the socket."""
+        with contextlib.suppress(*self.errors):
+            if self._amqp.connected:
+                self._amqp.sock.settimeout(FAREWELL)
+            self._amqp.collect()
+
+    def abandon(self, error: BusError) -> None:
+        """See Publisher."""
+        self._publisher.abandon(error)
+
+    def _ensure(self, exchange: str) -> None:
+        trouble = self._publisher.ensure(exchange)
+        if trouble is not None:
+            raise BusRefused(exchange, trouble)
+
+    def _block(self, on: bool) -> None:
+        self._blocked = on
+        self._hooks.blocked(on)
+
+    def _deliver(self, raw: object) -> None:
+        message = self._consumer.message_to_python(raw)
+        info, given = message.delivery_info, message.properties
+        to = Address(str(info.get("exchange", "")), str(info.get("routing_key", "")))
+        self._hooks.arrived(message_of(to, message.body, given, message.headers))

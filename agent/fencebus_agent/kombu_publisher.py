@@ -1,0 +1,130 @@
+"""Converts parcels into confirmed messages on one channel: what the broker took, refused, or was not asked for.
+
+Confirms are read as they come rather than one after each message: a message costs no round trip of the thread's, and
+many are under way at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kombu.transport.pyamqp import Channel, Connection
+
+from fencebus_agent.bus import BusError, BusRefused
+from fencebus_agent.kombu_outbox import Parcel
+from fencebus_agent.kombu_wire import exchange_type, is_of_qmf, properties
+
+WINDOW = 256
+"""Messages that the broker may leave unconfirmed before more are written."""
+WINDOW_BYTES = 1 << 20
+
+Settle = Callable[[Parcel, BusError | None], None]
+"""Called in the thread; ``None``: the broker has it."""
+
+
+class Publisher:
+    """Everything here runs in the thread, and may raise any of the transport's errors."""
+
+    def __init__(
+        self, name: str, amqp: Connection, refusals: tuple[type[Exception], ...], user: str, settle: Settle
+    ) -> None:
+        """``refusals`` are the errors that close a channel; the broker vouches for ``user``, unless it is empty."""
+        self._name, self._amqp, self._refusals, self._user, self._settle = name, amqp, refusals, user, settle
+        self._known: set[str] = {""}
+        self._unconfirmed: dict[int, Parcel] = {}
+        self._bytes = 0
+        self._tag = 0
+        self._channel = self._opened()
+
+    @property
+    def has_room(self) -> bool:
+        """False while too much is unconfirmed."""
+        return len(self._unconfirmed) < WINDOW and self._bytes < WINDOW_BYTES
+
+    @property
+    def healthy(self) -> bool:
+        """False once the broker has closed the channel."""
+        return self._channel.is_open
+
+    def publish(self, parcel: Parcel) -> None:
+        """Write it; what becomes of it is told to ``settle``, perhaps only later.  It is not sent if this raises."""
+        trouble = self.ensure(parcel.to.exchange)
+        if trouble is not None:
+            self._settle(parcel, BusRefused(self._name, trouble))
+            return
+        try:
+            self._write(parcel)
+        except self._refusals as error:  # of an earlier message: they are read before this one is written
+            self.reopen(str(error))
+            self._write(parcel)
+        self._tag += 1
+        self._unconfirmed[self._tag] = parcel
+        self._bytes += len(parcel.message.body)
+
+    def ensure(self, exchange: str) -> str | None:
+        """Why nothing can be sent to an exchange; ``None`` if it is there.
+
+        One of QMF's is made where it is missing.  If that is refused it may be there all the same: a host need not have
+        the right to make any, and somebody may have made it with other properties.
+        """
+        if exchange in self._known:
+            return None
+        trouble = self._declare(exchange, passive=not is_of_qmf(exchange))
+        if trouble is not None and is_of_qmf(exchange):
+            trouble = self._declare(exchange, passive=True)
+        if trouble is None:
+            self._known.add(exchange)
+        return trouble
+
+    def reopen(self, reason: str) -> None:
+        """After the broker has closed the channel: nobody can say which of the unconfirmed was to blame."""
+        self._channel = self._opened()
+        self.abandon(BusRefused(self._name, reason))
+
+    def abandon(self, error: BusError) -> None:
+        """Settle whatever is unconfirmed: what became of it will never be known."""
+        parcels, self._unconfirmed, self._bytes = tuple(self._unconfirmed.values()), {}, 0
+        for parcel in parcels:
+            self._settle(parcel, error)
+
+    def _write(self, parcel: Parcel) -> None:
+        message = parcel.message
+        prepared = self._channel.prepare_message(
+            message.body,
+            content_type=message.content_type or None,
+            content_encoding="binary",
+            headers=dict(message.headers),
+            properties=dict(properties(message, self._user)),
+        )
+        self._channel.basic_publish(prepared, parcel.to.exchange, parcel.to.key)
+
+    def _opened(self) -> Channel:
+        channel = self._amqp.channel()
+        channel.confirm_select()
+        self._tag = 0
+        channel.events["basic_ack"].add(self._acked)
+        channel.events["basic_nack"].add(self._nacked)
+        return channel
+
+    def _declare(self, exchange: str, *, passive: bool) -> str | None:
+        """On a channel of its own, as a refusal closes it."""
+        channel = self._amqp.channel()
+        try:
+            channel.exchange_declare(exchange, exchange_type(exchange), passive, durable=True, auto_delete=False)
+        except self._refusals as error:
+            return str(error)
+        channel.close()
+        return None
+
+    def _acked(self, tag: int, multiple: bool) -> None:
+        self._answered(tag, multiple, None)
+
+    def _nacked(self, tag: int, multiple: bool) -> None:
+        self._answered(tag, multiple, BusRefused(self._name, "the broker could not take it"))
+
+    def _answered(self, tag: int, multiple: bool, refusal: BusError | None) -> None:
+        for each in [each for each in self._unconfirmed if each <= tag] if multiple else [tag]:
+            parcel = self._unconfirmed.pop(each, None)
+            if parcel is not None:
+                self._bytes -= len(parcel.message.body)
+                self._settle(parcel, refusal)

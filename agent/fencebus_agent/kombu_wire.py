@@ -1,0 +1,101 @@
+"""Converts between messages of the Bus port and those of AMQP 0-9-1 (facts: qmf2 1.12, 6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeGuard
+from urllib.parse import unquote
+
+from fencebus_agent.bus import Address, BusMessage, HeaderValue
+from fencebus_agent.topics import covers
+
+KEY_BYTES = 255
+"""Of a routing key and of each property that is text: a short string's length is one byte."""
+LONGEST_INT = 2**63
+
+
+def flaw(to: Address, message: BusMessage) -> str | None:
+    """Why AMQP 0-9-1 has no room for this; ``None`` if it has."""
+    short = (to.exchange, to.key, message.content_type, message.correlation_id, message.app_id, str(message.reply_to))
+    if any(len(text.encode("utf-8", "surrogatepass")) > KEY_BYTES for text in short):
+        return f"a routing key, an address or a property of more than {KEY_BYTES} bytes"
+    if any(len(name.encode("utf-8", "surrogatepass")) > KEY_BYTES for name, _ in message.headers):
+        return f"a header's name of more than {KEY_BYTES} bytes"
+    if any(isinstance(value, int) and not -LONGEST_INT <= value < LONGEST_INT for _, value in message.headers):
+        return "a number of more than 64 bits"
+    return None
+
+
+def properties(message: BusMessage, user: str) -> dict[str, str]:
+    """The basic properties of a message that is sent by ``user``, for whom the broker vouches; empty: it shall not."""
+    given = {
+        "correlation_id": message.correlation_id,
+        "app_id": message.app_id,
+        "reply_to": "" if message.reply_to is None else str(message.reply_to),
+        "expiration": "" if message.ttl is None else str(max(0, int(message.ttl * 1000))),
+        "user_id": user,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def message_of(to: Address, body: object, given: Mapping[str, object], headers: Mapping[object, object]) -> BusMessage:
+    """A message as it came.  Every byte of it is hostile (S11): what has the wrong type counts as absent."""
+    reply_to = _text(given, "reply_to")
+    return BusMessage(
+        body if isinstance(body, bytes) else bytes(body) if isinstance(body, (bytearray, memoryview)) else b"",
+        _text(given, "content_type"),
+        tuple((name, value) for name, value in headers.items() if isinstance(name, str) and _is_header(value)),
+        address_of(reply_to) if reply_to else None,
+        _text(given, "correlation_id"),
+        _text(given, "app_id"),
+        _seconds(_text(given, "expiration")),
+        _text(given, "user_id"),
+        to,
+    )
+
+
+def address_of(reply_to: str) -> Address:
+    """The address that a reply-to spells, also one that a client of AMQP 1.0 has written: RabbitMQ hands it on as it
+    is, ``/exchanges/NAME/KEY`` (percent-encoded) since version 4, ``/exchange/NAME/KEY`` before, and ``/queues/NAME``.
+    """
+    if not reply_to.startswith("/"):
+        return Address.parse(reply_to)
+    kind, _, rest = reply_to[1:].partition("/")
+    if kind in ("queues", "queue", "amq"):
+        return Address("", unquote(rest.removeprefix("queue/")))
+    if kind in ("exchanges", "exchange"):
+        exchange, _, key = rest.partition("/")
+        return Address(unquote(exchange), unquote(key))
+    return Address.parse(reply_to)
+
+
+def binding_covers(binding: Address, to: Address) -> bool:
+    """True if what is sent to ``to`` is for a subscription to ``binding``."""
+    if binding.exchange != to.exchange:
+        return False
+    return covers(binding.key, to.key) if exchange_type(binding.exchange) == "topic" else binding.key == to.key
+
+
+def exchange_type(exchange: str) -> str:
+    """The type of an exchange of ours, which its name tells."""
+    return "topic" if exchange.endswith(".topic") else "direct"
+
+
+def is_of_qmf(exchange: str) -> bool:
+    """True if we make it where it is missing: the two exchanges of a QMF domain."""
+    first, _, rest = exchange.partition(".")
+    domain, _, kind = rest.rpartition(".")
+    return first == "qmf" and bool(domain) and kind in ("topic", "direct")
+
+
+def _text(given: Mapping[str, object], name: str) -> str:
+    value = given.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _is_header(value: object) -> TypeGuard[HeaderValue]:
+    return value is None or isinstance(value, (str, int, bool, bytes))
+
+
+def _seconds(expiration: str) -> float | None:
+    return int(expiration) / 1000 if expiration.isascii() and expiration.isdigit() else None

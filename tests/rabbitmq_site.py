@@ -1,0 +1,121 @@
+"""Clients of a real RabbitMQ for the contract of buses: each comes through a gate of its own, which can be shut."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from fencebus_agent.bus import Address, Bus, BusMessage, Priority, direct_exchange
+from fencebus_agent.kombu_bus import KombuBus
+from tests.hypervisors import soon
+from tests.rabbitmq import RabbitMq
+
+
+class Gate:
+    """A TCP port in front of another one."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._shut = False
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> int:
+        """Listen; returns the port."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def shut(self, on: bool) -> None:
+        """Shut: whoever is inside is cut off, and nobody comes in."""
+        self._shut = on
+        if on:
+            for writer in tuple(self._writers):
+                writer.transport.abort()
+
+    async def close(self) -> None:
+        """Gone."""
+        self.shut(True)
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._shut:
+            writer.transport.abort()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        async with asyncio.TaskGroup() as ways:
+            for source, sink in ((reader, back), (there, writer)):
+                self._writers.add(sink)
+                ways.create_task(self._pass_on(source, sink))
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+        self._writers.discard(sink)
+
+
+class RabbitSite:
+    """A RabbitMQ with its clients."""
+
+    def __init__(self, broker: RabbitMq, running: contextlib.AsyncExitStack) -> None:
+        self._broker, self._running = broker, running
+        self._gates: dict[str, Gate] = {}
+        self._ports: dict[str, int] = {}
+        self._buses: list[KombuBus] = []
+
+    async def join(self, name: str) -> Bus:
+        """See Site."""
+        if name not in self._gates:
+            self._gates[name] = Gate(self._broker.port)
+            self._ports[name] = await self._gates[name].open()
+            self._running.push_async_callback(self._gates[name].close)
+        bus = KombuBus(self._broker.url(name, port=self._ports[name]))
+        await self._running.enter_async_context(running(bus))
+        self._buses.append(bus)
+        return bus
+
+    async def cut(self, name: str) -> None:
+        """See Site."""
+        self._gates[name].shut(True)
+        await asyncio.sleep(0)
+
+    async def mend(self, name: str) -> None:
+        """See Site."""
+        self._gates[name].shut(False)
+
+    async def clog(self, on: bool) -> None:
+        """See Site.  RabbitMQ says so to a client only once that has published something."""
+        self._broker.alarm(on)
+        for bus in self._buses:
+            while on and not bus._blocked:
+                await bus.send(Address(direct_exchange(), "nobody"), BusMessage(), soon(), Priority.INDICATION)
+                await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def running(bus: Bus) -> AsyncIterator[None]:
+    """A client that runs and is connected, as long as the context lasts."""
+    task = asyncio.create_task(bus.run())
+    try:
+        await bus.wait_connected(soon())
+        yield
+    finally:
+        await bus.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def rabbit_site(broker: RabbitMq) -> AsyncIterator[RabbitSite]:
+    """The site; it leaves the broker as it was."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            yield RabbitSite(broker, stack)
+        finally:
+            await stack.aclose()
+            broker.alarm(False)
