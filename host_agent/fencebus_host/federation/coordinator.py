@@ -29,6 +29,8 @@ GRACE = 0.5
 """Seconds that a proven kill waits for the words of members that are not silent: one of them may claim it too (S3)."""
 FINAL = frozenset({Reason.DENIED, Reason.SOURCE_FENCED, Reason.REQUESTER_GONE, Reason.NOT_RECORDED})
 """Refusals that no later command of the same request can overcome."""
+LATE = frozenset({Reason.STALE_COMMAND, Reason.DEADLINE})
+"""Refusals of one command that say nothing of the request."""
 LACKED_TOKEN = frozenset({Reason.STALE_COMMAND, Reason.DEADLINE, Reason.YOUNGER_LIFE})
 MOST_YOUNG = 3
 """Refusals of a life as too young, each with a fresher token, after which it is taken to be young."""
@@ -265,7 +267,8 @@ class FenceCourse(Course):
     def _refused(self, answer: FenceAnswer, order: Ordered, now: float) -> None:
         reason = answer.refusal or Reason.INTERNAL
         objection = Objection(reason, answer.text or f"{answer.sender}: {permission.refused(reason).text}")
-        self._progress.last = objection
+        if reason not in LATE:
+            self._progress.last = objection
         order.young += reason is Reason.YOUNGER_LIFE
         if reason not in FINAL and order.young < MOST_YOUNG:
             # At once with the token that came with the refusal, where that was what it lacked.

@@ -75,10 +75,10 @@ class GuestEnd:
                 replies.feed(await self.reader.readexactly(1))
         return replies
 
-    async def ask(self, action: int, domain: str = "") -> int | None:
+    async def ask(self, action: int, domain: str = "", seconds: float = 5.0) -> int | None:
         """Write a request, and return the code of the reply to it."""
         self.write(request(action, domain))
-        return (await self.reply()).code
+        return (await self.reply(seconds)).code
 
     async def is_silent(self, seconds: float = 0.3) -> bool:
         """Whether nothing comes for a while."""

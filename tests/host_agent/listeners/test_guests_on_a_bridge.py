@@ -114,7 +114,10 @@ def test_who_names_ever_new_guests_takes_no_call_back_from_others(tmp_path: Path
             time.sleep(0.001)  # the kernel drops what comes faster than it is read
 
     with street(tmp_path, "no") as place:
-        place.stranger.does(partial(lie, place.daemon.port))
+        for _ in range(10):  # a daemon that gets no processor reads too few before they are forgotten
+            place.stranger.does(partial(lie, place.daemon.port))
+            if place.daemon.says("reason=crowded"):
+                break
         assert place.node1.does(lambda: shout_until_heard(place.node1.address, place.daemon.port)) == REPLY_SUCCESS
         assert place.daemon.says("source=10.77.0.4 via=multicast reason=crowded")
         assert not place.daemon.says(f"source={place.node1.address} via=multicast reason=crowded")

@@ -218,7 +218,7 @@ async def test_a_thousand_lines_are_open_at_once_and_all_answered(world: LineWor
         ends = [await socket.adopted(20) for socket in sockets]
         # A socket that listens, its connection, and the daemon's end of it.
         assert open_descriptors() - before <= 3 * 1000 + 10
-        codes = await asyncio.gather(*(end.ask(ACTION_STATUS, "guest1") for end in ends))
+        codes = await asyncio.gather(*(end.ask(ACTION_STATUS, "guest1", 30) for end in ends))
         assert set(codes) == {REPLY_SUCCESS}
     for end in ends:
         end.hang_up()

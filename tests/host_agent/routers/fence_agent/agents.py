@@ -137,3 +137,11 @@ def vm_of(found: Evidence) -> Uuid:
     """The one VM that was found."""
     (record,) = found.records
     return record.uuid
+
+
+def open_to_all(folder: Path) -> None:
+    """Let every user enter it, and whatever lies above it up to the folder of all of pytest's runs."""
+    for each in (folder, *folder.parents):
+        each.chmod(0o755)
+        if each.name.startswith("pytest-of-"):
+            return

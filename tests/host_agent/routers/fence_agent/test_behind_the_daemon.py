@@ -13,7 +13,7 @@ import pytest
 from fencebus_schemas.model import Action
 from tests.components import require_root
 from tests.daemon_process import SECRET, DaemonProcess
-from tests.host_agent.routers.fence_agent.agents import WrittenAgent
+from tests.host_agent.routers.fence_agent.agents import WrittenAgent, open_to_all
 from tests.host_agent.test_discovering import another_etc
 from tests.protocol_client import ask_tcp, signed
 
@@ -77,8 +77,7 @@ def test_who_may_is_asked_before_the_agent(site: Site) -> None:
 
 
 def test_an_agent_runs_as_the_user_of_the_configuration(site: Site, tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_all(tmp_path)
     start(site, "fence_agent", user="nobody", more='vm { name = "a"; plug = "100"; }')
     # It cannot write where the agent keeps its plugs: that it tries, and fails, shows whose rights it has.
     assert site.ask(Action.OFF, "a") == FAILED

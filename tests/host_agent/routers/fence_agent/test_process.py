@@ -14,7 +14,7 @@ from fencebus_host.routers.fence_agent.contract import Finished
 from fencebus_host.routers.fence_agent.process import Account
 from fencebus_schemas.deadline import Deadline
 from tests.components import require_root
-from tests.host_agent.routers.fence_agent.agents import until
+from tests.host_agent.routers.fence_agent.agents import open_to_all, until
 
 
 def program(folder: Path, code: str) -> Path:
@@ -28,11 +28,6 @@ async def run(
     folder: Path, code: str, seconds: float = 5.0, text: bytes = b"", account: Account | None = None
 ) -> Finished:
     return await process.run(program(folder, code), text, account, Deadline.after(seconds))
-
-
-def open_to_all(folder: Path) -> None:
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)
 
 
 def alive(pid: int) -> bool:
