@@ -256,7 +256,7 @@ def generate(seed: int, mode: Mode = Mode.DEFAULT, wanted: Sequence[Kind] = ()) 
 def _calm(draft: Draft) -> None:
     """One request for each VM, none of which is in another's way, and plain migrations before and after."""
     for vm in range(draft.vms):
-        at = draft.when(0.7)
+        at = 5.0 + draft.when(0.7)
         _ask(draft, at, vm, -1, draft.rng.choice(("OFF", "REBOOT")))
         ask = draft.happenings.pop()
         draft.happenings.append(replace(ask, span=14.0))

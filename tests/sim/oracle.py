@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fencebus_agent.memory_machines import Hold, Writer
 from fencebus_host.effects import Boot, Kill
 from fencebus_host.federation.rules import LEASE
-from fencebus_schemas.model import HostId, Life, Reason, RequestId
+from fencebus_schemas.model import HostId, Life, Reason, RequestId, Uuid
 from fencebus_schemas.peer import GuardAnswer
 from tests.sim.asked import Asked
 
@@ -72,7 +72,9 @@ class Oracle:
             self._break("late act", f"a {kind} {self._sim.now - asked.deadline:.3f} s after the deadline of {asked}")
         if self._all_gone(asked):
             self._break("act for nobody", f"a {kind} long after whoever asked had left: {asked}")
-        if effect.vm != asked.vm:
+        if effect.vm != asked.vm and asked.by_name and not self._is_known(asked.vm):
+            self.residues["a name whose VM has left for a host that was never a member"] += 1
+        elif effect.vm != asked.vm:
             self._break("wrong VM", f"a {kind} of {effect.vm}, but {asked}")
         if isinstance(effect, Kill) and life is not None:
             self._kills(host, asked, life)
@@ -152,6 +154,12 @@ class Oracle:
         """On a machine that nobody's member list holds: it runs no daemon, or was never heard."""
         name = self._sim.name_of(writer.host)
         return not any(name in members for host, members in self._sim.memberships() if host != writer.host)
+
+    def _is_known(self, vm: Uuid) -> bool:
+        """A machine that is a member has it, in whatever state."""
+        members = {name for host, known in self._sim.memberships() for name in known if self._sim.name_of(host) != name}
+        places = (host.place for host in self._sim.hosts if host.name in members and self._sim.world.is_up(host.place))
+        return any(vm in self._sim.world.vms(place) for place in places)
 
     # -- the end ----------
 

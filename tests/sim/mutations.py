@@ -1,0 +1,168 @@
+"""The clauses of the protocol, each with a way to switch it off: the simulation must find a counter-example then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fencebus_agent import death
+from fencebus_host import denial, permission, verdict
+from fencebus_host.federation import member, rules
+from fencebus_host.federation.guards import Guards
+from fencebus_host.federation.member import Member
+from fencebus_host.federation.rounds import Rounds
+from fencebus_host.federation.tokens import Fresh, Tokens
+from fencebus_host.ledger import Ledger
+from fencebus_host.ownership import Ownership
+from fencebus_schemas.model import FenceRequest, Observation, Sight, VmState
+from fencebus_schemas.peer import Quote
+from tests.sim import desk, requesting
+
+Change = tuple[object, str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A clause, and what is put in its place."""
+
+    rule: str
+    clause: str
+    changes: tuple[Change, ...]
+    residue: bool = False
+    """What breaks is outside the promise without the clause, too: residues count."""
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.clause}"
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Switch the clause off for a while."""
+        before = [(where, name, vars(where)[name]) for where, name, _ in self.changes]
+        for where, name, instead in self.changes:
+            setattr(where, name, instead)
+        try:
+            yield
+        finally:
+            for where, name, was in before:
+                setattr(where, name, was)
+
+
+def _without(*names: str) -> tuple[Change, ...]:
+    """The rules of denial and verdict without these."""
+    tuples = (
+        (denial, "RULES"),
+        (verdict, "FEDERATED_OFF_RULES"),
+        (verdict, "FEDERATED_ON_RULES"),
+        (verdict, "DOOR_RULES"),
+    )
+    return tuple(
+        (where, name, tuple(rule for rule in vars(where)[name] if rule.__name__ not in names)) for where, name in tuples
+    )
+
+
+def _nothing(*_args: object) -> None:
+    return None
+
+
+def _true(*_args: object) -> bool:
+    return True
+
+
+def _false(*_args: object) -> bool:
+    return False
+
+
+def _accept(self: Tokens, quote: Quote, now: float) -> Fresh | None:
+    """Whatever comes is taken for fresh: the sender's own words about its age count."""
+    return Fresh(now + quote.patience, now - max(quote.age, 0.0))
+
+
+def _denies(self: Sight) -> bool:
+    return self.state in (VmState.OFF, VmState.SAVED) and not self.in_flight
+
+
+def _plain(seen: Observation) -> bool:
+    return seen.ended is not None or seen.migration_in_flight
+
+
+def _anybody(self: Rounds, members: object) -> bool:
+    return all(self._denies(word) for word in self._words.values()) and bool(self._words)
+
+
+def _by_target(request: FenceRequest) -> str:
+    return f"{request.target}/{request.action.name}"
+
+
+def _forgetful(self: Guards, draw: Callable[[], str], memory: float) -> None:
+    _guards_init(self, draw, 0.0)
+
+
+_guards_init = Guards.__init__
+
+
+MUTATIONS = (
+    Mutation(
+        "S1",
+        "an answer is of this very request",
+        ((desk, "digest_of", _by_target), (requesting, "digest_of", _by_target)),
+    ),
+    Mutation(
+        "S2",
+        "every member denies",
+        (*_without("s2_every_member_denies", "s2_every_member_denies_again"), (Rounds, "is_clean", _anybody)),
+    ),
+    Mutation("S2", "each denies twice", _without("s2_every_member_denies_again", "s2_guards_are_unbroken")),
+    Mutation("S2", "under an unbroken guard", (*_without("s2_guards_are_unbroken"), (Rounds, "_is_broken", _false))),
+    Mutation("S2", "a saved life is a life", ((Sight, "denies", property(_denies)),)),
+    Mutation("S2", "the members are known", _without("s2_members_are_known")),
+    Mutation(
+        "S2",
+        "a name is one machine's",
+        (*_without("s2_names_are_unique"), (Ownership, "conflicts", lambda _self, _now: frozenset())),
+    ),
+    Mutation("S2", "somebody saw it end", _without("s2_somebody_saw_it_end"), residue=True),
+    Mutation("S2", "nobody saw it leave", _without("s2_nobody_saw_it_leave"), residue=True),
+    Mutation("S3", "claims are a set", _without("s3_no_other_claim", "s3_nobody_else_claims_it")),
+    Mutation("S3", "no claim by the time of the start", ((verdict, "s3_nobody_claims_it_at_its_start", _nothing),)),
+    Mutation("S4", "a deed outlives the daemon", ((Member, "remember", _nothing),)),
+    Mutation("S7", "the owner does nothing twice", ((Member, "_done", _nothing),)),
+    Mutation("S7", "a deed answers only where nothing turned up", ((member, "_stands", lambda done, _result: done),)),
+    Mutation("S7", "nobody joins once something was seen", ((Ledger, "observed", _nothing),)),
+    Mutation("S8", "an ambiguous name fails", _without("s8_one_target", "s8_name_is_resolved")),
+    Mutation("S8", "a name waits for all members", _without("s8_name_is_resolved")),
+    Mutation("S12", "commands are fresh by the receiver's clock", ((Tokens, "accept", _accept),)),
+    Mutation(
+        "S12",
+        "nothing late directly before the act",
+        ((rules, "s12_in_time", _nothing), (permission, "s12_s16_may_act", _nothing)),
+    ),
+    Mutation("S12", "no life younger than the request", ((rules, "s12_is_old", _true),)),
+    Mutation("S12", "nothing for who has left", ((permission, "s12_s16_may_act", _nothing),)),
+    Mutation(
+        "S14", "in flight is no proof", ((death.Look, "in_flight", property(_false)), (verdict, "is_plain_end", _plain))
+    ),
+    Mutation("S14", "what happens breaks a guard", ((Guards, "touched", _nothing),)),
+    Mutation("S15", "two rounds before a start", ((denial, "missing", _nothing),)),
+    Mutation(
+        "S15",
+        "the start claim is exclusive",
+        (
+            (rules, "s15_claim_stands", _nothing),
+            (Guards, "install", lambda self, message, until, now: self._renewed(message, until, now)),
+        ),
+    ),
+    Mutation(
+        "S16",
+        "a request dies with its source",
+        (
+            (rules, "s16_source_is_condemned", lambda _source, _condemned: None),
+            (Ledger, "_is_condemned", _false),
+            (Ledger, "_condemn_requests_of", _nothing),
+        ),
+    ),
+    Mutation("S16", "the smaller id wins", ((rules, "s16_loses_the_tie", _nothing),)),
+    Mutation("S16", "a host knows its guests' requests", ((rules, "s16_knows_its_guests", _nothing),)),
+    Mutation("S16", "no later life takes a request up", ((rules, "s16_asked_by_the_life_here", _true),)),
+    Mutation("S16", "a rival is remembered after its guard", ((Guards, "__init__", _forgetful),)),
+)
