@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from types import TracebackType
 
-from fencebus_schemas.model import Proof, VmState
+from fencebus_schemas.model import Life, Proof, Sight, Uuid, VmState
 from tests.components import CHECKOUT
 from tests.guests.hosts import TwinHost
 
@@ -36,13 +36,14 @@ IN_FLIGHT = Off(VmState.UNKNOWN, Proof.NONE, in_flight=True, ended=False)
 class DistantDriver:
     """One driver; use it as a context manager."""
 
-    def __init__(self, host: TwinHost) -> None:
-        self._host = host
+    def __init__(self, host: TwinHost, *, marks: bool = False) -> None:
+        self._host, self._marks = host, marks
         self._lines: list[Line] = []
         self._more = threading.Condition()
 
     def __enter__(self) -> DistantDriver:
         argv = [*self._host.prefix, sys.executable, "-m", "tests.agent.driver_on_a_host", self._host.name]
+        argv += ["marks"] if self._marks else []
         env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}  # who enters another mount namespace loses its folder
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=env
@@ -71,6 +72,14 @@ class DistantDriver:
         """What the VM is there; ``None`` if it is not known there."""
         (word,) = self.ask("find", vm)
         return None if word == "nothing" else VmState(word)
+
+    def look(self, vm: str) -> Sight:
+        """What the driver would tell other hosts."""
+        state, in_flight, mark, past = self.ask("look", vm)
+        ended, left = json.loads(str(past))
+        life = Life(str(mark)) if mark else None
+        uuid, here = Uuid(vm), VmState(state)
+        return Sight(uuid, here, in_flight=bool(in_flight), life=life, ended=tuple(ended), left=tuple(left))
 
     def ask(self, verb: str, vm: str) -> Line:
         """Have an errand done."""

@@ -1,7 +1,7 @@
 """Runs our driver by itself, on the host of a test that cannot be there.
 
-python3 -m tests.agent.driver_on_a_host HOST      in:  off UUID | find UUID, a line each
-                                                  out: a JSON list a line: what was heard, and what became of it
+python3 -m tests.agent.driver_on_a_host HOST [marks]  in:  off UUID | find UUID | look UUID, a line each
+                                                      out: a JSON list a line: what was heard, and what became of it
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ OFF_SECONDS = 20.0
 async def main() -> None:
     """Obey until the end of the input."""
     host = sys.argv[1]
-    hypervisor = LibvirtHypervisor("qemu:///system", HostId(host), Incarnation("boot", host, "nonce"))
+    me = HostId(host), Incarnation("boot", host, "nonce")
+    hypervisor = LibvirtHypervisor("qemu:///system", *me, marks="marks" in sys.argv)
     hypervisor.subscribe(lambda event: tell("heard", *_words(event)))
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -50,7 +51,14 @@ async def find(hypervisor: LibvirtHypervisor, vm: Uuid) -> None:
     tell("find", vm, record.state.value if record else "nothing")
 
 
-ERRANDS = {"off": off, "find": find}
+async def look(hypervisor: LibvirtHypervisor, vm: Uuid) -> None:
+    """Tell what other hosts would be told."""
+    seen = await hypervisor.look(vm, Deadline.after(OFF_SECONDS))
+    mark = seen.life.mark if seen.life else ""
+    tell("look", vm, seen.state.value, seen.in_flight, mark, json.dumps((seen.ended, seen.left)))
+
+
+ERRANDS = {"off": off, "find": find, "look": look}
 
 
 def _words(event: DomainEvent) -> tuple[str, str, str]:

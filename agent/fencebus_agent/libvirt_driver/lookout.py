@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 PATIENCE = 1.0  # seconds for the event of an end that was seen: libvirt tells it after it has let go of the domain
 PAUSE = 0.002
+AGAIN = (0.1, 0.4, 1.6)  # seconds between attempts to give a life a mark
 REREAD = 30.0  # seconds within which a mark must have been read or set
 
 
@@ -62,6 +63,7 @@ class Lookout:
         self._clock, self._marks = clock, marks
         self._standing: dict[Uuid, bool] = {}  # what the events said last: a life is here, or none
         self._paused: set[Uuid] = set()
+        self._reading: set[Uuid] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- the look
@@ -80,6 +82,8 @@ class Lookout:
             self._tell(DomainEvent(vm, "stopped"))
             return Sight(vm, VmState.UNKNOWN, detail="the hypervisor has not told its end")
         mark = self._lives.recognised(vm, seen.run, seen.mark)
+        if self._marks and not mark and not seen.rests and vm not in self._reading:
+            self._spawn(self._read(vm))
         return sight(vm, seen, self._remembrance(vm, mark))
 
     async def _glance(self, vm: Uuid, deadline: Deadline) -> Glance:
@@ -190,10 +194,20 @@ class Lookout:
     # ---- marks
 
     async def _read(self, vm: Uuid) -> None:
+        """Learn the mark of a life that was there before.  A job forbids to set one, as at the end of a migration."""
+        self._reading.add(vm)
+        for pause in (*AGAIN, None):
+            sign = await self._sign(vm)
+            if sign is not None:
+                await self._learn(sign)
+            if pause is None or sign is None or self._lives.here(vm):
+                break
+            await asyncio.sleep(pause)
+        self._reading.discard(vm)
+
+    async def _sign(self, vm: Uuid) -> Sign | None:
         arriving = self._roster.is_arriving(vm)
-        sign = await self._try(lambda conn: read_sign(conn, vm, arriving))
-        if sign is not None:
-            await self._learn(sign)
+        return await self._try(lambda conn: read_sign(conn, vm, arriving))
 
     async def _learn(self, sign: Sign) -> None:
         vm, run = sign.vm, sign.run
