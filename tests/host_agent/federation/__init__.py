@@ -1,0 +1,1 @@
+"""The pure machines of a fence across hosts, one by one."""

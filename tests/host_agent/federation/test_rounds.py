@@ -1,0 +1,87 @@
+"""Two clean rounds, one right after the other, under unbroken guards."""
+
+from __future__ import annotations
+
+from fencebus_host.federation.rounds import Rounds
+from fencebus_schemas.model import HostId, Sight, VmState
+from tests.host_agent.federation.words import MINE, OFF, RUNNING, VM, answer
+
+A, B = HostId("a"), HostId("b")
+BOTH = (A, B)
+
+
+def after_one_clean_round() -> Rounds:
+    rounds = Rounds()
+    rounds.heard(answer(A, OFF))
+    assert not rounds.go_on(BOTH)
+    rounds.heard(answer(B, OFF))
+    assert rounds.go_on(BOTH)
+    return rounds
+
+
+def test_the_second_round_begins_once_all_have_denied_in_the_first() -> None:
+    rounds = after_one_clean_round()
+    assert (rounds.number, len(rounds.first), rounds.second) == (2, 2, ())
+    rounds.heard(answer(A, OFF, 2))
+    rounds.heard(answer(B, OFF, 2))
+    assert len(rounds.second) == 2
+    assert not rounds.is_spoilt()
+    assert not rounds.go_on(BOTH)
+
+
+def test_a_word_of_the_first_round_is_none_in_the_second() -> None:
+    rounds = after_one_clean_round()
+    rounds.heard(answer(A, OFF, 1))
+    assert not rounds.answered(A)
+    assert rounds.word(A) is None
+
+
+def test_a_guard_with_another_serial_or_incarnation_spoils_the_second_round() -> None:
+    for broken in (answer(A, OFF, 2, "other"), answer(A, OFF, 2, "s", MINE)):
+        rounds = after_one_clean_round()
+        rounds.heard(broken)
+        assert rounds.is_spoilt()
+
+
+def test_a_denial_without_a_guard_is_none() -> None:
+    rounds = Rounds()
+    rounds.heard(answer(A, OFF, 1, ""))
+    assert rounds.is_spoilt()
+    assert not rounds.is_clean((A,))
+
+
+def test_s3_a_claim_counts_in_whatever_round_until_its_host_denies_or_has_ended_it() -> None:
+    rounds = after_one_clean_round()
+    rounds.heard(answer(A, RUNNING, 1))
+    assert [word.host for word in rounds.claims()] == [A]
+    rounds.heard(answer(A, OFF, 1))
+    assert rounds.claims()
+    rounds.heard(answer(A, OFF, 2))
+    assert rounds.claims() == ()
+    rounds.heard(answer(B, RUNNING, 2))
+    rounds.ended(B)
+    assert rounds.claims() == ()
+
+
+def test_a_saved_life_is_a_claim() -> None:
+    rounds = Rounds()
+    rounds.heard(answer(A, Sight(VM, VmState.SAVED)))
+    assert rounds.claims()
+    assert rounds.is_spoilt()
+
+
+def test_beginning_again_takes_every_denial_away_and_no_claim() -> None:
+    rounds = after_one_clean_round()
+    rounds.heard(answer(A, RUNNING, 2))
+    rounds.begin_again()
+    assert (rounds.number, rounds.first, rounds.second) == (3, (), ())
+    assert rounds.claims()
+    assert {sight.state for sight in rounds.history} == {VmState.OFF, VmState.RUNNING}
+
+
+def test_an_answer_that_saw_nothing_says_nothing() -> None:
+    rounds = Rounds()
+    empty = answer(A, OFF)
+    object.__setattr__(empty, "sight", None)
+    rounds.heard(empty)
+    assert rounds.heard_from == set()
