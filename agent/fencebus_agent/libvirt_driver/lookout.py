@@ -63,6 +63,8 @@ class Lookout:
         self._clock, self._marks = clock, marks
         self._standing: dict[Uuid, bool] = {}  # what the events said last: a life is here, or none
         self._paused: set[Uuid] = set()
+        self._incoming: set[Uuid] = set()
+        self._arrived: set[Uuid] = set()  # incoming and then resumed, and no more was said of migration since
         self._reading: set[Uuid] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -129,6 +131,7 @@ class Lookout:
         self._hear_of_a_start(vm, turn, run)
         if turn in (Turn.STARTED, Turn.RESTORED, Turn.RESUMED):
             self._lives.runs(vm, run)
+        self._hear_of_an_arrival(vm, turn)
         if meaning.kind == "suspended":
             self._paused.add(vm)
         elif meaning.kind in ("started", "resumed", "stopped"):
@@ -146,13 +149,25 @@ class Lookout:
         elif turn is Turn.RESUMED and not self._lives.here(vm):
             self._spawn(self._read(vm))
 
+    def _hear_of_an_arrival(self, vm: Uuid, turn: Turn) -> None:
+        if turn is Turn.ARRIVING:
+            self._incoming.add(vm)
+        elif turn is Turn.RESUMED and vm in self._incoming:
+            self._incoming.discard(vm)
+            self._arrived.add(vm)
+        elif turn in (Turn.STARTED, Turn.RESTORED, Turn.LEAVING, Turn.ENDED):
+            self._incoming.discard(vm)
+            self._arrived.discard(vm)
+
     def _hear_of_an_end(self, vm: Uuid) -> None:
         """What ran, and had not been spoken of as migrating, has ended here for good.
 
-        A paused VM migrates without a word until it has gone: its end says nothing, unless it was a kill of ours.
+        A paused VM migrates without a word until it has gone: its end says nothing, unless it was a kill of ours.  A
+        kill that was ordered before the arrival and done after it proves nothing by itself; that it arrived and ended
+        does.
         """
-        mark = self._lives.here(vm)
-        if not mark or vm in self._paused or self._roster.is_left(vm):
+        mark, doubtful = self._lives.here(vm), self._roster.is_left(vm) and vm not in self._arrived
+        if not mark or vm in self._paused or doubtful:
             return
         processes = self._watch.alive(vm)
         if processes:
@@ -164,7 +179,7 @@ class Lookout:
         """libvirt says "off" of a process that the kernel still has (facts: libvirt 4.5)."""
         for process in processes:
             await process.gone.wait()
-        if not self._roster.is_left(vm):  # "migrated" may come behind "destroyed" (facts: libvirt 2.2)
+        if mark not in self._lives.past(vm).left:  # "migrated" may come behind "destroyed" (facts: libvirt 2.2)
             self._lives.ends(vm, mark)
 
     def proved(self, vm: Uuid, mark: str) -> None:
