@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import libvirt
 import pytest
 
-from fencebus_schemas.model import Sight, VmState
+from fencebus_schemas.model import LEFT_UNMARKED, Sight, VmState
 from tests.agent.distant_driver import IN_FLIGHT, PROVEN, DistantDriver
 from tests.agent.test_migration import BALLAST, SLOW, Road, Traveller
 from tests.guests.hosts import LIVE, MOVE, two_hosts
@@ -71,6 +71,14 @@ def test_the_mark_arrives_and_the_end_there_covers_the_departure_here(
     assert mark_at(road.there, traveller.vm) == mark
     assert road.there.off(traveller.vm) == PROVEN
     assert seen(road.there, traveller.vm, lambda sight: sight.denies).ended == (mark,)
+
+
+def test_a_daemon_that_starts_after_the_departure_says_that_a_life_left(road: Road, traveller: Traveller) -> None:
+    traveller.depart(LIVE)
+    assert traveller.arrive()
+    with DistantDriver(road.source, marks=True) as newcomer:
+        away = newcomer.look(traveller.vm)
+    assert (away.denies, away.left, away.ended) == (True, (LEFT_UNMARKED,), ())
 
 
 def test_the_next_life_there_has_another_mark(road: Road, traveller: Traveller) -> None:

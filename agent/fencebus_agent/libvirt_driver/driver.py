@@ -83,6 +83,7 @@ class LibvirtHypervisor:
         self._starts = Starts()
         self._link = Link(uri, self, read_only)
         self._lives = Lives(lambda: secrets.token_hex(MARK_BYTES))
+        marks = marks and not read_only
         known_lives = self._lives if marks else None
         self._undertaker = Undertaker(
             self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks, known_lives

@@ -192,6 +192,8 @@ class Lookout:
         alive = self._standing[vm] = not power.over and power is not Power.LEFT
         if power is Power.PAUSED:
             self._paused.add(vm)
+        if power is Power.LEFT and not self._roster.is_left(vm):
+            self._lives.leaves(vm)  # while nobody listened
         if alive and self._marks:
             self._spawn(self._read(vm))
 
