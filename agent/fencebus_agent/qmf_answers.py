@@ -62,7 +62,7 @@ class QmfAnswers:
     def _cut(self, content: Content, items: Sequence[Item]) -> list[QueryResponse | Failure]:
         pieces = cut(items, IN_AN_ANSWER) or [()]
         last = len(pieces) - 1
-        return [QueryResponse(self._agent, content, piece, at != last) for at, piece in enumerate(pieces)]
+        return [QueryResponse(self._agent, content, piece, at != last, at) for at, piece in enumerate(pieces)]
 
 
 def indications(agent: str, objects: Iterable[Data]) -> list[Indication]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fencebus_agent.bus import Address, BusMessage
 from fencebus_agent.qmf_answers import QmfAnswers
 from fencebus_agent.qmf_calls import Call, CallRefused, CallRules, SeenCalls
+from fencebus_agent.qmf_domains import agent_name
 from fencebus_agent.qmf_objects import QmfObjects
 from fencebus_agent.qmf_wire import from_bus, may_answer, schema_answer, schema_request, to_bus
 from fencebus_schemas.errors import WireError
@@ -29,8 +30,6 @@ from fencebus_schemas.qmf2_messages import (
 )
 from fencebus_schemas.qmf2_names import AgentName
 
-VENDOR, PRODUCT = "fencebus", "libvirt-qmf"
-"""Old daemons look for agents by this product."""
 _ANSWERED = ("_query_request", "_method_request")
 
 
@@ -55,7 +54,7 @@ class AgentTerms:
     @property
     def name(self) -> AgentName:
         """What consoles call it."""
-        return AgentName(VENDOR, PRODUCT, self.host)
+        return agent_name(self.host)
 
 
 @dataclass(frozen=True, slots=True)

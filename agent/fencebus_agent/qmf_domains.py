@@ -13,7 +13,10 @@ from fencebus_schemas.amqp010 import Map, Value
 from fencebus_schemas.model import HostId, Uuid, VmState
 from fencebus_schemas.qmf2_classes import NODE
 from fencebus_schemas.qmf2_data import ObjectId
+from fencebus_schemas.qmf2_names import AgentName
 
+VENDOR, PRODUCT = "fencebus", "libvirt-qmf"
+"""Old daemons look for agents by this product."""
 SHUTOFF = "shutoff"
 _STATES = {
     VmState.RUNNING: "running",
@@ -59,6 +62,11 @@ class DomainFacts:
     last_fence: LastFence | None = None
 
 
+def agent_name(host: HostId) -> AgentName:
+    """What consoles call a host's agent."""
+    return AgentName(VENDOR, PRODUCT, host)
+
+
 def state_word(state: VmState) -> str:
     """``running`` or ``paused`` for whatever may live, else ``shutoff``.
 
@@ -90,7 +98,7 @@ def domain_values(one: DomainFacts, host: HostId) -> dict[str, Value]:
     return {
         "uuid": str(one.uuid),
         "name": one.name,
-        "node": ObjectId("", object_name(NODE.id, host)).to_map(),
+        "node": ObjectId(str(agent_name(host)), object_name(NODE.id, host)).to_map(),
         "state": word,
         "active": "false" if word == SHUTOFF else "true",
         "ownerHost": str(one.owner),

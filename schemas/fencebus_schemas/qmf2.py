@@ -40,6 +40,8 @@ from fencebus_schemas.qmf2_schema import ClassSchema
 APP_ID = "qmf2"
 MAP, LIST = "amqp/map", "amqp/list"
 OPCODE = "qmf.opcode"
+PART = "fencebus.part"
+"""A header of ours, which others ignore."""
 LARGEST_REQUEST = 64 * 1024
 """Bytes of a request's body that an agent reads."""
 
@@ -89,7 +91,9 @@ def _encode_answer(
     items = [item.to_map() for item in message.items]
     if isinstance(message, Indication):
         return _packet("_data_indication", "indication", items, message.agent, message.content)
-    return _packet("_query_response", "response", items, message.agent, message.content, message.partial)
+    packet = _packet("_query_response", "response", items, message.agent, message.content, message.partial)
+    number = ((PART, message.part),) if message.part else ()
+    return Packet(packet.headers + number, packet.content_type, packet.body)
 
 
 def _packet(
@@ -188,7 +192,9 @@ def _read_items(packet: Packet) -> tuple[Content, tuple[Item, ...]]:
 
 def _read_response(packet: Packet) -> QueryResponse:
     partial = any(name == "partial" for name, _ in packet.headers)
-    return QueryResponse(packet.header("qmf.agent"), *_read_items(packet), partial)
+    part = dict(packet.headers).get(PART)
+    number = part if isinstance(part, int) else 0
+    return QueryResponse(packet.header("qmf.agent"), *_read_items(packet), partial, number)
 
 
 def _read_call(packet: Packet) -> MethodRequest:

@@ -92,6 +92,8 @@ class QueryResponse:
     items: tuple[Item, ...] = ()
     partial: bool = False
     """More follows."""
+    part: int = 0
+    """Its number in a long answer, from 0 on: who counts notices that one was lost.  Others' agents do not number."""
 
 
 @dataclass(frozen=True)

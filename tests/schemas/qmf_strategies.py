@@ -100,7 +100,10 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(LocateResponse, _agents, attributes),
     st.builds(Heartbeat, _agents, attributes),
     st.builds(QueryRequest, st.sampled_from(What), st.none() | schema_ids, st.none() | object_ids, predicates),
-    *(st.builds(QueryResponse, _agents, st.just(content), items, st.booleans()) for content, items in _ITEMS.items()),
+    *(
+        st.builds(QueryResponse, _agents, st.just(content), items, st.booleans(), st.integers(0, 9))
+        for content, items in _ITEMS.items()
+    ),
     *(st.builds(Indication, _agents, st.just(content), _ITEMS[content]) for content in (Content.DATA, Content.EVENT)),
     st.builds(MethodRequest, words, st.none() | object_ids, maps),
     st.builds(MethodResponse, _agents, maps),
