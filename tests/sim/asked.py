@@ -30,8 +30,10 @@ class Asked:
     ok: bool = False
     reason: str = ""
     text: str = ""
-    heard_from: set[HostId] = field(default_factory=set)
-    """Hosts whose word on it has reached the coordinator."""
+    whereabouts: dict[str, HostId] = field(default_factory=dict)
+    """Where each life of the VM was when the request came."""
+    heard_from: dict[HostId, bool] = field(default_factory=dict)
+    """Hosts whose word on it has reached the coordinator: true if the last one was no claim."""
 
     @property
     def wanted(self) -> bool:

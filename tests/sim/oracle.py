@@ -47,6 +47,8 @@ class Oracle:
         self._killed: dict[RequestId, set[str]] = {}
         self._started: dict[str, tuple[SimHost, float]] = {}
         """The last start that was made for each request's identity: where and when."""
+        self._our_starts: set[float] = set()
+        """When: a life that began in another moment was started by somebody else."""
         self._told: set[tuple[int, str]] = set()
         """Old lives that were found beside each ok."""
 
@@ -55,13 +57,15 @@ class Oracle:
     def ask(self, asked: Asked) -> None:
         """A request arrives."""
         self.asked.append(asked)
+        asked.whereabouts = {writer.life: writer.host for writer in self._sim.world.writers() if writer.vm == asked.vm}
         self._by_request[asked.request] = asked
 
     def word_came(self, answer: GuardAnswer) -> None:
         """A member's word reaches a coordinator."""
         asked = self._by_request.get(answer.request)
         if asked is not None:
-            asked.heard_from.add(HostId(answer.incarnation.machine_id))
+            denies = answer.sight is not None and not answer.sight.state.is_claim
+            asked.heard_from[HostId(answer.incarnation.machine_id)] = denies
 
     def acts(self, host: SimHost, effect: Kill | Boot, request: RequestId, life: Life | None) -> None:
         """An act of ours is about to happen, in this very instant."""
@@ -100,6 +104,7 @@ class Oracle:
                 self._break("both died", f"{asked} and {other} both killed")
 
     def _starts(self, host: SimHost, asked: Asked) -> None:
+        self._our_starts.add(self._sim.now)
         before = self._started.get(asked.identity)
         self._started[asked.identity] = (host, self._sim.now)
         if before is not None and before[0].wiped_at > before[1]:
@@ -118,8 +123,15 @@ class Oracle:
         text = f"{host.place} starts {asked.vm}, which {copy.host} has ({copy.life} {copy.hold.value}), for {asked}"
         if self._is_outside(copy):
             self.residues["second copy beside one on a host that was never a member"] += 1
+        elif self._came_between(asked, copy):
+            self.residues["an administrator's start between a member's last denial and ours"] += 1
         else:
             self._break("second copy", text)
+
+    def _came_between(self, asked: Asked, copy: Writer) -> bool:
+        """Somebody else started it after the member's denial: libvirt knows no claim that would forbid it."""
+        began = self._sim.began(copy.life)
+        return began > asked.at and began not in self._our_starts and asked.heard_from.get(copy.host, False)
 
     def answered(self, asked: Asked, ok: bool, reason: Reason, text: str) -> None:
         """A requester hears of it."""
@@ -139,15 +151,19 @@ class Oracle:
 
     def _false_ok(self, asked: Asked, writer: Writer) -> None:
         self._told.add((asked.number, writer.life))
+        origin = asked.whereabouts.get(writer.life, writer.host)
         text = f"ok, but {writer.host} has {writer.life} ({writer.hold.value}): {asked}"
         if self._is_outside(writer):
             self.residues["ok while an old life is on a host that was never a member"] += 1
-        elif writer.host not in asked.heard_from and writer.host != asked.place and self._killed_plainly(asked):
+        elif origin not in asked.heard_from and origin != asked.place and self._killed_plainly(asked):
             self.residues["ok by a plain kill while a second copy is on a host that had not answered"] += 1
         else:
             self._break("false ok", text)
 
     def _killed_plainly(self, asked: Asked) -> bool:
+        same = (each for each in self.asked if each.identity == asked.identity)
+        if not any(each.request in self._killed for each in same):
+            return False
         return asked.reason in (Reason.PROVEN_OFF.value, Reason.REBOOTED.value, Reason.REBOOTED_NOT_STARTED.value)
 
     def _is_outside(self, writer: Writer) -> bool:

@@ -328,10 +328,12 @@ class FenceCourse(Course):
     def _is_enough(self, evidence: Evidence, now: float) -> bool:
         if not verdict.decide_off(self.matter.request, evidence).ok:
             return False
-        proven = self._progress.proven_at
-        return proven is None or now >= proven + GRACE or not self._awaited(now)
+        proven, awaited = self._progress.proven_at, self._awaited(now)
+        # What this host has itself it can always say, however slow its hypervisor is.
+        return proven is None or not awaited or (now >= proven + GRACE and self._me not in awaited)
 
     def _awaited(self, now: float) -> list[HostId]:
-        """Members that are not silent and have said nothing yet."""
+        """Members that are not silent and have said nothing yet, or have not answered an order (S3)."""
         heard = {seen.host for seen in self._progress.observations} | self._progress.rounds.heard_from
+        heard -= self._progress.orders.keys()
         return [host for host in self._members() if host not in heard and not self._ownership.is_silent(host, now)]
