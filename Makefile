@@ -10,10 +10,11 @@
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
 #   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
+#   make sim     many hosts on a virtual clock against every fault, SECONDS=60, or SEEDS=20000
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-guests bench-managers bench-hosts mutation guest package fuzz soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests bench-managers bench-hosts mutation guest package fuzz sim soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -69,6 +70,9 @@ mutation: $(STAMPS)/dev
 
 fuzz: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.fuzz --seconds $(SECONDS)
+
+sim: $(STAMPS)/dev
+	$(VENV)/bin/python -m tests.sim $(if $(SEEDS),--seeds $(SEEDS),--seconds $(SECONDS))
 
 soak: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.soak $(SECONDS)
