@@ -226,8 +226,8 @@ class QmfConsole:
         if not self._terms.where.holds(said.attributes.to_map()):
             return
         heard = self.picture.heard(said.agent, said.attributes, user, self._clock())
-        if heard is Heard.IMPOSTOR:
-            log.warning("user %r speaks as agent %s, and is not believed", user, said.agent)
+        if heard in (Heard.IMPOSTOR, Heard.TOO_MANY):
+            log.warning("user %r speaks as agent %s, and is not believed: %s", user, said.agent, heard.value)
             return
         if heard is not Heard.ALIVE:
             log.info("agent %s: %s", said.agent, heard.value)

@@ -14,6 +14,8 @@ from fencebus_schemas.amqp010 import Map
 from fencebus_schemas.errors import FencebusError
 from fencebus_schemas.qmf2_messages import Failure, Item, MethodResponse, QueryResponse
 
+MOST_ITEMS = 100_000
+"""Of one answer: an agent that never ends it does not fill the memory."""
 Answer = QueryResponse | MethodResponse | Failure
 
 
@@ -54,7 +56,9 @@ class Inquiry:
     def _add(self, answer: QueryResponse) -> None:
         self.parts += 1
         self.items += answer.items
-        if not answer.partial:
+        if len(self.items) > MOST_ITEMS:
+            self.done.set_exception(NoAnswer(self.agent, f"its answer has more than {MOST_ITEMS} items"))
+        elif not answer.partial:
             self.done.set_result(tuple(self.items))
 
 

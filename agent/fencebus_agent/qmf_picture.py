@@ -19,6 +19,8 @@ from fencebus_schemas.qmf2_names import AgentName
 
 SHORTEST_INTERVAL = 10
 SILENT_BEATS = 3
+MOST_AGENTS, MOST_OBJECTS = 20_000, 50_000
+"""Agents, and objects of one agent: whoever makes up more of them does not fill the memory."""
 
 
 class Heard(Enum):
@@ -29,6 +31,7 @@ class Heard(Enum):
     CHANGED = "its classes have changed"
     ALIVE = "known"
     IMPOSTOR = "not who it says it is"
+    TOO_MANY = "one more than there can be"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class Picture:
         if sender != str(attributes.name) or not self.believes(sender, user):
             return Heard.IMPOSTOR
         known = self._agents.get(sender)
+        if known is None and len(self._agents) >= MOST_AGENTS:
+            return Heard.TOO_MANY
         heard = _compare(known, attributes)
         synced = known is not None and known.synced and heard is Heard.ALIVE
         self._agents[sender] = KnownAgent(attributes, user, now, synced)
@@ -159,7 +164,7 @@ class Picture:
         objects = self._objects.setdefault(sender, {})
         if one.deleted:
             objects.pop(one.id.name, None)
-        else:
+        elif one.id.name in objects or len(objects) < MOST_OBJECTS:
             objects[one.id.name] = one
 
     def _of(self, sender: str) -> Mapping[str, Data]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from fencebus_agent import qmf_inquiries, qmf_picture
 from fencebus_agent.qmf_calls import CallRefused
 from fencebus_agent.qmf_inquiries import Inquiries, NoAnswer
 from fencebus_agent.qmf_picture import Heard, Picture, speaks_for_itself
@@ -173,6 +174,31 @@ def test_what_an_answer_says_of_later_than_what_was_told_before_it_counts() -> N
         "vm7": "shutoff",
         "back": "running",
     }
+
+
+def test_whoever_makes_up_agents_and_objects_without_end_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(qmf_picture, "MOST_AGENTS", 1)
+    monkeypatch.setattr(qmf_picture, "MOST_OBJECTS", 2)
+    picture = known(A)
+    assert picture.heard(B, attributes(B), "", 0.0) is Heard.TOO_MANY
+    picture.told(A, [domain(str(number)) for number in range(9)], f"user-{A}", 1.0)
+    picture.told(A, [domain("1", state="shutoff")], f"user-{A}", 1.0)
+    assert [(one.values["uuid"], one.values["state"]) for one in picture.objects(DOMAINS)] == [
+        ("0", "running"),
+        ("1", "shutoff"),
+    ]
+
+
+async def test_an_answer_that_never_ends_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qmf_inquiries, "MOST_ITEMS", 2)
+    inquiries = Inquiries()
+    number, inquiry = inquiries.open(A)
+    for part in range(3):
+        inquiries.take(number, QueryResponse(A, Content.DATA, (domain(str(part)),), True, part))
+    with pytest.raises(NoAnswer, match="more than 2 items"):
+        await inquiry.done
 
 
 async def test_an_answer_of_which_a_part_was_lost_is_none() -> None:
