@@ -1,0 +1,75 @@
+"""What keeps the members' words from meaning "nobody has it"."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fencebus_host import denial
+from fencebus_host.denial import Inquiry, Word
+from fencebus_schemas.model import LEFT_UNMARKED, HostId, Incarnation, Life, Reason, Sight, Uuid, VmState
+
+VM = Uuid("00000000-0000-4000-8000-000000000001")
+A, B = HostId("a"), HostId("b")
+DAEMON = Incarnation("boot", "machine", "1")
+OFF = Sight(VM, VmState.OFF, ended=("life",))
+
+
+def word(host: HostId, sight: Sight = OFF, serial: str = "s", incarnation: Incarnation = DAEMON) -> Word:
+    return Word(host, incarnation, serial, sight)
+
+
+CLEAN = Inquiry((A, B), (word(A), word(B)), (word(A), word(B)), history=(OFF,))
+RUNNING = Sight(VM, VmState.RUNNING, life=Life("x"), detail="seen")
+
+
+def test_two_rounds_of_all_members_under_unbroken_guards_are_enough() -> None:
+    assert denial.missing(CLEAN) is None
+
+
+@pytest.mark.parametrize(
+    ("inquiry", "reason"),
+    (
+        (replace(CLEAN, claims=(word(A, RUNNING),)), Reason.STILL_CLAIMED),
+        (replace(CLEAN, claims=(word(A, replace(RUNNING, detail="")),)), Reason.STILL_CLAIMED),
+        (replace(CLEAN, synced=False), Reason.NOT_SYNCED),
+        (replace(CLEAN, conflicts=(B,)), Reason.CONFLICT),
+        (replace(CLEAN, silent=("b has been silent",)), Reason.HOST_SILENT),
+        (replace(CLEAN, history=(replace(OFF, known=False),)), Reason.UNKNOWN_VM),
+        (replace(CLEAN, history=(OFF, replace(OFF, left=("other",)))), Reason.NOT_PROVEN),
+        (replace(CLEAN, history=(OFF, replace(OFF, left=(LEFT_UNMARKED,)))), Reason.NOT_PROVEN),
+        (replace(CLEAN, history=(replace(OFF, ended=()),)), Reason.NOT_PROVEN),
+        (replace(CLEAN, first=(word(A),)), Reason.NOT_PROVEN),
+        (replace(CLEAN, second=(word(A),)), Reason.NOT_PROVEN),
+        (replace(CLEAN, second=(word(A), word(B, serial="t"))), Reason.NOT_PROVEN),
+        (replace(CLEAN, second=(word(A), word(B, incarnation=replace(DAEMON, nonce="2")))), Reason.NOT_PROVEN),
+        (replace(CLEAN, second=(word(A), word(B, serial=""))), Reason.NOT_PROVEN),
+    ),
+)
+def test_each_clause_is_missed_where_it_does_not_hold(inquiry: Inquiry, reason: Reason) -> None:
+    lack = denial.missing(inquiry)
+    assert lack is not None
+    assert lack.reason is reason
+
+
+def test_a_configured_list_of_hosts_needs_nobody_who_saw_the_end_and_no_exchange() -> None:
+    unseen = replace(CLEAN, history=(replace(OFF, ended=()),), configured=True, synced=False)
+    assert denial.missing(unseen) is None
+
+
+def test_a_life_that_left_and_was_seen_to_end_elsewhere_is_ended() -> None:
+    assert denial.missing(replace(CLEAN, history=(replace(OFF, ended=(), left=("life",)), OFF))) is None
+
+
+def test_a_twin_that_is_no_member_matters_to_nobody() -> None:
+    assert denial.missing(replace(CLEAN, conflicts=(HostId("stranger"),))) is None
+
+
+@given(st.sampled_from(VmState), st.booleans())
+def test_s2_only_an_off_that_is_not_in_flight_denies(state: VmState, in_flight: bool) -> None:
+    sight = Sight(VM, state, in_flight=in_flight)
+    lack = denial.s2_every_member_denies_again(replace(CLEAN, second=(word(A), word(B, sight))))
+    assert (lack is None) == (state is VmState.OFF and not in_flight)
