@@ -54,7 +54,7 @@ class KombuBus:
         self._courier: Courier | None = None
         self._connected, self._ended = asyncio.Event(), asyncio.Event()
         self._trouble = "not connected yet"
-        self._blocked = self._closed = False
+        self._blocked = self._leaving = self._closed = False
         self._dropped = 0
 
     @property
@@ -79,6 +79,7 @@ class KombuBus:
         courier = Courier(self._brokers, self._terms, self._own, self._outbox)
         handover = Handover(asyncio.get_running_loop())
         self._ended.clear()
+        self._leaving = False
         self._courier = courier
         self._want()
         threading.Thread(
@@ -179,6 +180,7 @@ class KombuBus:
         """Let the thread end; one that hangs in a broken connection's making is left to itself after a while."""
         if self._courier is None:
             return
+        self._leaving = True
         self._courier.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._terms.connect_timeout + ANSWER + FAREWELL):
@@ -194,7 +196,8 @@ class KombuBus:
         self._trouble = reason
         self._connected.clear()
         self._dropped += self._outbox.drop_indications()
-        self._tell(BusState.LOST, reason)
+        if not self._leaving:  # whoever leaves knows it
+            self._tell(BusState.LOST, reason)
 
     def _on_failed(self, reason: str) -> None:
         if reason != self._trouble:
@@ -239,7 +242,7 @@ class KombuBus:
             self._outbox.settle(parcel)
             handover.give(partial(self._settled, parcel, error))
 
-        return Hooks(arrived, settle, lambda on: handover.give(partial(self._on_blocked, on)))
+        return Hooks(arrived, settle, self._outbox.give_back, lambda on: handover.give(partial(self._on_blocked, on)))
 
     def _reports(self, handover: Handover) -> Reports:
         return Reports(

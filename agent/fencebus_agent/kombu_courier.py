@@ -17,7 +17,7 @@ from fencebus_agent.kombu_url import Broker
 
 log = logging.getLogger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 8.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
 """Seconds between two rounds in which no broker of the list took us in."""
 SOUND = 1.0
 """Seconds after which a connection that ends had been good: the next one is tried at once."""
@@ -122,7 +122,6 @@ class Courier:
         every = self._terms.heartbeat / 4
         beat_at = time.monotonic() + every
         while not self._stopping:
-            poll.poll(0 if link.pending else max(0.0, beat_at - time.monotonic()) * 1000)
             self._wake.clear()
             link.read()
             link.bind(self._wanted)
@@ -130,6 +129,7 @@ class Courier:
             if time.monotonic() >= beat_at:
                 link.beat()
                 beat_at = time.monotonic() + every
+            poll.poll(0 if link.pending else max(0.0, beat_at - time.monotonic()) * 1000)
 
     def _send(self, link: Link) -> None:
         while link.takes_more and (parcel := self._outbox.take()) is not None:

@@ -13,7 +13,7 @@ import kombu
 
 from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, direct_exchange, topic_exchange
 from fencebus_agent.kombu_outbox import Parcel
-from fencebus_agent.kombu_publisher import Publisher, Settle
+from fencebus_agent.kombu_publisher import PUBLISH, Publisher, Settle
 from fencebus_agent.kombu_url import Broker, Tls, speaks_for_itself, tls_options
 from fencebus_agent.kombu_wire import message_of
 
@@ -46,6 +46,8 @@ class Hooks:
 
     arrived: Callable[[BusMessage], None]
     settle: Settle
+    unsent: Callable[[Parcel], None]
+    """The broker threw it away unread: it is to be sent as the next one."""
     blocked: Callable[[bool], None]
     """True: the broker takes nothing more, as its memory or its disk is full; False: it does again."""
 
@@ -81,7 +83,9 @@ class Link:
             self._amqp.sock.settimeout(ANSWER)
             self._poll = select.poll()
             self._poll.register(self._amqp.sock, select.POLLIN)
-            self._publisher = Publisher(str(broker), self._amqp, self._transport.channel_errors, user, hooks.settle)
+            self._publisher = Publisher(
+                str(broker), self._amqp, self._transport.channel_errors, user, hooks.settle, hooks.unsent
+            )
             self._queue = f"{terms.client}-{secrets.token_hex(8)}"
             self._prepare(terms, own)
         except BaseException:
@@ -145,7 +149,7 @@ class Link:
             try:
                 self._amqp.blocking_read(ANSWER)
             except self._transport.channel_errors as error:
-                if self._publisher.healthy:
+                if getattr(error, "method_sig", None) != PUBLISH:
                     raise
                 self._publisher.reopen(str(error))
 

@@ -12,11 +12,14 @@ from kombu.transport.pyamqp import Channel, Connection
 
 from fencebus_agent.bus import BusError, BusRefused
 from fencebus_agent.kombu_outbox import Parcel
-from fencebus_agent.kombu_wire import exchange_type, is_of_qmf, properties
+from fencebus_agent.kombu_wire import blamed, exchange_type, is_of_qmf, properties
 
 WINDOW = 256
 """Messages that the broker may leave unconfirmed before more are written."""
 WINDOW_BYTES = 1 << 20
+
+PUBLISH = (60, 40)
+"""The method of AMQP 0-9-1 that ``publish`` calls."""
 
 Settle = Callable[[Parcel, BusError | None], None]
 """Called in the thread; ``None``: the broker has it."""
@@ -26,10 +29,19 @@ class Publisher:
     """Everything here runs in the thread, and may raise any of the transport's errors."""
 
     def __init__(
-        self, name: str, amqp: Connection, refusals: tuple[type[Exception], ...], user: str, settle: Settle
+        self,
+        name: str,
+        amqp: Connection,
+        refusals: tuple[type[Exception], ...],
+        user: str,
+        settle: Settle,
+        unsent: Callable[[Parcel], None],
     ) -> None:
-        """``refusals`` are the errors that close a channel; the broker vouches for ``user``, unless it is empty."""
-        self._name, self._amqp, self._refusals, self._user, self._settle = name, amqp, refusals, user, settle
+        """``refusals`` are the errors that close a channel; the broker vouches for ``user``, unless it is empty;
+        ``unsent`` takes back what was written in vain, the last one first.
+        """
+        self._name, self._amqp, self._refusals, self._user = name, amqp, refusals, user
+        self._settle, self._unsent = settle, unsent
         self._known: set[str] = {""}
         self._unconfirmed: dict[int, Parcel] = {}
         self._bytes = 0
@@ -40,11 +52,6 @@ class Publisher:
     def has_room(self) -> bool:
         """False while too much is unconfirmed."""
         return len(self._unconfirmed) < WINDOW and self._bytes < WINDOW_BYTES
-
-    @property
-    def healthy(self) -> bool:
-        """False once the broker has closed the channel."""
-        return self._channel.is_open
 
     def publish(self, parcel: Parcel) -> None:
         """Write it; what becomes of it is told to ``settle``, perhaps only later.  It is not sent if this raises."""
@@ -77,9 +84,19 @@ class Publisher:
         return trouble
 
     def reopen(self, reason: str) -> None:
-        """After the broker has closed the channel: nobody can say which of the unconfirmed was to blame."""
-        self._channel = self._opened()
+        """After the broker has closed the channel because of a message: what it has read after that one it threw away.
+
+        The library has opened the channel again by itself, but without confirms.
+        """
+        self._channel.close()
+        parcels = list(self._unconfirmed.values())
+        guilty = blamed(reason, [parcel.to for parcel in parcels])
+        self._unconfirmed = dict(enumerate(parcels[: guilty + 1], 1))
         self.abandon(BusRefused(self._name, reason))
+        for parcel in reversed(parcels[guilty + 1 :]):
+            self._unsent(parcel)
+        self._known = {""}
+        self._channel = self._opened()
 
     def abandon(self, error: BusError) -> None:
         """Settle whatever is unconfirmed: what became of it will never be known."""
@@ -113,7 +130,8 @@ class Publisher:
             channel.exchange_declare(exchange, exchange_type(exchange), passive, durable=True, auto_delete=False)
         except self._refusals as error:
             return str(error)
-        channel.close()
+        finally:
+            channel.close()
         return None
 
     def _acked(self, tag: int, multiple: bool) -> None:

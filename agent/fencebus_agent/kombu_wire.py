@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 from urllib.parse import unquote
 
@@ -67,6 +67,16 @@ def address_of(reply_to: str) -> Address:
         exchange, _, key = rest.partition("/")
         return Address(unquote(exchange), unquote(key))
     return Address.parse(reply_to)
+
+
+def blamed(reason: str, sent: Sequence[Address]) -> int:
+    """Which of the unconfirmed messages the broker means, the first one that it can be; it names the exchange, and the
+    key where a host may publish to some keys only.  If it is none of them, the last one: all are in doubt then.
+    """
+    for at, to in enumerate(sent):
+        if f"exchange '{to.exchange}'" in reason and (" topic '" not in reason or f" topic '{to.key}'" in reason):
+            return at
+    return len(sent) - 1
 
 
 def binding_covers(binding: Address, to: Address) -> bool:

@@ -1,4 +1,4 @@
-"""Several hosts in one process: hypervisors in memory, a bus in memory, everything else as it is in a daemon."""
+"""Several hosts in one process: hypervisors in memory, any bus between them, everything else as it is in a daemon."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from fencebus_agent.bus import Bus
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
@@ -28,6 +29,9 @@ from fencebus_schemas.model import Action, FenceRequest, HostId, Incarnation, Re
 
 KEY = b"the hosts' own key"
 _numbers = itertools.count(1)
+
+BusFactory = Callable[[HostId], Bus]
+"""Makes the client of a host; a new one for each start of its daemon."""
 
 
 def vm(number: int) -> Uuid:
@@ -73,8 +77,8 @@ class Disk:
 class Host:
     """One host: its hypervisor lives on while its daemon is stopped and started."""
 
-    def __init__(self, broker: MemoryBroker, name: HostId, vms: Sequence[MemoryVm], terms: Terms) -> None:
-        self.name, self._broker, self._terms = name, broker, terms
+    def __init__(self, name: HostId, vms: Sequence[MemoryVm], terms: Terms, bus: BusFactory) -> None:
+        self.name, self._new_bus, self._terms = name, bus, terms
         self._incarnation = Incarnation(f"boot of {name}", f"machine of {name}", "1")
         self.hypervisor = MemoryHypervisor(name, self._incarnation, vms)
         self.disk = Disk()
@@ -93,12 +97,17 @@ class Host:
             past, deeds = memory.past, memory.deeds
         incarnation = replace(self._incarnation, nonce=str(next(_numbers)))
         membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds)
-        keeper, bus, policy = self.picture or self.disk, MemoryBus(self._broker, self.name), terms.policy
-        self.router = build(membership, self.hypervisor, bus, keeper, lambda: policy)
+        keeper, policy = self.picture or self.disk, terms.policy
+        self.bus = self._new_bus(self.name)
+        self.router = build(membership, self.hypervisor, self.bus, keeper, lambda: policy)
         fencing = Fencing(self.router, Ledger(), self.disk)
         label, recall = self.hypervisor.cluster_of, self.router.recall
         self.service = FenceService(self.router, policy, fencing, self.router, label_of=label, recall=recall)
         self._running = asyncio.create_task(self.router.run())
+
+    def announce(self) -> None:
+        """What the next heartbeat does, at most 5 s later: whoever came after this host hears of it."""
+        self.router._driving._connected()
 
     async def stop(self) -> None:
         """Stop the daemon, as a kill would: nothing more is said, nothing more is written."""
@@ -141,15 +150,22 @@ async def site(
     configured: bool = True,
     groups: Mapping[str, Sequence[Group]] | None = None,
     folder: Path | None = None,
+    bus: BusFactory | None = None,
 ) -> AsyncIterator[tuple[MemoryBroker, dict[str, Host]]]:
-    """Hosts that know each other, each with its VMs."""
+    """Hosts that know each other, each with its VMs; ``bus`` makes them clients of another bus than that in memory."""
     broker = MemoryBroker()
+    made = bus or (lambda name: MemoryBus(broker, name))
     names = frozenset(HostId(name) for name in vms) if configured else frozenset[HostId]()
     terms = {name: Terms(Policy((groups or {}).get(name)), names, folder) for name in vms}
-    hosts = {name: Host(broker, HostId(name), own, terms[name]) for name, own in vms.items()}
+    hosts = {name: Host(HostId(name), own, terms[name], made) for name, own in vms.items()}
     try:
         for host in hosts.values():
             await host.start()
+        if bus is not None:  # they do not come at one moment
+            for host in hosts.values():
+                await host.bus.wait_connected(Deadline.after(5))
+            for host in hosts.values():
+                host.announce()
         await until(lambda: all(_knows_all(host, hosts) for host in hosts.values()))
         yield broker, hosts
     finally:

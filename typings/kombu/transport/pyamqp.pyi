@@ -6,7 +6,6 @@ from kombu.message import Message
 
 class Channel:
     auto_decode: bool
-    is_open: bool
     events: dict[str, set[Callable[[int, bool], None]]]
     def prepare_message(
         self,
