@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from fencebus_schemas.model import LEFT_UNMARKED, Uuid
 
+NO_RUN = -1
+"""The hypervisor's number of a life that no process runs."""
+
 KEPT = 16
 """Marks of ended and of left lives that are remembered of each VM."""
 
@@ -45,6 +48,7 @@ class Lives:
     def __init__(self, draw: Callable[[], str]) -> None:
         self._draw = draw
         self._fresh: dict[Uuid, _Marked] = {}  # seen to begin here, and the mark that each is to have
+        self._continuing: dict[Uuid, int] = {}
         self._here: dict[Uuid, _Marked] = {}
         self._past: dict[Uuid, PastLives] = {}
 
@@ -58,14 +62,17 @@ class Lives:
             self._here.pop(vm, None)
         return fresh.mark
 
-    def continues(self, vm: Uuid) -> None:
+    def continues(self, vm: Uuid, run: int) -> None:
         """A process here takes up a life that began before: which one, its metadata will say."""
+        self._continuing[vm] = run
         self._fresh.pop(vm, None)
         self._here.pop(vm, None)
 
     def read(self, vm: Uuid, run: int, mark: str) -> str:
-        """Metadata was read that holds ``mark``.  Returns the mark of the life that is here; empty if none is known."""
-        known = self.recognised(vm, run, mark)
+        """Metadata was read that holds ``mark``, of a life whose beginning was heard or of which nobody can have heard.
+        Returns the mark of the life that is here; empty if none is known.
+        """
+        known = self._own(vm, run, mark)
         if known:
             self._here[vm] = _Marked(run, known)
         return known
@@ -97,13 +104,22 @@ class Lives:
     def lost(self) -> None:
         """A hypervisor that was restarted may give the number of a life again."""
         self._fresh.clear()
+        self._continuing.clear()
 
     # ---- what is remembered
 
     def recognised(self, vm: Uuid, run: int, mark: str) -> str:
-        """The mark in a domain's metadata, if it is that life's own; else empty.
+        """The mark in a domain's metadata, if it is certain to be that life's own; else empty.
 
-        A definition that was written from a running domain's carries the mark of a life that is over or elsewhere:
+        run: ``NO_RUN`` if it was found in a saved image.  A run whose beginning is still to be heard is not trusted: a
+        mark decides whether a life is old enough to be killed (S12).
+        """
+        fresh, here = self._fresh.get(vm), self._here.get(vm)
+        heard = {NO_RUN, self._continuing.get(vm), fresh and fresh.run, here and here.run}
+        return self._own(vm, run, mark) if run in heard else ""
+
+    def _own(self, vm: Uuid, run: int, mark: str) -> str:
+        """A definition that was written from a running domain's carries the mark of a life that is over or elsewhere:
         so does a snapshot, and a saved image that is restored a second time.
         """
         fresh = self._fresh.get(vm)

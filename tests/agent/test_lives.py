@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from fencebus_agent.lives import KEPT, Lives, PastLives
+from fencebus_agent.lives import KEPT, NO_RUN, Lives, PastLives
 from fencebus_schemas.model import LEFT_UNMARKED, Uuid
 
 VM = Uuid("00000000-0000-0000-0000-000000000001")
@@ -33,9 +33,16 @@ def test_a_fresh_life_is_not_known_by_the_mark_that_came_with_its_definition(liv
 
 def test_a_life_that_arrives_is_known_by_the_mark_that_it_brings(lives: Lives) -> None:
     lives.begins(VM, 7)
-    lives.continues(VM)
+    lives.continues(VM, 8)
     assert lives.here(VM) == ""
+    assert lives.recognised(VM, 8, "brought") == "brought"
     assert lives.read(VM, 8, "brought") == "brought"
+
+
+def test_s12_a_run_whose_beginning_was_not_heard_is_not_trusted_with_a_mark(lives: Lives) -> None:
+    lives.continues(VM, 8)
+    lives.read(VM, 8, "m")
+    assert [lives.recognised(VM, run, "m") for run in (8, 9, NO_RUN)] == ["m", "", "m"]
 
 
 def test_a_mark_of_a_life_that_ended_here_is_nobodys_any_more(lives: Lives) -> None:
@@ -47,7 +54,7 @@ def test_what_leaves_is_remembered_by_its_mark_until_it_runs_here_again(lives: L
     lives.read(VM, 1, "m")
     lives.leaves(VM)
     assert lives.past(VM) == PastLives(left=("m",))
-    lives.continues(VM)
+    lives.continues(VM, 2)
     lives.read(VM, 2, "m")
     lives.runs(VM, 2)
     assert lives.past(VM) == PastLives()

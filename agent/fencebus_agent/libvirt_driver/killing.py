@@ -18,7 +18,7 @@ from fencebus_agent.image_locks import see_locked
 from fencebus_agent.libvirt_driver.marking import read_mark, read_saved_mark
 from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_job, read_power
-from fencebus_agent.lives import Lives
+from fencebus_agent.lives import NO_RUN, Lives
 from fencebus_agent.process_watch import Held
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import Life, Uuid
@@ -164,7 +164,7 @@ def _life(domain: _Domain, order: Order) -> Life:
 
 
 def _saved_life(handle: libvirt.virDomain, order: Order) -> Life:
-    mark = order.lives.recognised(order.vm, -1, read_saved_mark(handle)) if order.lives else ""
+    mark = order.lives.recognised(order.vm, NO_RUN, read_saved_mark(handle)) if order.lives else ""
     return Life(mark or f"saved:{order.vm}")
 
 

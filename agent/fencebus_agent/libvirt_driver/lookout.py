@@ -144,7 +144,7 @@ class Lookout:
             self._lives.begins(vm, run)
             self._spawn(self._mark(vm, run))
         elif turn in (Turn.RESTORED, Turn.ARRIVING):
-            self._lives.continues(vm)
+            self._lives.continues(vm, run)
             self._spawn(self._read(vm))
         elif turn is Turn.RESUMED and not self._lives.here(vm):
             self._spawn(self._read(vm))

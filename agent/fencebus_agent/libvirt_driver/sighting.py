@@ -13,11 +13,8 @@ from fencebus_agent.death import Job, Power
 from fencebus_agent.libvirt_driver.marking import read_mark, read_saved_mark
 from fencebus_agent.libvirt_driver.processes import ProcessFinder, release
 from fencebus_agent.libvirt_driver.reading import read_job, read_power
-from fencebus_agent.lives import PastLives
+from fencebus_agent.lives import NO_RUN, PastLives
 from fencebus_schemas.model import Life, Sight, Uuid, VmState
-
-NO_RUN = -1
-"""The number of a run that there is not: the domain is off."""
 
 
 @dataclass(frozen=True, slots=True)
