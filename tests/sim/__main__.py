@@ -10,10 +10,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 
 from tests.sim.generating import Mode, generate
 from tests.sim.happening import FAULTS
-from tests.sim.running import Tally, run_seeds
+from tests.sim.running import Tally, run_batch
 from tests.sim.shrinking import breaks, shrink, story
 
 BATCH = 25
@@ -31,10 +32,6 @@ def batches(first: int, seeds: int | None, until: float | None) -> Iterator[tupl
     while (seeds is None or number < seeds) and (until is None or time.monotonic() < until):
         yield range(first + number, first + number + BATCH), MODES[number // BATCH % len(MODES)]
         number += BATCH
-
-
-def _run(batch: tuple[range, Mode]) -> Tally:
-    return run_seeds(*batch)
 
 
 def progress(tally: Tally, share: float, began: float) -> None:
@@ -60,21 +57,17 @@ def run(first: int, seeds: int | None, seconds: float | None) -> Tally:
     """Run schedules on all cores."""
     began, tally = time.monotonic(), Tally()
     until = None if seconds is None else began + seconds
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for part in pool.imap_unordered(_run, _paced(batches(first, seeds, until))):
-            tally.add(part)
-            share = tally.seeds / seeds if seeds else (time.monotonic() - began) / (seconds or 1)
-            progress(tally, share, began)
+    work, cores = batches(first, seeds, until), os.cpu_count() or 1
+    with multiprocessing.get_context("spawn").Pool(cores) as pool:
+        # A few at a time, so that the clock is asked when it matters.
+        while chunk := list(islice(work, 2 * cores)):
+            for part in pool.imap_unordered(run_batch, chunk):
+                tally.add(part)
+                share = tally.seeds / seeds if seeds else (time.monotonic() - began) / (seconds or 1)
+                progress(tally, share, began)
     spent = time.monotonic() - began
     print(f"\n{tally.seeds} schedules, {tally.events:,} events in {spent:.0f} s: {tally.events / spent:,.0f} events/s")
     return tally
-
-
-def _paced(work: Iterator[tuple[range, Mode]]) -> Iterator[tuple[range, Mode]]:
-    """The pool takes all that there is at once: a clock that is asked too early never ends."""
-    for batch in work:
-        yield batch
-        time.sleep(0.02 * BATCH / (os.cpu_count() or 1))
 
 
 def main() -> int:

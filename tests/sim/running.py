@@ -67,3 +67,8 @@ def run_seeds(seeds: Iterable[int], mode: Mode) -> Tally:
     for seed in seeds:
         run_plan(generate(seed, mode), mode, tally)
     return tally
+
+
+def run_batch(batch: tuple[range, Mode]) -> Tally:
+    """The same, for a process of its own."""
+    return run_seeds(*batch)
