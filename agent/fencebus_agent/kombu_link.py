@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import select
 import ssl
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ ANSWER = 5.0
 """Seconds that the broker may take to answer, or to go on with what it has begun."""
 FAREWELL = 1.0
 """The same, when nothing depends on it any more."""
+LAST_WORDS = 0.1
+"""Seconds that are waited for confirms before leaving."""
 AT_ONCE = 200
 """Frames that are read before it is looked at what is to be written."""
 
@@ -162,6 +165,7 @@ class Link:
         with contextlib.suppress(*self.errors):
             if self._amqp.connected:
                 self._amqp.sock.settimeout(FAREWELL)
+                self._hear_out()
                 self._transport.close_connection(self._amqp)
         self.drop()
 
@@ -175,6 +179,13 @@ class Link:
     def abandon(self, error: BusError) -> None:
         """See Publisher."""
         self._publisher.abandon(error)
+
+    def _hear_out(self) -> None:
+        """What was sent last is confirmed within moments, where nothing is wrong."""
+        until = time.monotonic() + LAST_WORDS
+        while self._publisher.in_doubt and (left := until - time.monotonic()) > 0:
+            if self.pending or self._poll.poll(left * 1000):
+                self._amqp.blocking_read(FAREWELL)
 
     def _ensure(self, exchange: str) -> None:
         trouble = self._publisher.ensure(exchange)

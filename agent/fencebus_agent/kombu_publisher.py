@@ -53,6 +53,11 @@ class Publisher:
         """False while too much is unconfirmed."""
         return len(self._unconfirmed) < WINDOW and self._bytes < WINDOW_BYTES
 
+    @property
+    def in_doubt(self) -> bool:
+        """True while something is unconfirmed."""
+        return bool(self._unconfirmed)
+
     def publish(self, parcel: Parcel) -> None:
         """Write it; what becomes of it is told to ``settle``, perhaps only later.  It is not sent if this raises."""
         trouble = self.ensure(parcel.to.exchange)
