@@ -70,11 +70,17 @@ class Case:
 class Fencing:
     """All power actions of this host."""
 
-    def __init__(self, router: Router, ledger: Ledger, record: Record, clock: Clock = boottime) -> None:
+    def __init__(
+        self, router: Router, ledger: Ledger, record: Record, clock: Clock = boottime, *, joinable: bool = True
+    ) -> None:
+        """``joinable`` is false where the router brings what others saw on their own clocks: nobody can say whether
+        that was before or after somebody else's request arrived here, so that nobody may join it (S7).
+        """
         self._router = router
         self._ledger = ledger
         self._record = record
         self._clock = clock
+        self._joinable = joinable
         self._cases: dict[RequestId, Case] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -172,6 +178,8 @@ class Fencing:
     # -- acting ----------
 
     async def _run(self, case: Case) -> Course:
+        if not self._joinable:
+            self._ledger.observed(case.request.id)
         if case.request.action is Action.ON:
             course = Course(await self._start(case, case.found))
         else:

@@ -149,3 +149,19 @@ async def test_a_host_remembers_over_a_restart_what_a_silent_one_had(tmp_path: P
         answer = await hosts["a"].ask(Action.OFF, "vm2", seconds=0.7)
         assert (answer.outcome.ok, answer.outcome.reason) == (False, Reason.HOST_SILENT)
         assert "vm2 was last on b" in answer.outcome.text
+
+
+async def test_nobody_joins_a_fence_whose_kill_may_be_older_than_the_new_request() -> None:
+    """The kill is done and its verdict still waits for a slow member; the VM is started again, and fenced anew."""
+    async with site(THREE) as (broker, hosts):
+        broker.part(["c"], ["a"], one_way=True)
+        first = asyncio.create_task(hosts["a"].ask(Action.OFF, "vm2", seconds=2.0))
+        while await hosts["b"].state(2) is not VmState.OFF:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        hosts["b"].hypervisor.happen(vm(2), VmState.RUNNING)
+        await asyncio.sleep(0.1)
+        assert not first.done()
+        second = await hosts["a"].ask(Action.OFF, "vm2", seconds=10.0)
+        await first  # it cannot tell the new life from a copy of the old one, and fails
+        assert second.outcome.ok
+        assert await hosts["b"].state(2) is VmState.OFF
