@@ -33,7 +33,7 @@ OwnerOf = Callable[[VmRecord], HostId | None]
 
 
 def alive_here(record: VmRecord) -> HostId | None:
-    """The owner for whoever knows no other hosts.  What went elsewhere by migration is unknown here, and is shown there."""
+    """The owner for whoever knows no other hosts.  What left by migration is unknown here, and shown where it went."""
     return record.host if record.state.is_claim else None
 
 
