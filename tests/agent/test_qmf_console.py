@@ -159,6 +159,32 @@ async def test_a_silent_agent_is_forgotten(company: Company, monkeypatch: pytest
     await eventually(lambda: console.picture.agents() == [] and seen(console) == {})
 
 
+async def test_an_agent_that_never_says_what_it_has_is_asked_again_after_its_next_heartbeat(company: Company) -> None:
+    console, mute = await company.console(patience=0.01), await company.listener("hosta")
+    asked: list[BusMessage] = []
+    mute.bus.subscribe(Address(direct_exchange(), A), asked.append)
+    name = AgentName.parse(A)
+    beat = Heartbeat(A, AgentAttributes(name, 1, 60))
+    await say(mute.bus, name.heartbeat_key, beat)
+    await eventually(lambda: bool(asked) and not console._refreshing)
+    before = len(asked)
+    await say(mute.bus, name.heartbeat_key, beat)
+    await eventually(lambda: len(asked) > before)
+    assert not synced(console, A)
+
+
+async def test_a_console_whose_bus_is_closed_finds_nobody_and_says_so(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus = MemoryBus(company.broker, "console")
+    console = QmfConsole(bus)
+    await bus.close()
+    running = asyncio.create_task(console.run())
+    await eventually(lambda: "nobody was looked for" in caplog.text)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_agents_that_it_is_not_interested_in_are_none(company: Company) -> None:
     console, other = await company.console(), await company.listener("other")
     name = AgentName("apache.org", "qpidd", "1")
@@ -343,6 +369,18 @@ async def test_an_answer_of_the_wrong_sort_is_none(company: Company) -> None:
 
 def console_address(console: QmfConsole) -> Address:
     return console._bus.own
+
+
+async def test_a_query_that_is_answered_as_a_call_is_not_answered(company: Company) -> None:
+    console = await company.console(patience=0.01)
+    bus = MemoryBus(company.broker, "hosta", "hosta")
+    Forger(bus, MethodResponse(A, {}))
+    running = asyncio.create_task(bus.run())
+    await bus.wait_connected(soon())
+    with pytest.raises(NoAnswer, match="as if it were a call"):
+        await console.query(A, QueryRequest(What.SCHEMA_ID), soon())
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_query_can_be_asked_by_hand(company: Company) -> None:
