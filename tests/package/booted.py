@@ -13,20 +13,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.components import missing, require_file, require_program, require_root
+from tests.components import CHECKOUT, missing, require_file, require_program, require_root
 
 READY = 30.0
 TARGET = "bare.target"
-# $1 is the layer, $2 a folder that is seen inside as /mnt. The own hierarchy of systemd is the oldest, or the only one.
+# $1 is the layer, $2 a folder that is seen inside as /mnt, $3 the checkout, which may lie in /tmp.
+# The own hierarchy of systemd is the oldest, or the only one.
 BOOT = f"""
-layer=$1 shared=$2
+layer=$1 shared=$2 checkout=$3
 old=/sys/fs/cgroup/systemd
 group=$([ -d $old ] && echo $old || echo /sys/fs/cgroup)/$(basename "$layer")-$$
 mkdir "$group"
 echo "$group" >"$layer/group"
 echo $$ >"$group/cgroup.procs"
 exec unshare --mount --pid --fork --kill-child --net --uts --ipc --cgroup sh -ec '
-layer=$1 shared=$2 old=$3 root=$1/root
+layer=$1 shared=$2 old=$3 checkout=$4 root=$1/root
 mount --make-rprivate /
 mount -t overlay -o "lowerdir=/,upperdir=$layer/above,workdir=$layer/work" overlay "$root"
 mount -t proc proc "$root/proc"
@@ -42,13 +43,16 @@ fi
 mount -t tmpfs tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/tmp"
 mount --bind "$shared" "$root/mnt"
+mkdir -p "$root$checkout"
+mount --bind "$checkout" "$root$checkout"
+mount -o remount,bind,ro "$root$checkout"
 ip link set lo up
 cd "$root"
 rm -rf etc/systemd/system/*.wants etc/fence_virt* var/lib/fencebus
 printf "[Unit]\\nDescription=Nothing\\nDefaultDependencies=no\\n" >etc/systemd/system/{TARGET}
 export container=other
 exec chroot "$root" /lib/systemd/systemd --system --unit={TARGET} --show-status=no --log-target=null
-' sh "$layer" "$shared" "$old"
+' sh "$layer" "$shared" "$old" "$checkout"
 """
 
 
@@ -88,7 +92,7 @@ def booted(layer: Path, shared: Path) -> Iterator[Machine]:
     for name in ("above", "work", "root"):
         (layer / name).mkdir(parents=True)
     with (layer / "output").open("wb") as output:
-        argv = ["sh", "-ec", BOOT, "sh", str(layer), str(shared)]
+        argv = ["sh", "-ec", BOOT, "sh", str(layer), str(shared), str(CHECKOUT)]
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
     try:
         yield Machine(_first_process(process, layer))

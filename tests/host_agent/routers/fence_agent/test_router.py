@@ -216,7 +216,7 @@ async def test_an_off_whose_status_proves_nothing_is_not_proven(tmp_path: Path, 
 
 async def test_an_agent_that_hangs_after_it_acted_is_believed_when_two_statuses_say_off(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path, 'on_off() { echo off > "plug.$plug"; exec sleep 600; }')
-    evidence = await off(agent.router(NODE), "node1", seconds=2.0)
+    evidence = await off(agent.router(NODE), "node1", seconds=6.0)
     assert decided(evidence).ok
     assert agent.runs("status") == 3
 
