@@ -16,9 +16,22 @@ from fencebus_host.objection import Objection
 from fencebus_host.permission import Standing
 from fencebus_host.verdict import OFF_RULES, Evidence, Rule
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import Action, FenceOutcome, Life, Observation, Proof, Reason, VmRecord, VmState
+from fencebus_schemas.model import (
+    Action,
+    FenceOutcome,
+    HostId,
+    Life,
+    Observation,
+    Proof,
+    Reason,
+    RequestId,
+    VmRecord,
+    VmState,
+)
+from fencebus_schemas.peer import EVERYONE, Outcome
 from tests.components import CHECKOUT
 from tests.host_agent.evidence import (
+    INCARNATION,
     OTHER,
     RECEIVED,
     VM,
@@ -438,3 +451,12 @@ def test_a_failure_needs_no_evidence() -> None:
 def test_the_deadline_of_a_request_stands_on_its_own_clock() -> None:
     late = request(deadline=Deadline(RECEIVED, no_time))
     assert permission.s12_s16_may_act(late, Standing(RECEIVED, True, False), None) is Reason.DEADLINE
+
+
+@pytest.mark.parametrize("ok", (True, False))
+def test_s7_the_same_request_gets_the_answer_that_another_host_gave(ok: bool) -> None:
+    asked = request()
+    reason = Reason.PROVEN_OFF if ok else Reason.NOT_PROVEN
+    told = Outcome(HostId("b"), INCARNATION, EVERYONE, RequestId("theirs"), "identity", ok, reason, "a text", 5.0)
+    outcome = verdict.repeated(asked, told)
+    assert (outcome.request, outcome.ok, outcome.reason, outcome.text) == (asked.id, ok, reason, "a text")

@@ -85,6 +85,9 @@ async def test_the_same_request_at_two_hosts_is_one_kill_and_two_successes() -> 
         third = await hosts["c"].ask(Action.REBOOT, "vm2", random=same)
         assert third.outcome.ok
         assert len([record for record in hosts["b"].disk.records if type(record).__name__ == "Deed"]) == 2
+        elsewhere = await hosts["b"].ask(Action.REBOOT, "vm2", random=same)
+        assert (elsewhere.outcome.ok, elsewhere.outcome.reason) == (True, third.outcome.reason)
+        assert await hosts["b"].state(2) is VmState.RUNNING
 
 
 async def test_a_silent_owner_is_a_failure_that_names_it() -> None:
