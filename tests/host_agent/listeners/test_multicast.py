@@ -55,6 +55,8 @@ def test_an_interface_that_is_not_there_yet_is_named() -> None:
 async def test_a_listener_that_is_stopped_leaves_no_unheard_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    gc.collect()  # what other tests have left is not this one's
+    caplog.clear()
     async with open_house(tmp_path) as house:
         with guest_at(await house.multicast()) as guest:
             assert (await beside(guest.ask, guest.request(Action.STATUS, "node1"))).code == REPLY_SUCCESS
