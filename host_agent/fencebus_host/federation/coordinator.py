@@ -7,6 +7,7 @@ concludes nothing by itself: after each step it lays what it has before the verd
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -84,7 +85,7 @@ class Progress:
     over: bool = False
 
 
-class Course:
+class Course(ABC):
     """What every request does: ask all members, round by round."""
 
     purpose = Purpose.FENCE
@@ -222,11 +223,13 @@ class Course:
             tuple(ownership.last_word(vm, host, now) for host in unheard) if waited else (),
         )
 
+    @abstractmethod
     def _is_enough(self, evidence: Evidence, now: float) -> bool:
-        raise NotImplementedError
+        """Whether the course may end before its deadline."""
 
+    @abstractmethod
     def _order(self, now: float) -> Effects:
-        raise NotImplementedError
+        """What is to be done now, and where."""
 
     def _permitted(self) -> bool:
         reason = self.matter.permit()
