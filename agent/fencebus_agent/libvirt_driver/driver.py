@@ -103,6 +103,7 @@ class LibvirtHypervisor:
         self._sinks: list[EventSink] = []
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     # ---- the port
 
@@ -223,6 +224,7 @@ class LibvirtHypervisor:
 
     async def close(self) -> None:
         """See the port."""
+        self._closed = True
         await self._undertaker.close()
         await self._lookout.close()
         for task in self._tasks:
@@ -388,6 +390,9 @@ class LibvirtHypervisor:
         return VmRecord(vm, name, state, host, incarnation, self._roster.generation, self.cluster_of(vm))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        if self._closed:  # an event on its way while the connection closes: nobody would end what it began
+            work.close()
+            return
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
