@@ -127,6 +127,15 @@ def test_the_table_explains_what_was_looked_for_and_what_came_of_it(tmp_path: Pa
     assert not (tmp_path / "state").exists(), "to explain changes nothing"
 
 
+def test_the_table_shows_a_section_also_where_somebody_chose_it(tmp_path: Path) -> None:
+    chosen = config(tmp_path, agent_section(tmp_path), backend="fence_agent")
+    text, status = explanation(chosen, tmp_path)
+    assert status == 0
+    (line,) = [line for line in text.splitlines() if line.startswith("fence_agent ")]
+    assert "no fence agent" not in line
+    assert "The configuration chooses fence_agent" in text
+
+
 def test_the_table_says_what_an_operator_can_do(tmp_path: Path) -> None:
     keep(tmp_path / "state", "fence_agent")
     text, status = explanation(config(tmp_path), tmp_path)

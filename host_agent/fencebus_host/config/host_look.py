@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fencebus_host.config.discovery import HostEvidence
 from fencebus_host.config.model import DEFAULT_URI, Config, LibvirtSettings
+from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.regular_file import read_regular
 
 # Facts: managers 5, strongest first.
@@ -47,11 +48,17 @@ def look(config: Config, built_in: Iterable[str], root: Path = Path("/")) -> Hos
         look_for_vdsm(root),
         corosync_configured=(root / "etc/corosync/corosync.conf").is_file(),
         corosync_runs=_runs("corosync", root),
-        configured=tuple(one.kind for one in config.candidates),
+        configured=_configured(config),
         libvirt=_libvirt(config, root),
         remembered=remembered(config.daemon.state_dir),
         built_in=frozenset(built_in),
     )
+
+
+def _configured(config: Config) -> tuple[str, ...]:
+    """The backends that have a section, or were chosen."""
+    chosen = parts_of(config.backend) if config.backend.where else ()
+    return tuple(dict.fromkeys(one.kind for one in (*config.candidates, *chosen)))
 
 
 def remembered(state_dir: Path) -> str:
