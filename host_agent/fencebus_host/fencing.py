@@ -70,17 +70,11 @@ class Case:
 class Fencing:
     """All power actions of this host."""
 
-    def __init__(
-        self, router: Router, ledger: Ledger, record: Record, clock: Clock = boottime, *, joinable: bool = True
-    ) -> None:
-        """``joinable`` is false where the router brings what others saw on their own clocks: nobody can say whether
-        that was before or after somebody else's request arrived here, so that nobody may join it (S7).
-        """
+    def __init__(self, router: Router, ledger: Ledger, record: Record, clock: Clock = boottime) -> None:
         self._router = router
         self._ledger = ledger
         self._record = record
         self._clock = clock
-        self._joinable = joinable
         self._cases: dict[RequestId, Case] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -178,7 +172,8 @@ class Fencing:
     # -- acting ----------
 
     async def _run(self, case: Case) -> Course:
-        if not self._joinable:
+        if case.found.inquiry is not None:
+            # S7: what a federation brings counts for one request alone (the verdict sees to it): the others wait.
             self._ledger.observed(case.request.id)
         if case.request.action is Action.ON:
             course = Course(await self._start(case, case.found))

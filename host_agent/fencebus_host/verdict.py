@@ -6,12 +6,15 @@ returns its objection, or ``None``; a fence succeeds only if no rule objects.  I
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from fencebus_host import denial
-from fencebus_host.denial import Inquiry, Word
+from fencebus_host.denial import Word
+from fencebus_host.evidence import ALIVE, Evidence, Rule
+from fencebus_host.federated_rules import (
+    s2_killed_plainly_or_nobody_has_it,
+    s3_nobody_claims_it_at_its_start,
+    s3_nobody_else_claims_it,
+    s7_brought_for_this_request,
+    s15_nobody_else_has_it,
+)
 from fencebus_host.objection import Objection
 from fencebus_schemas.model import (
     FenceOutcome,
@@ -26,30 +29,7 @@ from fencebus_schemas.model import (
 )
 from fencebus_schemas.peer import Outcome
 
-ALIVE = (VmState.RUNNING, VmState.PAUSED)
-"""The states of a life whose end here is an end: a saved image may be an old one, an incoming process is a guest's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """All that is known about one target: what was found, what was done to it, and who did not answer."""
-
-    records: tuple[VmRecord, ...]
-    """Who said, before the act, that it has the target, and in which state."""
-    observations: tuple[Observation, ...] = ()
-    """What the acts on the target brought; for ``status`` none are needed."""
-    silent: tuple[str, ...] = ()
-    """Hypervisors that did not say whether they have the target."""
-    objection: Objection | None = None
-    """Why an act was not carried out at all, if it was not."""
-    request: FenceRequest | None = None
-    """On whose behalf an act is done, for a router that has to tell others."""
-    inquiry: Inquiry | None = None
-    """What the members of a federation said; ``None`` where this host alone decides."""
-
-
-Rule = Callable[[FenceRequest, Evidence], Objection | None]
-
+__all__ = ["ALIVE", "Evidence", "Rule"]
 
 # -- the rules ----------
 
@@ -156,31 +136,9 @@ DOOR_RULES: tuple[Rule, ...] = (was_acted_on, s8_one_target, target_is_known, s8
 """What is asked of a power action's target before anything is done to it."""
 
 
-def is_plain_end(seen: Observation) -> bool:
-    """S14: a life that was plainly running or paused, seen to end where it was, needs nobody else's word."""
-    proven = seen.state is VmState.OFF and seen.proof is not Proof.NONE and not seen.migration_in_flight
-    return proven and seen.ended is not None and seen.was in ALIVE
-
-
-def s3_nobody_else_claims_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
-    """S3: no success while the last word of any member is that it has the target."""
-    return denial.s3_no_other_claim(evidence.inquiry) if evidence.inquiry else None
-
-
-def s2_killed_plainly_or_nobody_has_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
-    """S1, S2, S4, S14: one plain kill by a present owner, or two rounds in which every member denies.
-
-    A kill was ordered by a command of this very request, so that it is later than the request on whatever clock.
-    """
-    if evidence.inquiry is None or any(is_plain_end(seen) for seen in evidence.observations):
-        return None
-    lack = denial.missing(evidence.inquiry)
-    unproven = [seen.detail for seen in evidence.observations if seen.detail]
-    return Objection(lack.reason, "; ".join([lack.text, *unproven[-1:]])) if lack else None
-
-
 FEDERATED_OFF_RULES: tuple[Rule, ...] = (
     was_acted_on,
+    s7_brought_for_this_request,
     s8_one_target,
     observations_are_about_the_target,
     s3_nobody_else_claims_it,
@@ -235,17 +193,6 @@ def decide_reboot(request: FenceRequest, evidence: Evidence, start: Evidence | N
     return _success(request, Reason.REBOOTED_NOT_STARTED, evidence, f"fenced, but not started again: {on.text}")
 
 
-def s3_nobody_claims_it_at_its_start(ended: Evidence, start: Evidence) -> Objection | None:
-    """S3: a member that claims the target only when it is to be started has another copy of it, an old one for all that
-    is known; save where the old life was seen to end, because what runs there now is a later one.
-    """
-    if start.inquiry is None:
-        return None
-    places = {seen.host for seen in ended.observations if is_plain_end(seen)}
-    others = tuple(word for word in start.inquiry.claims if word.host not in places)
-    return denial.s3_no_other_claim(dataclasses.replace(start.inquiry, claims=others))
-
-
 def is_to_be_started(evidence: Evidence) -> bool:
     """S5: a reboot starts only what ran: a VM that was off, or only saved, stays off."""
     return any(seen.was in ALIVE for seen in evidence.observations)
@@ -279,14 +226,6 @@ def seen_running(word: Word, vm: Uuid) -> Observation:
     return Observation(vm, sight.state, word.host, word.incarnation, Proof.NONE, 0.0, sight.in_flight, sight.state)
 
 
-def s15_nobody_else_has_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
-    """S15: what was off is started only after two rounds in which every member denied; a second copy ruins disks."""
-    if evidence.inquiry is None or any(seen.was in ALIVE for seen in evidence.observations):
-        return None
-    lack = denial.missing(evidence.inquiry)
-    return Objection(Reason.NOT_STARTED, lack.text) if lack else None
-
-
 ON_RULES: tuple[Rule, ...] = (
     was_acted_on,
     s8_one_target,
@@ -295,6 +234,7 @@ ON_RULES: tuple[Rule, ...] = (
 )
 FEDERATED_ON_RULES: tuple[Rule, ...] = (
     was_acted_on,
+    s7_brought_for_this_request,
     s8_one_target,
     observations_are_about_the_target,
     s15_nobody_else_has_it,

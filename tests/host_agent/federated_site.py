@@ -100,7 +100,7 @@ class Host:
         keeper, policy = self.picture or self.disk, terms.policy
         self.bus = self._new_bus(self.name)
         self.router = build(membership, self.hypervisor, self.bus, keeper, lambda: policy)
-        fencing = Fencing(self.router, Ledger(), self.disk, joinable=False)
+        fencing = Fencing(self.router, Ledger(), self.disk)
         label, recall = self.hypervisor.cluster_of, self.router.recall
         self.service = FenceService(self.router, policy, fencing, self.router, label_of=label, recall=recall)
         self._running = asyncio.create_task(self.router.run())

@@ -20,6 +20,7 @@ OWNERSHIP = ("tests/host_agent/test_ownership.py", "tests/host_agent/test_owners
 
 SUBJECTS = {
     "verdict": Subject(f"{HOST}/verdict.py", ("tests/host_agent/test_verdict.py", *FEDERATION)),
+    "federated_rules": Subject(f"{HOST}/federated_rules.py", ("tests/host_agent/test_federated_rules.py", *FEDERATION)),
     "permission": Subject(f"{HOST}/permission.py", ("tests/host_agent/test_verdict.py",)),
     "denial": Subject(f"{HOST}/denial.py", FEDERATION),
     "ownership": Subject(f"{HOST}/ownership.py", OWNERSHIP),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fencebus_agent import death
-from fencebus_host import denial, permission, verdict
+from fencebus_host import denial, federated_rules, permission, verdict
 from fencebus_host.federation import member, rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.member import Member
@@ -154,7 +154,12 @@ MUTATIONS = (
         ((member, "_stands", lambda done, _result: done),),
         masked_by="the coordinator takes no answer twice, so that the claim stands until the deadline",
     ),
-    Mutation("S7", "nobody joins once something was seen", ((Ledger, "observed", _nothing),), world=worlds.regained),
+    Mutation(
+        "S7",
+        "nobody joins once something was seen",
+        ((Ledger, "observed", _nothing), *_without("s7_brought_for_this_request")),
+        world=worlds.regained,
+    ),
     Mutation("S8", "an ambiguous name fails", _without("s8_one_target", "s8_name_is_resolved")),
     Mutation("S8", "a name waits for all members", _without("s8_name_is_resolved")),
     Mutation("S12", "commands are fresh by the receiver's clock", ((Tokens, "accept", _accept),), world=worlds.held),
@@ -167,7 +172,9 @@ MUTATIONS = (
     Mutation("S12", "no life younger than the request", ((rules, "s12_is_old", _true),)),
     Mutation("S12", "nothing for who has left", ((permission, "s12_s16_may_act", _nothing),), world=worlds.held),
     Mutation(
-        "S14", "in flight is no proof", ((death.Look, "in_flight", property(_false)), (verdict, "is_plain_end", _plain))
+        "S14",
+        "in flight is no proof",
+        ((death.Look, "in_flight", property(_false)), (federated_rules, "is_plain_end", _plain)),
     ),
     Mutation(
         "S14",

@@ -113,9 +113,7 @@ async def _host(name: HostId, broker: MemoryBroker, bus_key: bytes, key: bytes) 
     membership = Membership(name, incarnation, (bus_key,), frozenset(HOSTS))
     policy, disk = Policy(None), NoDisk()
     router = build(membership, hypervisor, MemoryBus(broker, name), disk, lambda: policy)
-    service = FenceService(
-        router, policy, Fencing(router, Ledger(), disk, joinable=False), router, recall=router.recall
-    )
+    service = FenceService(router, policy, Fencing(router, Ledger(), disk), router, recall=router.recall)
     port, open_ = free_port(), asyncio.Event()
     listener = _listener(port, key, hypervisor)
     tasks = [asyncio.create_task(router.run()), asyncio.create_task(listener.serve(service.handle, open_.set))]

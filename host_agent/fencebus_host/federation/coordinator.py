@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from fencebus_host import permission, verdict
 from fencebus_host.denial import Inquiry
 from fencebus_host.effects import Conclude, Effects, Send
+from fencebus_host.evidence import Evidence, is_plain_end
 from fencebus_host.federation.rounds import Rounds
 from fencebus_host.federation.rules import LEASE
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
-from fencebus_host.verdict import Evidence
 from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Observation, Reason, Uuid, VmRecord, VmState
 from fencebus_schemas.peer import Fence, FenceAnswer, Guard, GuardAnswer, Lift, Purpose, Quote
 
@@ -203,8 +203,13 @@ class Course(ABC):
         objection = progress.objection
         if objection is None and self._is_late(now) and not progress.observations:
             objection = progress.last
-        inquiry = self._inquiry(now)
-        return Evidence(matter.found, tuple(progress.observations), objection=objection, inquiry=inquiry)
+        return Evidence(
+            matter.found,
+            tuple(progress.observations),
+            objection=objection,
+            request=matter.request,
+            inquiry=self._inquiry(now),
+        )
 
     def _inquiry(self, now: float) -> Inquiry:
         rounds, ownership, vm = self._progress.rounds, self._ownership, self.matter.vm
@@ -260,7 +265,7 @@ class FenceCourse(Course):
         else:
             # It is to be ordered again, if it still is a claim then.
             progress.orders[answer.sender] = Ordered(now - RENEW + AGAIN)
-        if verdict.is_plain_end(answer.observation) and progress.proven_at is None:
+        if is_plain_end(answer.observation) and progress.proven_at is None:
             progress.proven_at = now
         # S2: what was denied before the last kill counts for nothing.
         progress.rounds.begin_again()

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from fencebus_agent.hypervisor import ActRefused, HypervisorError, Permit, SightedHypervisor
+from fencebus_host.denial import Inquiry
 from fencebus_host.effects import Conclude, Effects
 from fencebus_host.federation.coordinator import Matter
 from fencebus_host.federation.identity import identity_of
@@ -73,9 +74,11 @@ class FederatedRouter:
         try:
             here = await self._hypervisor.find(target, deadline)
         except HypervisorError as error:
-            return Evidence(tuple(self._elsewhere(target)), silent=(str(error),))
+            nobody_yet = Inquiry(self._machine.ownership.member_list)
+            return Evidence(tuple(self._elsewhere(target)), silent=(str(error),), inquiry=nobody_yet)
         unread = () if as_uuid(target) else self._machine.ownership.unread(self._clock())
-        return Evidence((*((here,) if here else ()), *self._elsewhere(target)), silent=unread)
+        records = (*((here,) if here else ()), *self._elsewhere(target))
+        return Evidence(records, silent=unread, inquiry=Inquiry(self._machine.ownership.member_list))
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """All VMs of all hosts, each once, as the host says that claims most of it."""

@@ -1,0 +1,67 @@
+"""What the words of many hosts prove, rule by rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fencebus_host import verdict
+from fencebus_host.denial import Inquiry, Word
+from fencebus_host.evidence import Evidence
+from fencebus_schemas.model import Action, HostId, Reason, RequestId, Sight, VmState
+from tests.host_agent.evidence import HERE, INCARNATION, VM, ended, killed, record, request, started
+
+B = HostId("b")
+OFF = Sight(VM, VmState.OFF, ended=("life",))
+DENIALS = tuple(Word(host, INCARNATION, "s", OFF) for host in (HERE, B))
+NOBODY_HAS_IT = Inquiry((HERE, B), DENIALS, DENIALS, history=(OFF,))
+ASKED = request()
+BROUGHT = replace(killed(), request=ASKED, inquiry=Inquiry((HERE, B)))
+
+
+def test_a_plain_kill_that_was_ordered_for_a_request_fences_its_target() -> None:
+    assert verdict.decide_off(ASKED, BROUGHT).reason is Reason.PROVEN_OFF
+
+
+@given(st.sampled_from((Action.OFF, Action.ON, Action.REBOOT)), st.none() | st.builds(RequestId, st.text(min_size=1)))
+def test_s7_what_was_asked_for_another_request_proves_nothing_about_this_one(
+    action: Action, other: RequestId | None
+) -> None:
+    asked = request(action)
+    of_another = None if other is None else replace(ASKED, id=other)
+    for whole in (BROUGHT, replace(BROUGHT, observations=(), inquiry=NOBODY_HAS_IT)):
+        brought = replace(whole, request=of_another)
+        outcome = verdict.decide_reboot(asked, brought, None) if action is Action.REBOOT else None
+        outcome = outcome or (verdict.decide_on if action is Action.ON else verdict.decide_off)(asked, brought)
+        assert (outcome.ok, outcome.reason) == (False, Reason.STALE_OBSERVATION)
+
+
+def test_a_start_that_was_ordered_for_another_request_is_not_told_as_ours() -> None:
+    asked = request(Action.REBOOT)
+    ended_for_it = replace(BROUGHT, request=asked)
+    start = Evidence((record(),), (started(),), request=ASKED, inquiry=NOBODY_HAS_IT)
+    assert verdict.decide_reboot(asked, ended_for_it, start).reason is Reason.REBOOTED_NOT_STARTED
+    assert verdict.decide_reboot(asked, ended_for_it, replace(start, request=asked)).reason is Reason.REBOOTED
+
+
+def test_a_refusal_is_told_whomever_it_was_asked_for() -> None:
+    refused = verdict.decide_off(request(), replace(BROUGHT, objection=verdict.target_is_known(ASKED, Evidence(()))))
+    assert refused.reason is Reason.UNKNOWN_VM
+
+
+def test_one_host_alone_may_share_what_it_saw_itself() -> None:
+    assert verdict.decide_off(request(), replace(killed(), request=ASKED)).ok
+
+
+def test_nobody_has_it_is_as_good_as_a_kill() -> None:
+    outcome = verdict.decide_off(ASKED, replace(BROUGHT, observations=(), inquiry=NOBODY_HAS_IT))
+    assert outcome.reason is Reason.ALREADY_OFF
+
+
+def test_what_is_missed_comes_with_the_last_word_of_who_tried() -> None:
+    tried = replace(ended(), was=VmState.OFF, ended=None, detail="it was gone already")
+    outcome = verdict.decide_off(ASKED, replace(BROUGHT, observations=(tried,)))
+    assert not outcome.ok
+    assert outcome.text.endswith("; it was gone already")
