@@ -12,18 +12,16 @@ from collections.abc import Callable, Sequence
 
 from fencebus_agent.bus import Address, Bus, BusError, BusMessage, BusState, Priority, direct_exchange, topic_exchange
 from fencebus_host.complaints import Complaints
+from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.model import HostId
-from fencebus_schemas.peer import EVERYONE, Announce, Change, Fence, Fetch, Guard, Inventory, Message, Outcome, Start
+from fencebus_schemas.peer import EVERYONE, Message
 from fencebus_schemas.peer_codec import decode, encode
 
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/x-fencebus-peer"
-PATIENCE = 15.0
-"""Seconds for which a message that is no command is worth anything: after that its sender counts as silent."""
-INDICATIONS = (Announce, Inventory, Change, Fetch, Outcome)
 
 
 class BusCarrier:
@@ -69,7 +67,7 @@ class BusCarrier:
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, message: Message) -> None:
-        patience = _patience(message)
+        patience = patience_of(message)
         to = self._all if message.to == EVERYONE else self._address(message.to)
         priority = Priority.INDICATION if isinstance(message, INDICATIONS) else Priority.COMMAND
         try:
@@ -91,13 +89,6 @@ class BusCarrier:
 
     def _address(self, host: HostId) -> Address:
         return Address(self._direct, f"fencebus.host.{host}")
-
-
-def _patience(message: Message) -> float:
-    """Seconds after which nobody is to get it any more; a command's are those of its request (S12)."""
-    if isinstance(message, (Guard, Fence, Start)):
-        return max(message.quote.patience, 0.001)
-    return PATIENCE
 
 
 def _is_ending() -> bool:
