@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
-from fencebus_host.config import fence_agent_keys, ovirt_keys
+from fencebus_host.config import bus_keys, fence_agent_keys, ovirt_keys
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.backends import OvirtSettings
+from fencebus_host.config.bus_section import bus, with_bus_keys
+from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.fence_agent_section import fence_agent, with_options
 from fencebus_host.config.fence_agent_settings import FenceAgentSettings
 from fencebus_host.config.key import Section
@@ -21,7 +23,6 @@ from fencebus_host.config.model import (
     NameMode,
     NullSettings,
     PmFenceSettings,
-    QmfSettings,
 )
 from fencebus_host.config.ordered_settings import OrderedSettings
 from fencebus_host.config.ovirt_section import ovirt, with_credentials
@@ -31,7 +32,10 @@ from fencebus_host.config.tree import Item
 
 Build = Callable[[Reading, Where | None], BackendSettings]
 ALIASES = {"local": "libvirt"}
-MANAGERS = ("ovirt", "rhevm", "fence_agent")
+BUSES = ("qmf", "libvirt-qmf", "libvirt-qpid")
+FEDERATED = (*BUSES, "cpg", "checkpoint")
+"""Hosts that fence together, each with the libvirt that the section `libvirt` describes."""
+MANAGERS = ("ovirt", "rhevm", "fence_agent", *BUSES)
 """What discovery takes by the mere presence of a section: a mistake in one is never only a warning then (S10)."""
 
 
@@ -55,7 +59,7 @@ def backend(
         if name not in chosen:
             unused = Problems()
             _build(items, name, builders[name], None, unused)
-            if asked is None and name in MANAGERS:
+            if (asked is None and name in MANAGERS) or (name == "libvirt" and not set(FEDERATED).isdisjoint(chosen)):
                 problems.take(unused)
             else:
                 problems.take_as_warnings(unused)  # C never looks into the section of a backend that does not run
@@ -76,6 +80,8 @@ def opened(settings: BackendSettings, listeners: tuple[ListenerSettings, ...], p
     """The settings with what stands in the files that they name: credentials, options."""
     if isinstance(settings, OrderedSettings):
         return replace(settings, parts=tuple(opened(part, listeners, problems) for part in settings.parts))
+    if isinstance(settings, QmfSettings):
+        return with_bus_keys(settings, problems)
     if isinstance(settings, OvirtSettings):
         return with_credentials(settings, problems)
     return with_options(settings, listeners, problems) if isinstance(settings, FenceAgentSettings) else settings
@@ -93,6 +99,12 @@ def _words(asked: str | None, where: Where | None, known: Iterable[str], problem
             problems.error(place, "repeated-backend", f"the backend `{word}` is there twice")
         else:
             found.append(name)
+    together = [name for name in found if name in (*FEDERATED, "libvirt")]
+    if len(together) > 1:
+        text = f"{' and '.join(f'`{name}`' for name in together)} would both act on this host's libvirt"
+        problems.error(
+            where or Where(""), "twice-here", text, f"`{together[0]}` alone reaches the VMs of this host too"
+        )
     return tuple(found) or ("libvirt",)
 
 
@@ -106,13 +118,15 @@ def _build(
 def _builders(
     items: tuple[Item, ...], name_mode: NameMode | None, problems: Problems
 ) -> dict[str, tuple[Section, Build]]:
+    own = _own_libvirt(items)
     return {
         "libvirt": (keys.LIBVIRT, _libvirt),
         "cpg": (keys.CPG, partial(_cluster, "cpg", name_mode, ())),
         # C's checkpoint took the URI from the libvirt section too (facts 3.6).
-        "checkpoint": (keys.CHECKPOINT, partial(_cluster, "checkpoint", name_mode, _libvirt_uris(items))),
-        "libvirt-qmf": (keys.QMF, partial(_qmf, "libvirt-qmf", 5672)),
-        "libvirt-qpid": (keys.QPID, partial(_qmf, "libvirt-qpid", 49000)),
+        "checkpoint": (keys.CHECKPOINT, partial(_cluster, "checkpoint", name_mode, own.uris)),
+        "qmf": (bus_keys.QMF, partial(bus, "qmf", None, own)),
+        "libvirt-qmf": (bus_keys.LIBVIRT_QMF, partial(bus, "libvirt-qmf", 5672, own)),
+        "libvirt-qpid": (bus_keys.LIBVIRT_QPID, partial(bus, "libvirt-qpid", 49000, own)),
         "pm-fence": (keys.PM_FENCE, _pm_fence),
         "null": (keys.NULL, _null),
         "ovirt": (ovirt_keys.OVIRT, partial(ovirt, "ovirt")),
@@ -121,9 +135,10 @@ def _builders(
     }
 
 
-def _libvirt_uris(items: tuple[Item, ...]) -> tuple[str, ...]:
+def _own_libvirt(items: tuple[Item, ...]) -> LibvirtSettings:
+    """What the section `libvirt` says, for backends of hosts that each have one; what is wrong there is told once."""
     quiet = Problems()
-    return _uris(Reading(last_section(items, "libvirt", quiet), keys.LIBVIRT, quiet))
+    return _libvirt(Reading(last_section(items, "libvirt", quiet), keys.LIBVIRT, quiet), None)
 
 
 def _uris(reading: Reading) -> tuple[str, ...]:
@@ -140,18 +155,6 @@ def _cluster(
 ) -> ClusterSettings:
     mode = reading.get(keys.NAME_MODE) or old_mode or NameMode.NAME
     return ClusterSettings(kind=kind, where=where, uris=_uris(reading) or more or (DEFAULT_URI,), name_mode=mode)
-
-
-def _qmf(kind: str, port: int, reading: Reading, where: Where | None) -> QmfSettings:
-    return QmfSettings(
-        kind=kind,
-        where=where,
-        host=reading.get(keys.QMF_HOST),
-        port=reading.get(keys.QMF_PORT) or port,
-        username=reading.get(keys.QMF_USERNAME),
-        service=reading.get(keys.QMF_SERVICE),
-        gssapi=reading.get(keys.QMF_GSSAPI),
-    )
 
 
 def _pm_fence(reading: Reading, where: Where | None) -> PmFenceSettings:

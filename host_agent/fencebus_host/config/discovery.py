@@ -52,7 +52,7 @@ def _section(*kinds: str) -> Callable[[HostEvidence], str]:
     return lambda seen: ", ".join(kind for kind in kinds if kind in seen.configured)
 
 
-_MANAGER, _BUS, _AGENT = ("ovirt", "rhevm"), ("libvirt-qmf", "libvirt-qpid"), ("fence_agent",)
+_MANAGER, _BUS, _AGENT = ("ovirt", "rhevm"), ("qmf", "libvirt-qmf", "libvirt-qpid"), ("fence_agent",)
 _manager, _bus, _agent = _section(*_MANAGER), _section(*_BUS), _section(*_AGENT)
 
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
-from fencebus_host.config import fence_agent_keys, ovirt_keys
+from fencebus_host.config import bus_keys, fence_agent_keys, ovirt_keys
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.backends import ManagerSettings, OvirtSettings
+from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.fence_agent_settings import AgentSettings, FenceAgentSettings, MappedVm
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import BackendSettings, Config, DaemonSettings, Group, ListenerSettings, SerialSettings
@@ -24,16 +25,20 @@ _LINE: tuple[Key[object], ...] = (keys.DEVICE, keys.PARAMS, keys.LINE_VM)
 Settings = DaemonSettings | ListenerSettings | BackendSettings | ManagerSettings | AgentSettings | MappedVm
 _SECTIONS = {section.path: section for section in keys.SECTIONS}
 # What these say stands in other keys of the result.
-_OLD_NAMES = (keys.WAIT_FOR_BACKEND.name, keys.OLD_NAME_MODE.name)
+_OLD_NAMES = (keys.WAIT_FOR_BACKEND.name, keys.OLD_NAME_MODE.name, keys.HOST_SHORT.name)
 
 
 def effective(config: Config) -> tuple[Item, ...]:
-    """The items of a file that gives the same settings as ``config``, whatever the defaults."""
+    """The items of a file that gives the same settings as ``config``, whatever the defaults; but for passwords, which
+    are not shown.
+    """
     listeners = tuple(_listener(one) for one in config.listeners)
+    parts = parts_of(config.backend)
+    own = [part.libvirt for part in parts if isinstance(part, QmfSettings)]
     found = [
         _section("fence_virtd", _daemon(config)),
         _section("listeners", listeners),
-        _section("backends", [_backend(part) for part in parts_of(config.backend)]),
+        _section("backends", [_backend(part) for part in (*parts, *own)]),
     ]
     if config.groups is not None:
         found.append(_section("groups", [_group(group) for group in config.groups]))
@@ -99,7 +104,9 @@ def _agent(settings: AgentSettings) -> Iterator[Item]:
 
 def _keys(section: Section, settings: ListenerSettings | BackendSettings) -> Iterator[Item]:
     for key in section.keys:
-        if key.known_by is not KnownBy.C_ONLY:
+        if key is bus_keys.URL and isinstance(settings, QmfSettings):
+            yield _key(key.name, bus_keys.without_password(settings.url))
+        elif key.known_by is not KnownBy.C_ONLY and key not in bus_keys.BROKER:
             yield from _line(key, settings) if key in _LINE else _plain(key, settings)
 
 

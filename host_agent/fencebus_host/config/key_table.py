@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencebus_host.config import fence_agent_keys, ovirt_keys, values
+from fencebus_host.config import bus_keys, fence_agent_keys, ovirt_keys, values
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import (
     DEFAULT_KEY,
@@ -69,6 +69,7 @@ STATE_DIR = Key(
 HOST_NAME: Key[str | None] = Key(
     "host_name", values.host_id, None, "the system's host name up to its first dot", "This host's id among hosts.", OURS
 )
+HOST_SHORT: Key[str | None] = Key("host", values.host_id, None, "`host_name`", "The same as `host_name`.", OURS)
 REQUEST_TIMEOUT_KEY: Key[float | None] = Key(
     "request_timeout",
     values.seconds,
@@ -146,11 +147,6 @@ DEATH_PROOF = Key(
 NAME_MODE: Key[NameMode | None] = Key(
     "name_mode", values.one_of(NameMode), None, "name", "Whether VMs are tracked by name or by uuid."
 )
-QMF_HOST = Key("host", values.text, "127.0.0.1", "127.0.0.1", "The broker's host.")
-QMF_PORT: Key[int | None] = Key("port", _PORT, None, "5672; libvirt-qpid: 49000", "The broker's port.")
-QMF_USERNAME = Key("username", values.any_text, "", "none", "The user at the broker.")
-QMF_SERVICE = Key("service", values.any_text, "", "none", "The SASL service name.")
-QMF_GSSAPI = Key("gssapi", values.switch, False, "0", "1: log in by GSSAPI.")
 PMLIB_LOGLEVEL = Key("pmlib_loglevel", _LOG, 0, "0", "The level of detail of Pacemaker's library.")
 MESSAGE = Key("message", values.any_text, "Hi!", "Hi!", "What the backend says when it is asked whether it lives.")
 
@@ -174,6 +170,7 @@ DAEMON = Section(
         OLD_NAME_MODE,
         STATE_DIR,
         HOST_NAME,
+        HOST_SHORT,
         REQUEST_TIMEOUT_KEY,
         _dead("module_path", "Where the C program looks for its plugins."),
     ),
@@ -204,9 +201,6 @@ SERIAL = Section(
 LIBVIRT = Section("backends/libvirt", "VMs of this host, or of several libvirt URIs.", (URI, DEATH_PROOF))
 CPG = Section("backends/cpg", "VMs of a corosync cluster of hosts.", (URI, NAME_MODE))
 CHECKPOINT = Section("backends/checkpoint", "The old name of a corosync cluster of hosts.", (URI, NAME_MODE))
-_QMF_KEYS: tuple[Key[object], ...] = (QMF_HOST, QMF_PORT, QMF_USERNAME, QMF_SERVICE, QMF_GSSAPI)
-QMF = Section("backends/libvirt-qmf", "VMs of all hosts on an AMQP bus.", _QMF_KEYS)
-QPID = Section("backends/libvirt-qpid", "The old name of `libvirt-qmf`.", _QMF_KEYS)
 PM_FENCE = Section("backends/pm-fence", "VMs that are resources of a Pacemaker cluster of hosts.", (PMLIB_LOGLEVEL,))
 NULL = Section("backends/null", "Fails every action.", (MESSAGE,))
 GROUP = Section("groups/group", "Machines that may fence each other.", (GROUP_NAME, GROUP_UUID, GROUP_IP))
@@ -214,7 +208,7 @@ HOST = Section("hosts/host", "One host of those that fence together.", (HOST_ID,
 
 LISTENER_SECTIONS = (MULTICAST, TCP, VSOCK, SERIAL)
 BACKEND_SECTIONS = (
-    *(LIBVIRT, CPG, CHECKPOINT, QMF, QPID, PM_FENCE, NULL),
+    *(LIBVIRT, CPG, CHECKPOINT, *bus_keys.SECTIONS, PM_FENCE, NULL),
     *(ovirt_keys.OVIRT, ovirt_keys.RHEVM, fence_agent_keys.FENCE_AGENT),
 )
 INNER_SECTIONS = (

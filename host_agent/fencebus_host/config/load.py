@@ -8,10 +8,11 @@ from pathlib import Path
 
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.access_sections import groups, hosts
-from fencebus_host.config.backend_section import backend, candidates, opened
+from fencebus_host.config.backend_section import FEDERATED, backend, candidates, opened
 from fencebus_host.config.key_files import check_mode
 from fencebus_host.config.listener_sections import listeners
 from fencebus_host.config.model import DEFAULT_CONFIG, REQUEST_TIMEOUT, Config, DaemonSettings
+from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problems, Where
 from fencebus_host.config.regular_file import is_absent, read_regular
 from fencebus_host.config.section import Reading, last_section, unknown
@@ -75,7 +76,7 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read
     unknown(items, keys.TOP_LEVEL, "unknown-section", problems)
     top = {name: last_section(items, name, problems) for name in keys.TOP_LEVEL}
     reading = Reading(top["fence_virtd"], keys.DAEMON, problems)
-    daemon = _daemon(reading)
+    daemon = _daemon(reading, problems)
     place = top["fence_virtd"].where if top["fence_virtd"] else Where(str(path or "default"))
     config = Config(
         daemon=daemon,
@@ -98,19 +99,32 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read
         hosts=hosts(top["hosts"], problems),
         file=path,
     )
-    if read_keys:
-        config = replace(config, backend=opened(config.backend, config.listeners, problems))
     if reading.where(keys.BACKEND) is None:
         config = replace(config, candidates=candidates(top["backends"], reading.get(keys.OLD_NAME_MODE)))
+    if read_keys:  # else the file may be another machine's
+        config = replace(config, backend=opened(config.backend, config.listeners, problems))
+        _check_listed(config, top["hosts"].where if top["hosts"] else place, problems)
     config = replace(config, warnings=problems.in_order())
     if problems.has_errors:
         raise ConfigError(problems.in_order())
     return config
 
 
-def _daemon(reading: Reading) -> DaemonSettings:
+def _check_listed(config: Config, where: Where, problems: Problems) -> None:
+    """Whoever is in no list but its own would be waited for under another name, for ever (S2, S10)."""
+    kinds = {part.kind for part in (*parts_of(config.backend), *config.candidates)}
+    if config.hosts and config.daemon.host_name not in config.hosts and not kinds.isdisjoint(FEDERATED):
+        text = f"`hosts` lists {', '.join(config.hosts)}, and this host is called {config.daemon.host_name}"
+        problems.error(where, "not-listed", text, 'say which one it is: fence_virtd { host = "..."; }')
+
+
+def _daemon(reading: Reading, problems: Problems) -> DaemonSettings:
+    name, short = reading.get(keys.HOST_NAME), reading.get(keys.HOST_SHORT)
+    if name and short and name != short:
+        place = reading.where(keys.HOST_SHORT) or reading.place
+        problems.error(place, "two-names", f"`host_name` is {name}, and `host` is {short}", "write one of them")
     return DaemonSettings(
-        host_name=reading.get(keys.HOST_NAME) or system_host_name(),
+        host_name=name or short or system_host_name(),
         debug=reading.get(keys.DEBUG),
         foreground=reading.get(keys.FOREGROUND),
         wait_for_init=reading.get(keys.WAIT_FOR_INIT) or reading.get(keys.WAIT_FOR_BACKEND),

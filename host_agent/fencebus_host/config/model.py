@@ -207,17 +207,6 @@ class ClusterSettings(BackendSettings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QmfSettings(BackendSettings):
-    """``libvirt-qmf``: hosts on an AMQP bus."""
-
-    host: str = "127.0.0.1"
-    port: int = 5672
-    username: str = ""
-    service: str = ""
-    gssapi: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PmFenceSettings(BackendSettings):
     """``pm-fence``: VMs that are resources of a Pacemaker cluster of hosts."""
 

@@ -14,7 +14,6 @@ from fencebus_host.config.model import (
     NameMode,
     NullSettings,
     PmFenceSettings,
-    QmfSettings,
 )
 from tests.host_agent.config.conf import codes, loaded, refused
 
@@ -90,14 +89,6 @@ def test_checkpoint_takes_the_uri_of_libvirt_too(tmp_path: Path, kind: str, uris
     assert found.uris == uris
 
 
-@pytest.mark.parametrize(("kind", "port"), (("libvirt-qmf", 5672), ("libvirt-qpid", 49000)))
-def test_the_bus_of_old_files_is_read(tmp_path: Path, kind: str, port: int) -> None:
-    found = backend(tmp_path, kind, f'{kind} {{ host = "b"; username = "u"; service = "s"; gssapi = "1"; }}')
-    assert isinstance(found, QmfSettings)
-    assert (found.kind, found.host, found.port, found.username) == (kind, "b", port, "u")
-    assert (found.service, found.gssapi) == ("s", True)
-
-
 def test_the_other_old_backends_are_read(tmp_path: Path) -> None:
     pacemaker = backend(tmp_path, "pm-fence", 'pm-fence { pmlib_loglevel = "3"; }')
     assert isinstance(pacemaker, PmFenceSettings)
@@ -128,7 +119,7 @@ def test_a_wrong_backend_is_refused(tmp_path: Path, text: str, code: str, sugges
 
 
 def test_a_backend_that_is_not_used_cannot_stop_the_daemon(tmp_path: Path) -> None:
-    config = loaded(tmp_path, SERIAL + '} backends { cpg { name_mode = "x"; } libvirt-qmf { port = "0"; } }')
+    config = loaded(tmp_path, SERIAL + '} backends { cpg { name_mode = "x"; } pm-fence { pmlib_loglevel = "x"; } }')
     assert codes(config.warnings) == ["bad-value", "bad-value"]
 
 

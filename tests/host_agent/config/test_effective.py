@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_host.config import bus_keys
 from fencebus_host.config.commented import render_commented
 from fencebus_host.config.differences import Difference, differences
 from fencebus_host.config.effective import effective
@@ -38,8 +39,8 @@ def texts(key: Path) -> dict[str, str]:
         "two URIs": tcp(key, rest='backends { libvirt { uri = "a:///"; uri1 = "b:///"; death_proof = "exit"; } }'),
     }
     for section in BACKEND_SECTIONS:
-        if section.inner:
-            continue  # managers need an address; see test_ovirt_section
+        if section.inner or section in bus_keys.SECTIONS:
+            continue  # managers and brokers need an address; see test_ovirt_section and test_bus_section
         found[section.name] = f'fence_virtd {{ listener = "serial"; backend = "{section.name}"; }}'
     return found
 

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from fencebus_agent.bus_at import split
 from fencebus_host.config.backends import ManagerSettings, OvirtSettings
-from fencebus_host.config.model import Config, QmfSettings
+from fencebus_host.config.bus_settings import QmfSettings
+from fencebus_host.config.model import Config
 from fencebus_host.ctl.doctor.findings import Finding, bad, good
 
 PATIENCE = 3.0
+PEERS_SCHEME = "peers"
+"""Those links come and go with the hosts; the daemon says which are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,18 @@ class Endpoint:
 def endpoints(config: Config) -> tuple[Endpoint, ...]:
     """What the configuration names."""
     if isinstance(config.backend, QmfSettings):
-        return (Endpoint("broker", config.backend.host, config.backend.port),)
+        return tuple(_brokers(config.backend))
     if isinstance(config.backend, OvirtSettings):
         return tuple(map(_manager, config.backend.managers))
     return ()
+
+
+def _brokers(settings: QmfSettings) -> Iterator[Endpoint]:
+    for each in split(settings.url):
+        url = urlsplit(each)
+        tls = url.scheme in ("amqps", "amqp1s")
+        if url.scheme != PEERS_SCHEME and url.hostname:
+            yield Endpoint("broker", url.hostname, url.port or (5671 if tls else 5672), tls, settings.ca_file)
 
 
 def _manager(manager: ManagerSettings) -> Endpoint:

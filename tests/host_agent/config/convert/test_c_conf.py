@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.convert.c_conf import convert
 from fencebus_host.config.convert.conversion import Conversion, SourceError, Weight
 from fencebus_host.config.load import load_text
-from fencebus_host.config.model import ClusterSettings, Config, QmfSettings, TcpSettings
+from fencebus_host.config.model import ClusterSettings, Config, TcpSettings
 from fencebus_host.config.problems import ConfigError, Severity
 from fencebus_host.config.tree import Item, render
 from tests.fuzz.strategies_config import plausible_trees
@@ -99,7 +100,7 @@ def test_libvirt_qpid_becomes_libvirt_qmf_and_keeps_its_port() -> None:
     found = convert(conf(backend="libvirt-qpid", rest='backends { libvirt-qpid { host = "b"; } }'), "c")
     backend = ours(found).backend
     assert isinstance(backend, QmfSettings)
-    assert (backend.kind, backend.host, backend.port) == ("libvirt-qmf", "b", 49000)
+    assert (backend.kind, backend.url) == ("libvirt-qmf", "amqp1://b:49000")
 
 
 @pytest.mark.parametrize(
