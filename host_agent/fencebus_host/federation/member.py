@@ -174,7 +174,7 @@ class Member:
             granted = self._guards.serial(order.request, order.vm, now)
             refusal = rules.s15_claim_stands(order.serial, granted)
         elif refusal is None and isinstance(order, Fence) and life is not None:
-            old = rules.s12_is_old(life, task.fresh, self._started_at, order.lives)
+            old = rules.s12_is_old(life, task.fresh, self._there_since(order.vm), order.lives)
             refusal = None if old else Reason.YOUNGER_LIFE
         task.begun = task.begun or refusal is None
         return refusal
@@ -307,6 +307,7 @@ class Member:
         refusal: Reason | None = None,
     ) -> Send:
         same = message.members == self._around.members_digest()
+        life, since = sight.life if sight else None, self._there_since(message.vm)
         return Send(
             GuardAnswer(
                 self._me,
@@ -319,7 +320,7 @@ class Member:
                 serial,
                 sight,
                 refusal,
-                is_old=fresh is not None and rules.s12_is_old(sight.life if sight else None, fresh, self._started_at),
+                is_old=fresh is not None and rules.s12_is_old(life, fresh, since),
                 source_here=fresh is not None and message.source is not None and self._asks(message.source, fresh),
                 members=() if same else self._around.member_list(),
                 forgotten=() if same else self._around.forgotten(),
@@ -327,8 +328,11 @@ class Member:
         )
 
     def _asks(self, source: Uuid, fresh: Fresh) -> bool:
-        since = self._appeared.get(source, self._started_at)
-        return self._around.hosts(source) and rules.s16_asked_by_the_life_here(fresh, since)
+        return self._around.hosts(source) and rules.s16_asked_by_the_life_here(fresh, self._there_since(source))
+
+    def _there_since(self, vm: Uuid) -> float:
+        """When whatever of the VM is here now was first seen here: a saved image, say, that tells no birth."""
+        return self._appeared.get(vm, self._started_at)
 
     def _report(self, coordinator: HostId, request: RequestId, round_: int, sight: Sight, now: float) -> Send:
         token = self._tokens.newest(now)

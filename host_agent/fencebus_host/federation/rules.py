@@ -16,17 +16,17 @@ LEASE = 2.0
 """Seconds for which a guard stands unless it is renewed; as long does a host know a request that it has heard of."""
 
 
-def s12_is_old(life: Life | None, fresh: Fresh, started_at: float, lives: Collection[str] = ()) -> bool:
+def s12_is_old(life: Life | None, fresh: Fresh, since: float, lives: Collection[str] = ()) -> bool:
     """S12: true only if the life certainly had begun before the request was received.
 
-    ``lives``: marks of lives that the host on which they began has vouched for.  ``started_at``: when this daemon
-    began to watch; a life without a known birth was there by then.
+    ``lives``: marks of lives that the host on which they began has vouched for.  ``since``: when the VM's life was
+    first seen here, or this daemon began to watch; a life without a known birth was there by then.
     """
     if life is None:
         return False
     if life.mark in lives:
         return True
-    return (started_at if life.began_at is None else life.began_at) <= fresh.requested_at
+    return (since if life.began_at is None else life.began_at) <= fresh.requested_at
 
 
 def s12_in_time(now: float, begin_by: float, until: float) -> Reason | None:

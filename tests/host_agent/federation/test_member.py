@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fencebus_host.effects import Deed, Keep, Kill, Look
 from fencebus_host.federation.member import Refusal
-from fencebus_schemas.model import Life, Observation, Proof, Reason, RequestId, VmState
+from fencebus_schemas.model import Life, Observation, Proof, Reason, RequestId, Sight, VmState
 from fencebus_schemas.peer import FenceAnswer, GuardAnswer, Lift
 from tests.host_agent.federation.words import (
     ME,
@@ -197,3 +197,17 @@ def test_what_is_over_is_forgotten() -> None:
     kill = job_of(one.member.fence(fence(one.quote(500.0)), 500.0), Kill)
     nothing = Observation(VM, VmState.OFF, ME, MINE, Proof.PROCESS_EXIT, 500.0, was=VmState.OFF)
     assert [type(effect) for effect in one.member.acted(kill.job, nothing, 500.0)] == [Keep]
+
+
+def test_s12_a_saved_life_without_a_birth_is_as_young_as_its_first_sight_here() -> None:
+    saved = Sight(VM, VmState.SAVED, life=Life("saved"))
+    for seen_at, refusal in ((1.0, None), (3.0, Reason.YOUNGER_LIFE)):
+        one = OneMember(hosts=True)
+        look = job_of(one.member.changed(VM, seen_at), Look)
+        one.member.looked(look.job, saved, seen_at)
+        kill = job_of(one.member.fence(fence(one.quote(4.0, age=2.0)), 4.0), Kill)
+        assert one.member.permit(kill.job, saved.life, 4.0) is refusal
+        told = job_of(one.member.guard(guard(one.quote(4.0, age=2.0), TWO), 4.0), Look)
+        word = said(one.member.looked(told.job, saved, 4.0))
+        assert isinstance(word, GuardAnswer)
+        assert word.is_old is (refusal is None)
