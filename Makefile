@@ -6,7 +6,7 @@
 #   make bench-guests   the same for lines to guests, and from inside real guests
 #   make bench-managers an off through a manager's stand-in, beside fence_rhevm
 #   make bench-hosts    a fence across hosts on a bus in memory; a thousand hosts in one picture
-#   make mutation       changes what decides in every small way, and shows what no test notices (hours; MODULES=...)
+#   make mutation       changes what decides in every small way; docs/mutation.md tells what no test notices (MODULES=..., ANEW=yes)
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
 #   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
@@ -66,7 +66,7 @@ bench-hosts: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.bench.ownership
 
 mutation: $(STAMPS)/dev
-	$(VENV)/bin/python -m tests.mutation $(MODULES)
+	$(VENV)/bin/python -m tests.mutation $(if $(ANEW),--all) $(MODULES)
 
 fuzz: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.fuzz --seconds $(SECONDS)

@@ -1,103 +1,77 @@
-"""Runs cosmic-ray on copies of the project, one for each module, and prints the mutants that no test noticed."""
+"""python -m tests.mutation [MODULE...]: changes what decides in every small way; tells what no unit test notices."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from cosmic_ray.work_db import WorkDB, use_db
-from cosmic_ray.work_item import TestOutcome
-
-from tests.components import CHECKOUT
+from tests.mutation import page, record
+from tests.mutation.mutants import Mutant, mutants
+from tests.mutation.places import Places
+from tests.mutation.record import Record, Survivor, Trial
 from tests.mutation.subjects import SUBJECTS, Subject
-
-SECONDS = 120.0
-"""Of one mutant; one that makes a test run on for longer has been noticed."""
-# Annotations are not evaluated, and decorators of dataclasses and properties are their meaning: no test could tell.
-LEFT_OUT = ("core/ReplaceBinaryOperator_BitOr_.*", "core/RemoveDecorator")
+from tests.mutation.workshop import Fate, Workshop
 
 
 def main() -> int:
-    """Mutate the modules that were asked for; returns 0 whatever survives."""
+    """Mutate the modules that were asked for, and write record and page; 1 if a survivor is not explained."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="MODULE", help=f"of {', '.join(SUBJECTS)} (default: all)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="modules at once (default: %(default)s)")
+    parser.add_argument("--all", action="store_true", help="also what has not changed since the last run")
     asked = parser.parse_args()
-    names = asked.subjects or list(SUBJECTS)
-    if unknown := set(names) - set(SUBJECTS):
+    if unknown := set(asked.subjects) - set(SUBJECTS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        for name, report in zip(names, pool.map(lambda name: _mutated(SUBJECTS[name]), names), strict=True):
-            print(f"## {name}\n\n{report}\n", flush=True)
-    return 0
+    os.nice(10)
+    known = Record() if asked.all and not asked.subjects else record.read()
+    for name in asked.subjects or SUBJECTS:
+        _try(SUBJECTS[name], known, anew=asked.all)
+        known.write()
+        page.PAGE.write_text(page.render(known, record.explanations()), encoding="utf-8")
+    reasons = record.explanations()
+    return 1 if any((name, each) not in reasons for name in known.modules for each in known.survivors(name)) else 0
 
 
-def _mutated(subject: Subject) -> str:
-    with tempfile.TemporaryDirectory(prefix="fencebus-mutation-") as name:
-        folder = Path(name)
-        _copy(folder)
-        (folder / "mutation.toml").write_text(_config(subject))
-        session = folder / "session.sqlite"
-        for command in (("init", "mutation.toml"), ("exec", "mutation.toml")):
-            _run(folder, "cosmic-ray", command[0], command[1], str(session))
-            if command[0] == "init":
-                _run(folder, "cr-filter-operators", str(session), "mutation.toml")
-        return _report(session)
+def _try(subject: Subject, known: Record, anew: bool) -> None:
+    """What has changed since it was last tried, and whatever survived and is not explained."""
+    source = subject.path.read_text(encoding="utf-8")
+    places = Places(source)
+    before = {} if anew else known.modules.get(subject.name, {})
+    same = {name for name, trial in before.items() if trial.digest == places.digest(name)}
+    reasons = record.explanations()
+    doubtful = {each for each in known.survivors(subject.name) if (subject.name, each) not in reasons}
+    wanted = set(places.names) - same | {each.function for each in doubtful}
+    tried = [each for each in mutants(source, wanted) if each.function not in same or _survivor(each) in doubtful]
+    survived = set(_surviving(subject, tried)) if tried else set()
+    known.modules[subject.name] = {
+        name: _kept(before[name], doubtful - survived) if name in same else _new(name, places, tried, survived)
+        for name in places.names
+    }
 
 
-def _copy(folder: Path) -> None:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, check=True).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (CHECKOUT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, folder / name)
+def _surviving(subject: Subject, tried: list[Mutant]) -> Iterator[Survivor]:
+    workshop = Workshop(subject.module, subject.path, subject.test_paths)
+    for number, mutant in enumerate(tried, 1):
+        if workshop.fate(mutant.source) is Fate.SURVIVED:
+            print(f"{subject.name} {mutant.function}: {mutant.before}  ->  {mutant.after}", flush=True)
+            yield _survivor(mutant)
+        if sys.stderr.isatty():
+            print(f"\r{subject.name}: {number} of {len(tried)} ", end="", file=sys.stderr, flush=True)
 
 
-def _config(subject: Subject) -> str:
-    tests = " ".join(subject.tests)
-    left_out = ", ".join(f'"{pattern}"' for pattern in LEFT_OUT)
-    return f"""
-[cosmic-ray]
-module-path = "{subject.module}"
-timeout = {SECONDS}
-excluded-modules = []
-test-command = "{sys.executable} -m pytest -x -q {tests}"
-[cosmic-ray.distributor]
-name = "local"
-[cosmic-ray.filters.operators-filter]
-exclude-operators = [{left_out}]
-"""
+def _survivor(mutant: Mutant) -> Survivor:
+    return Survivor(mutant.function, mutant.before, mutant.after)
 
 
-def _run(folder: Path, program: str, *arguments: str) -> None:
-    packages = ("schemas", "agent", "host_agent", "guest_client", ".")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(folder / package) for package in packages)}
-    command = [str(Path(sys.executable).parent / program), *arguments]
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+def _kept(trial: Trial, noticed: set[Survivor]) -> Trial:
+    left = tuple(each for each in trial.survivors if each not in noticed)
+    return Trial(trial.digest, trial.mutants, left)
 
 
-def _report(session: Path) -> str:
-    with use_db(str(session), WorkDB.Mode.open) as database:
-        outcomes = [result.test_outcome for _, result in database.results]
-        survivors = list(_survivors(database))
-    tested = [outcome for outcome in outcomes if outcome is not None]
-    killed = sum(outcome is not TestOutcome.SURVIVED for outcome in tested)
-    return "\n\n".join([f"{killed} of {len(tested)} mutants were noticed.", *survivors])
-
-
-def _survivors(database: WorkDB) -> Iterator[str]:
-    for _, result in database.results:
-        if result.test_outcome is TestOutcome.SURVIVED and result.diff:
-            changed = [line for line in result.diff.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-            place = next((line for line in result.diff.splitlines() if line.startswith("@@")), "")
-            yield "\n".join(["```diff", place, *changed, "```"])
+def _new(name: str, places: Places, tried: list[Mutant], survived: set[Survivor]) -> Trial:
+    count = sum(mutant.function == name for mutant in tried)
+    return Trial(places.digest(name), count, tuple(sorted(each for each in survived if each.function == name)))
 
 
 if __name__ == "__main__":

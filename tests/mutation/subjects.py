@@ -1,35 +1,51 @@
-"""Says which modules are mutated, and which tests have to notice."""
+"""Says which modules are mutated, and which tests have to notice: those of that module first."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-HOST = "host_agent/fencebus_host"
+from tests.components import CHECKOUT
+
+PACKAGE = "fencebus_host"
+TESTS = CHECKOUT / "tests" / "host_agent"
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A module that decides, and the tests that hold it."""
+    """A module that decides, and the tests that hold it, in the order in which they are run."""
 
-    module: str
+    name: str
     tests: tuple[str, ...]
 
+    @property
+    def module(self) -> str:
+        """As it is imported."""
+        return f"{PACKAGE}.{self.name.replace('/', '.')}"
 
-FEDERATION = ("tests/host_agent/federation", "tests/host_agent/routers/test_federated.py")
-OWNERSHIP = ("tests/host_agent/test_ownership.py", "tests/host_agent/test_ownership_machine.py")
+    @property
+    def path(self) -> Path:
+        """Its text."""
+        return CHECKOUT / "host_agent" / PACKAGE / f"{self.name}.py"
 
-SUBJECTS = {
-    "verdict": Subject(f"{HOST}/verdict.py", ("tests/host_agent/test_verdict.py", *FEDERATION)),
-    "federated_rules": Subject(f"{HOST}/federated_rules.py", ("tests/host_agent/test_federated_rules.py", *FEDERATION)),
-    "permission": Subject(f"{HOST}/permission.py", ("tests/host_agent/test_verdict.py",)),
-    "denial": Subject(f"{HOST}/denial.py", FEDERATION),
-    "ownership": Subject(f"{HOST}/ownership.py", OWNERSHIP),
-    "coordinator": Subject(f"{HOST}/federation/coordinator.py", FEDERATION),
-    "start_course": Subject(f"{HOST}/federation/start_course.py", FEDERATION),
-    "member": Subject(f"{HOST}/federation/member.py", FEDERATION),
-    "guards": Subject(f"{HOST}/federation/guards.py", FEDERATION),
-    "rounds": Subject(f"{HOST}/federation/rounds.py", FEDERATION),
-    "rules": Subject(f"{HOST}/federation/rules.py", FEDERATION),
-    "tokens": Subject(f"{HOST}/federation/tokens.py", FEDERATION),
-    "machine": Subject(f"{HOST}/federation/machine.py", FEDERATION),
-}
+    @property
+    def test_paths(self) -> list[Path]:
+        """The files of its tests."""
+        return [TESTS / f"{test}.py" for test in self.tests]
+
+
+ALL = (
+    Subject("verdict", ("test_verdict", "federation/test_reboot_verdict")),
+    Subject("permission", ("test_verdict",)),
+    Subject("denial", ("test_denial",)),
+    Subject("ownership", ("test_ownership", "test_ownership_machine")),
+    Subject("federation/rounds", ("federation/test_rounds",)),
+    Subject("federation/guards", ("federation/test_guards", "federation/test_member")),
+    Subject("federation/tokens", ("federation/test_tokens", "federation/test_member")),
+    Subject("federation/rules", ("federation/test_rules", "federation/test_member")),
+    Subject("federation/member", ("federation/test_member",)),
+    Subject("federation/coordinator", ("federation/test_coordinator",)),
+    Subject("federation/start_course", ("federation/test_start_course", "federation/test_coordinator")),
+    Subject("federation/machine", ("federation/test_machine",)),
+)
+SUBJECTS = {subject.name: subject for subject in ALL}

@@ -1,0 +1,6 @@
+from collections.abc import Iterator
+
+from cosmic_ray.operators.operator import Operator
+
+def operator_names() -> Iterator[str]: ...
+def get_operator(name: str) -> type[Operator]: ...
