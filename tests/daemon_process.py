@@ -43,14 +43,16 @@ def write_world(path: Path, vms: Mapping[str, str]) -> None:
 class DaemonProcess:
     """One fence_virtd in the foreground, with its folder; use it as a context manager.
 
-    ``listeners`` is the inside of that section, in which KEY stands for the key's file.  ``prefix`` begins the
-    command, to run it elsewhere.
+    ``listeners`` is the inside of that section, in which KEY stands for the key's file; ``backends`` what stands there
+    beside libvirt.  ``prefix`` begins the command, to run it elsewhere.
     """
 
     folder: Path
     listeners: str = ""
     daemon: str = ""
     rest: str = ""
+    backend: str = "libvirt"
+    backends: str = ""
     uri: str = ""
     vms: Mapping[str, str] = field(default_factory=lambda: VMS)
     options: Sequence[str] = ()
@@ -116,9 +118,9 @@ class DaemonProcess:
         uri = self.uri or f"test://{self.folder / 'world.xml'}"
         self.config_file.touch(mode=0o600)
         self.config_file.write_text(
-            f'fence_virtd {{ backend = "libvirt"; state_dir = "{self.state_dir}"; {self.daemon} }}\n'
+            f'fence_virtd {{ backend = "{self.backend}"; state_dir = "{self.state_dir}"; {self.daemon} }}\n'
             f"listeners {{ {listeners.replace('KEY', str(self.key_file))} }}\n"
-            f'backends {{ libvirt {{ uri = "{uri}"; }} }}\n{self.rest}\n',
+            f'backends {{ libvirt {{ uri = "{uri}"; }} {self.backends} }}\n{self.rest}\n',
             encoding="utf-8",
         )
 

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fencebus_agent.bus import Bus
 from fencebus_agent.guest_devices import GuestDevices
 from fencebus_agent.hypervisor import Presence
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_host.all_devices import all_devices
 from fencebus_host.complaints import Complaints
+from fencebus_host.config.backend_section import FEDERATED
+from fencebus_host.config.bus_settings import QmfSettings
+from fencebus_host.config.kills_here import own_libvirt
 from fencebus_host.config.model import (
     DEFAULT_URI,
     REQUEST_TIMEOUT,
@@ -20,7 +24,6 @@ from fencebus_host.config.model import (
     DeathProof,
     Digest,
     KeyedSettings,
-    LibvirtSettings,
     ListenerSettings,
     MulticastSettings,
     SerialSettings,
@@ -30,6 +33,7 @@ from fencebus_host.config.model import (
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.door import Door
 from fencebus_host.fencing import Fencing
+from fencebus_host.histories import Histories
 from fencebus_host.ledger import Ledger
 from fencebus_host.listeners.multicast import MulticastListener
 from fencebus_host.listeners.refusal import Refusals
@@ -41,16 +45,22 @@ from fencebus_host.listeners.tty import TtyListener
 from fencebus_host.listeners.vsock import VsockWire
 from fencebus_host.locality import GuestLocator
 from fencebus_host.neighbours import OwnAddresses, mac_addresses_of
+from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Listener, Router
 from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
+from fencebus_host.routers.federated import FederatedRouter
+from fencebus_host.routers.federated.bus_carrier import BusCarrier
+from fencebus_host.routers.ground import Ground, Recollection
 from fencebus_host.routers.local import LocalRouter
-from fencebus_host.routers.table import Ground, build
-from fencebus_host.service import FenceService
+from fencebus_host.routers.ordered import OrderedRouter
+from fencebus_host.routers.table import build
+from fencebus_host.service import FenceService, History
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.digest import HASH_NAMES
-from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
+from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Uuid, VmRecord
+from fencebus_schemas.peer import Outcome
 
 LIVES_HERE_SECONDS = 2.0
 
@@ -60,6 +70,13 @@ def this_incarnation(proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> In
     boot = (proc / "sys/kernel/random/boot_id").read_text("ascii").strip()
     machine = etc / "machine-id"
     return Incarnation(boot, machine.read_text("ascii").strip() if machine.exists() else "", secrets.token_hex(8))
+
+
+@dataclass(slots=True)
+class PolicyInForce:
+    """Who may fence whom now; a reload changes it."""
+
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +90,37 @@ class Core:
     router: Router
     fencing: Fencing
     service: FenceService
+    terms: PolicyInForce
+    """Who may fence whom, for the service and for the orders of other hosts."""
     only_looks: bool = False
     """Whether no router acts on this host's hypervisors."""
+    federated: FederatedRouter | None = None
+    """The router among hosts that know each other, if one is configured; perhaps one of several in an order."""
+    picture: Picture | None = None
+    """What that router has on the disk."""
+
+    @property
+    def bus(self) -> Bus | None:
+        """The bus that joins the hosts; its router runs it, and others may speak on it meanwhile."""
+        carrier = self.federated.carrier if self.federated else None
+        return carrier.bus if isinstance(carrier, BusCarrier) else None
+
+    def renew(self, config: Config) -> None:
+        """Put the groups and the hosts' keys of ``config`` in force, for whatever comes from now on."""
+        self.terms.policy = Policy(config.groups)
+        self.service.reconfigure(self.terms.policy)
+        carrier = self.federated.carrier if self.federated else None
+        for part in parts_of(config.backend):
+            if isinstance(carrier, BusCarrier) and isinstance(part, QmfSettings):
+                carrier.renew(part.keys)
+
+    async def close(self) -> None:
+        """Let go of the hypervisors and the disk; nothing runs any more."""
+        for hypervisor in self.hypervisors:
+            await hypervisor.close()
+        if self.picture is not None:
+            await self.picture.close()
+        await self.records.close()
 
     async def lives_here(self, target: str) -> bool:
         """True if the VM of this name or UUID has a life on this host; a hypervisor that is silent has none to show."""
@@ -105,24 +151,62 @@ class Core:
         return [pair for hypervisor in self.hypervisors for pair in hypervisor.neighbours()]
 
 
-def build_core(config: Config) -> Core:
+async def recollect(config: Config) -> Recollection | None:
+    """What the state folder remembers of other hosts; ``None`` where the router needs to know none.
+
+    Raises RecordError: without it this host would take hosts that it knew for none, and their VMs for nobody's (S2).
+    """
+    if not any(part.kind in FEDERATED for part in parts_of(config.backend)):
+        return None
+    picture = Picture(config.daemon.state_dir)
+    return Recollection(picture, await picture.open())
+
+
+def build_core(config: Config, recollection: Recollection | None = None) -> Core:
     """The hypervisors, the router to them, and the service; needs the running event loop.
 
-    Raises ConfigError for a backend that this daemon cannot run.
+    ``recollection`` is what ``recollect`` returned.  Raises ConfigError for a backend that this daemon cannot run.
     """
     host, incarnation = HostId(config.daemon.host_name), this_incarnation()
     hypervisors = _hypervisors(config.backend, host, incarnation)
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
-    local = LocalRouter(hypervisors)
-    router = build(config.backend, Ground(host, incarnation, config.daemon.state_dir, local))
+    local, terms = LocalRouter(hypervisors), PolicyInForce(Policy(config.groups))
+    hosts = frozenset(map(HostId, config.hosts))
+    ground = Ground(
+        host, incarnation, config.daemon.state_dir, local, hypervisors, lambda: terms.policy, hosts, recollection
+    )
+    router = build(config.backend, ground)
+    federated = _federated(router)
     fencing = Fencing(router, Ledger(), records)
 
     def label_of(vm: Uuid) -> str | None:
         return next((label for one in hypervisors if (label := one.cluster_of(vm))), None)
 
-    service = FenceService(router, Policy(config.groups), fencing, records, label_of=label_of)
-    only_looks = not any(isinstance(part, LibvirtSettings) for part in parts_of(config.backend))
-    return Core(hypervisors, records, local, router, fencing, service, only_looks)
+    history: History = Histories(records, federated) if federated else records
+    recall = federated.recall if federated else _nothing
+    service = FenceService(router, terms.policy, fencing, history, label_of=label_of, recall=recall)
+    return Core(
+        hypervisors,
+        records,
+        local,
+        router,
+        fencing,
+        service,
+        terms,
+        only_looks=not any(map(own_libvirt, parts_of(config.backend))),
+        federated=federated,
+        picture=recollection.picture if recollection else None,
+    )
+
+
+def _federated(router: Router) -> FederatedRouter | None:
+    parts = router.routers if isinstance(router, OrderedRouter) else (router,)
+    return next((part for part in parts if isinstance(part, FederatedRouter)), None)
+
+
+def _nothing(_request: FenceRequest) -> Outcome | None:
+    """A host that is alone has heard no other's answers."""
+    return None
 
 
 def _memory_of(hypervisor: LibvirtHypervisor) -> Memory:
@@ -135,11 +219,14 @@ def _hypervisors(backend: BackendSettings, host: HostId, incarnation: Incarnatio
     Where only a manager's word counts, behind whose back nothing may be killed, listeners look at what libvirt there
     is, read-only (design 8).
     """
-    settings = next((part for part in parts_of(backend) if isinstance(part, LibvirtSettings)), None)
+    parts = parts_of(backend)
+    settings = next((own for own in map(own_libvirt, parts) if own), None)
     if settings is None:
         return [LibvirtHypervisor(DEFAULT_URI, host, incarnation, read_only=True)] if libvirt_is_here() else []
+    checked = settings.death_proof is DeathProof.FULL
+    marks = any(part.kind in FEDERATED for part in parts)
     return [
-        LibvirtHypervisor(uri, host, incarnation, check_disks=settings.death_proof is DeathProof.FULL)
+        LibvirtHypervisor(uri, host, incarnation, check_disks=checked, marks=marks)
         for uri in dict.fromkeys(settings.uris)
     ]
 

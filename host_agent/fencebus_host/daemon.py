@@ -16,7 +16,7 @@ from types import FrameType
 
 from fencebus_agent.hypervisor import EventSink, Hypervisor, HypervisorError
 from fencebus_host import logs
-from fencebus_host.assembly import ListenerFactory, build_core
+from fencebus_host.assembly import ListenerFactory, build_core, recollect
 from fencebus_host.background import Starter, go_to_background
 from fencebus_host.config import command_line
 from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Explain, Invocation, Offer
@@ -30,8 +30,8 @@ from fencebus_host.discovering import explanation, kept, settle, settle_patientl
 from fencebus_host.fencing import RecordError
 from fencebus_host.listening import Listening
 from fencebus_host.pidfile import AlreadyRunning, PidFile
-from fencebus_host.policy import Policy
 from fencebus_host.ports import Troubled
+from fencebus_host.routers.ground import Recollection
 from fencebus_host.routers.table import TABLE
 from fencebus_host.supervision import Part, Ready
 from fencebus_host.systemd import Notifier
@@ -46,6 +46,8 @@ FIRST_TRY_SECONDS = 5.0
 """How long the start waits for each part's first try before it reports READY."""
 LOOK_SECONDS = 1.0
 """Between two looks at the hypervisors' connections."""
+FIRST_LOOKS = 20
+"""Within the first of these seconds: other hosts are not there at once."""
 DRAIN_SECONDS = 10.0
 """How long a daemon that stops lets its running actions go on."""
 PID_FOLDER = Path("/var/run")
@@ -65,10 +67,10 @@ class Surroundings:
 class Daemon:
     """The running daemon: its parts, its signals, its end."""
 
-    def __init__(self, config: Config, surroundings: Surroundings) -> None:
+    def __init__(self, config: Config, surroundings: Surroundings, recollection: Recollection | None = None) -> None:
         self._config = config
         self._surroundings = surroundings
-        self._core = build_core(config)
+        self._core = build_core(config, recollection)
         self._factory = ListenerFactory(self._core)
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
         self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
@@ -116,6 +118,7 @@ class Daemon:
     async def _watch_reach(self) -> None:
         """Say at any time which hypervisor or manager is out of reach."""
         router = self._core.router
+        await self._wait_for_others()
         while True:
             seen = await asyncio.gather(*(_reached(hypervisor) for hypervisor in self._core.hypervisors))
             lost = [str(error) for error in seen if error]
@@ -123,6 +126,14 @@ class Daemon:
                 lost.append(router.trouble)
             self._router.report(", ".join(lost) or None)
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _wait_for_others(self) -> None:
+        """Their first try, before anything is said of the router: a connection takes a moment."""
+        router = self._core.router
+        for _ in range(FIRST_LOOKS):
+            if not isinstance(router, Troubled) or router.trouble is None:
+                return
+            await asyncio.sleep(LOOK_SECONDS / FIRST_LOOKS)
 
     async def _run_control(self, ready: Ready) -> None:
         answers: Answers = {"status": self._state, "config": lambda: render(effective(self._config))}
@@ -185,7 +196,7 @@ class Daemon:
         if config.backend != self._config.backend or config.daemon != self._config.daemon:
             log.warning("reload: changes to the backend and to fence_virtd's own settings need a restart")
         self._config = config
-        self._core.service.reconfigure(Policy(config.groups))
+        self._core.renew(config)
         self._follow(config)
         self._tell_status()
         log.info("configuration reloaded")
@@ -217,9 +228,7 @@ class Daemon:
         await self._core.fencing.drain(DRAIN_SECONDS)
         await self._control.stop()
         await self._router.stop()
-        for hypervisor in self._core.hypervisors:
-            await hypervisor.close()
-        await self._core.records.close()
+        await self._core.close()
 
 
 async def _reached(hypervisor: Hypervisor) -> HypervisorError | None:
@@ -250,7 +259,7 @@ def raise_descriptor_limit() -> None:
 
 async def _run(config: Config, surroundings: Surroundings) -> int:
     try:
-        return await Daemon(config, surroundings).run()
+        return await Daemon(config, surroundings, await recollect(config)).run()
     except (ConfigError, RecordError, HypervisorError) as error:
         log.error("%s", error)
         return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED

@@ -32,6 +32,11 @@ class OrderedRouter:
         return ", ".join(router.name for router in self._routers)
 
     @property
+    def routers(self) -> tuple[Router, ...]:
+        """In their order."""
+        return self._routers
+
+    @property
     def trouble(self) -> str | None:
         """What is out of reach behind any of them."""
         troubles = [router.trouble for router in self._routers if isinstance(router, Troubled)]

@@ -6,30 +6,18 @@ Imports wait until a router is chosen: what it needs may not be installed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
+from fencebus_agent.bus_at import BusTerms, bus_at
+from fencebus_agent.kombu_url import BadBusUrl, Tls
 from fencebus_host.config.backends import OvirtSettings
+from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.fence_agent_settings import FenceAgentSettings
 from fencebus_host.config.model import BackendSettings
 from fencebus_host.config.ordered_settings import OrderedSettings
 from fencebus_host.config.problems import ConfigError, Problem, Where
 from fencebus_host.ports import Router
-from fencebus_host.routers.local import LocalRouter
+from fencebus_host.routers.ground import Ground
 from fencebus_host.routers.ordered import OrderedRouter
-from fencebus_schemas.model import HostId, Incarnation
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """What a router may stand on."""
-
-    host: HostId
-    incarnation: Incarnation
-    state_dir: Path
-    local: LocalRouter
-    """This host's own hypervisors."""
-
 
 Build = Callable[[BackendSettings, Ground], Router]
 
@@ -52,10 +40,36 @@ def _fence_agent(settings: BackendSettings, ground: Ground) -> Router:
     return build_fence_agent(settings, ground.host, ground.incarnation)
 
 
+def _qmf(settings: BackendSettings, ground: Ground) -> Router:
+    from fencebus_host.routers.federated.build import build_on
+    from fencebus_host.routers.federated.bus_carrier import BusCarrier
+
+    assert isinstance(settings, QmfSettings)
+    bus = bus_at(settings.url, _terms(settings, ground))
+    carrier = BusCarrier(ground.host, bus, settings.keys, settings.domain)
+    return build_on(ground, carrier, settings.kind)
+
+
+def _terms(settings: QmfSettings, ground: Ground) -> BusTerms:
+    files = (settings.ca_file, settings.cert_file, settings.certkey_file)
+    return BusTerms(
+        domain=settings.domain,
+        client=f"fence_virtd on {ground.host}",
+        tls=Tls(*(str(file) if file else None for file in files)),
+        keys=settings.keys,
+        host=ground.host,
+        service=settings.service,
+        gssapi=settings.gssapi,
+    )
+
+
 TABLE: Mapping[str, Build] = {
     "libvirt": _local,
     "ovirt": _ovirt,
     "rhevm": _ovirt,
+    "qmf": _qmf,
+    "libvirt-qmf": _qmf,
+    "libvirt-qpid": _qmf,
     "fence_agent": _fence_agent,
 }
 """By the word of the configuration; `fence_virtd -l` shows them in this order."""
@@ -69,4 +83,7 @@ def build(settings: BackendSettings, ground: Ground) -> Router:
         text = f"the backend {settings.kind!r} is not in this version"
         advice = 'backend = "libvirt" fences the VMs of this host'
         raise ConfigError([Problem("backend-missing", text, settings.where or Where(""), advice)])
-    return TABLE[settings.kind](settings, ground)
+    try:
+        return TABLE[settings.kind](settings, ground)
+    except BadBusUrl as error:
+        raise ConfigError([Problem("bad-url", str(error), settings.where or Where(""))]) from error

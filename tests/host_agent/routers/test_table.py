@@ -13,9 +13,10 @@ from fencebus_host.config.load import load_text
 from fencebus_host.config.model import NullSettings
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.routers.fence_agent.router import FenceAgentRouter
+from fencebus_host.routers.ground import Ground
 from fencebus_host.routers.local import LocalRouter
 from fencebus_host.routers.ordered import OrderedRouter
-from fencebus_host.routers.table import TABLE, Ground, build
+from fencebus_host.routers.table import TABLE, build
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Deadline
 from tests.components import require_module

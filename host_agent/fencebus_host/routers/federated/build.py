@@ -14,8 +14,9 @@ from fencebus_host.federation.member import Order
 from fencebus_host.ownership import Ownership, Past
 from fencebus_host.policy import Labels, Policy, spellings
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
-from fencebus_host.routers.federated.carrier import Keeper
+from fencebus_host.routers.federated.carrier import Carrier, Keeper
 from fencebus_host.routers.federated.router import FederatedRouter
+from fencebus_host.routers.ground import Ground
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.model import HostId, Incarnation
 
@@ -26,12 +27,46 @@ class Membership:
 
     me: HostId
     incarnation: Incarnation
-    keys: Sequence[bytes]
-    """The bus keys: the first signs, all verify."""
+    keys: Sequence[bytes] = ()
+    """The bus keys, for ``build``: the first signs, all verify."""
     hosts: frozenset[HostId] = frozenset()
     """The configured members; empty if there is no such list."""
     past: Past | None = None
     deeds: Iterable[Deed] = field(default=())
+
+
+def build_on(ground: Ground, carrier: Carrier, name: str) -> FederatedRouter:
+    """The router of a daemon, over any carrier; ``name`` is the backend's in the configuration.
+
+    ``ground`` has exactly one hypervisor and a recollection, as the configuration demands for every backend of hosts
+    that fence together (``FEDERATED``).
+    """
+    assert ground.recollection is not None, "other hosts are remembered on disk"
+    (hypervisor,) = ground.hypervisors
+    memory = ground.recollection.memory
+    membership = Membership(ground.host, ground.incarnation, hosts=ground.hosts, past=memory.past, deeds=memory.deeds)
+    return build_over(membership, hypervisor, carrier, ground.recollection.picture, ground.policy, name=name)
+
+
+def build_over(
+    membership: Membership,
+    hypervisor: SightedHypervisor,
+    carrier: Carrier,
+    keeper: Keeper,
+    policy: Callable[[], Policy],
+    clock: Clock = boottime,
+    name: str = "federated",
+) -> FederatedRouter:
+    """The router over any carrier; ``policy`` is asked anew for each order, as a reload may change it."""
+    me, incarnation = membership.me, membership.incarnation
+    ownership = Ownership(me, incarnation, membership.hosts, membership.past)
+
+    def permits(order: Order) -> bool:
+        return may_order(policy(), order, ownership)
+
+    machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock())
+    machine.remember(membership.deeds)
+    return FederatedRouter(me, machine, hypervisor, carrier, keeper, clock, name)
 
 
 def build(
@@ -42,17 +77,9 @@ def build(
     policy: Callable[[], Policy],
     clock: Clock = boottime,
 ) -> FederatedRouter:
-    """The router; ``policy`` is asked anew for each order, as a reload may change it."""
-    me, incarnation = membership.me, membership.incarnation
-    ownership = Ownership(me, incarnation, membership.hosts, membership.past)
-
-    def permits(order: Order) -> bool:
-        return may_order(policy(), order, ownership)
-
-    machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock())
-    machine.remember(membership.deeds)
-    carrier = BusCarrier(me, bus, membership.keys, clock=clock)
-    return FederatedRouter(me, machine, hypervisor, carrier, keeper, clock)
+    """As ``build_over``, on a bus."""
+    carrier = BusCarrier(membership.me, bus, membership.keys, clock=clock)
+    return build_over(membership, hypervisor, carrier, keeper, policy, clock)
 
 
 def may_order(policy: Policy, order: Order, ownership: Ownership) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 from fencebus_agent.bus import Address, Bus, BusError, BusMessage, BusState, Priority, direct_exchange, topic_exchange
 from fencebus_host.complaints import Complaints
@@ -22,6 +22,8 @@ from fencebus_schemas.peer_codec import decode, encode
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/x-fencebus-peer"
+FIRST_SECONDS = 2.0
+"""After which it is said, again and again, what keeps the bus from its first connection."""
 
 
 class BusCarrier:
@@ -31,38 +33,69 @@ class BusCarrier:
         self, me: HostId, bus: Bus, keys: Sequence[bytes], domain: str = "default", clock: Clock = boottime
     ) -> None:
         """``keys`` are the bus keys: the first signs, all verify."""
-        self._me, self._bus, self._keys, self._clock = me, bus, tuple(keys), clock
+        self._me, self._keys, self._clock = me, tuple(keys), clock
         self._all = Address(topic_exchange(domain), "fencebus.hosts")
         self._direct = direct_exchange(domain)
         self._complaints = Complaints()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._subscribed = False
+        self._receive: Callable[[Message], None] = lambda _message: None
+        self._connected: Callable[[], None] = lambda: None
+        self.bus = bus
+        """For whoever else speaks on it: the carrier runs it."""
+        self.trouble: str | None = f"{bus.name}: not connected yet"
+        """See the port."""
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """Sign with the first of these keys, and believe all of them, from now on."""
+        self._keys = tuple(keys)
 
     async def run(self, receive: Callable[[Message], None], connected: Callable[[], None]) -> None:
         """Subscribe, and keep the bus connected."""
-
-        def heard(message: BusMessage) -> None:
-            if (decoded := self._decoded(message)) is not None:
-                receive(decoded)
-
-        def changed(state: BusState, reason: str) -> None:
-            if state is BusState.CONNECTED:
-                connected()
-            elif not _is_ending():
-                log.warning("%s: the bus is lost: %s", self._bus.name, reason)
-
-        self._bus.watch(changed)
-        self._bus.subscribe(self._all, heard)
-        self._bus.subscribe(self._address(self._me), heard)
+        self._receive, self._connected = receive, connected
+        self._subscribe()
+        self._spawn(self._say_why())
         try:
-            await self._bus.run()
+            await self.bus.run()
         finally:
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def _say_why(self) -> None:
+        """Until the first connection: what is in its way."""
+        while True:
+            try:
+                return await self.bus.wait_connected(Deadline.after(FIRST_SECONDS, self._clock))
+            except BusError as error:
+                self.trouble = str(error)
+
+    def _subscribe(self) -> None:
+        if self._subscribed:  # it may run again after a failure
+            return
+        self._subscribed = True
+        self.bus.watch(self._changed)
+        self.bus.subscribe(self._all, self._heard)
+        self.bus.subscribe(self._address(self._me), self._heard)
+
+    def _heard(self, message: BusMessage) -> None:
+        if (decoded := self._decoded(message)) is not None:
+            self._receive(decoded)
+
+    def _changed(self, state: BusState, reason: str) -> None:
+        if state is BusState.CONNECTED:
+            self.trouble = None
+            self._connected()
+        elif not _is_ending():
+            self.trouble = f"{self.bus.name} is lost: {reason}"
+            log.warning("%s: the bus is lost: %s", self.bus.name, reason)
+
     def send(self, message: Message) -> None:
         """Hand it to the bus; what the bus does not take is logged and lost."""
-        task = asyncio.get_running_loop().create_task(self._send(message))
+        self._spawn(self._send(message))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -72,9 +105,13 @@ class BusCarrier:
         priority = Priority.INDICATION if isinstance(message, INDICATIONS) else Priority.COMMAND
         try:
             body = BusMessage(encode(message, self._keys), CONTENT_TYPE, ttl=patience)
-            await self._bus.send(to, body, Deadline.after(patience, self._clock), priority)
+            await self.bus.send(to, body, Deadline.after(patience, self._clock), priority)
         except (BusError, WireError) as error:
-            log.warning("a %s for %s was not sent: %s", type(message).__name__, message.to or "all", error)
+            # One fence tells every member, and tells them again: a bus that is down is worth one line, not hundreds.
+            held_back = self._complaints.worth_a_line("unsent", type(error).__name__)
+            if held_back is not None:
+                kind, whom = type(message).__name__, message.to or "all"
+                log.warning("a %s for %s was not sent: %s (and %d before it)", kind, whom, error, held_back)
 
     def _decoded(self, message: BusMessage) -> Message | None:
         try:

@@ -12,9 +12,13 @@ from fencebus_schemas.peer import Message
 class Carrier(Protocol):
     """Carries signed messages between the members; may lose, delay, double and reorder them."""
 
+    @property
+    def trouble(self) -> str | None:
+        """What keeps the other hosts from being reached, for people; ``None`` if nothing does."""
+
     async def run(self, receive: Callable[[Message], None], connected: Callable[[], None]) -> None:
         """Keep the connection, give every message whose signature holds to ``receive``, call ``connected`` whenever
-        others can be reached again; returns only when cancelled.
+        others can be reached again; returns only when cancelled.  May be called again after it has failed.
         """
 
     def send(self, message: Message) -> None:

@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0
 """A hypervisor that has not answered a look by then cannot say."""
 BUSY_TICK, IDLE_TICK = 0.05, 1.0  # seconds
+STOCK_SECONDS = 30.0
+"""Between two readings of the whole inventory: what happened while the hypervisor could not be heard is found."""
+STOCK_AGAIN = 1.0
+"""Seconds after a reading that failed."""
 
 
 class Driving:
@@ -42,10 +46,15 @@ class Driving:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._stirred: set[Uuid] = set()
+        """VMs of which events came while the inventory was read, which may be older than they."""
+        self._subscribed = False
 
     async def run(self) -> None:
         """Follow the hypervisor, the carrier and the clock; returns only when cancelled."""
-        self._hypervisor.subscribe(self._heard)
+        if not self._subscribed:  # it may run again after a failure
+            self._subscribed = True
+            self._hypervisor.subscribe(self._heard)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hypervisor.run(), name="hypervisor")
@@ -73,13 +82,26 @@ class Driving:
         self.apply(self._machine.connected(self._clock()))
 
     def _heard(self, event: DomainEvent) -> None:
+        self._stirred.add(event.vm)
         self.apply(self._machine.changed(event.vm, self._clock()))
         self._spawn(self._read_again(event.vm))
 
     async def _take_stock(self) -> None:
-        await self._hypervisor.wait_ready(Deadline(float("inf"), self._clock))
-        records = await self._hypervisor.list(Deadline.after(LOOK_SECONDS, self._clock))
+        while True:
+            await self._hypervisor.wait_ready(Deadline(float("inf"), self._clock))
+            await asyncio.sleep(STOCK_SECONDS if await self._took_stock() else STOCK_AGAIN)
+
+    async def _took_stock(self) -> bool:
+        self._stirred.clear()
+        try:
+            records = await self._hypervisor.list(Deadline.after(LOOK_SECONDS, self._clock))
+        except HypervisorError as error:
+            log.warning("could not read the inventory: %s", error)
+            return False
         self.apply(self._machine.inventory(records, self._clock()))
+        for vm in self._stirred:
+            self._spawn(self._read_again(vm))
+        return True
 
     async def _read_again(self, vm: Uuid) -> None:
         try:

@@ -13,6 +13,7 @@ from fencebus_host.effects import Conclude, Effects
 from fencebus_host.federation.coordinator import Matter
 from fencebus_host.federation.identity import identity_of
 from fencebus_host.federation.machine import Federation
+from fencebus_host.ownership import Ownership
 from fencebus_host.routers.federated.carrier import Carrier, Keeper
 from fencebus_host.routers.federated.driving import Driving
 from fencebus_host.verdict import Evidence
@@ -50,6 +51,7 @@ class FederatedRouter:
         name: str = "federated",
     ) -> None:
         self._me, self._machine, self._hypervisor, self._clock = me, machine, hypervisor, clock
+        self.carrier = carrier
         self._name = name
         self._driving = Driving(machine, hypervisor, carrier, keeper, self._concluded, clock)
         self._waiting: dict[RequestId, asyncio.Future[Evidence]] = {}
@@ -58,6 +60,18 @@ class FederatedRouter:
     def name(self) -> str:
         """As the configuration calls it."""
         return self._name
+
+    @property
+    def ownership(self) -> Ownership:
+        """Who the members are and who has what, as this host knows it; for reading only."""
+        return self._machine.ownership
+
+    @property
+    def trouble(self) -> str | None:
+        """Whom this host cannot reach, and why; ``None`` if everybody is there.  What still works is still served."""
+        if self.carrier.trouble is not None:
+            return self.carrier.trouble
+        return silences(self._machine.ownership, self._me, self._clock()) or None
 
     async def run(self) -> None:
         """Take part, until cancelled."""
@@ -155,6 +169,17 @@ class FederatedRouter:
     def owners(self) -> Iterable[VmRecord]:
         """Who has what, as far as this host knows."""
         return sorted(self._machine.ownership.everything(), key=lambda record: (record.name, record.host))
+
+
+def silences(ownership: Ownership, me: HostId, now: float) -> str:
+    """What is to be said of the members that were not heard lately, or that are two; empty if there is nothing."""
+    twins = ownership.conflicts(now)
+    others = (host for host in ownership.member_list if host != me and host not in twins)
+    silent = [host for host in others if ownership.is_silent(host, now)]
+    heard = {host for host in silent if ownership.heard_ago(host, now) is not None}
+    said = [f"two machines call themselves {host}" for host in sorted(twins)]
+    said += [f"{host} is silent" if host in heard else f"{host} was not heard yet" for host in silent]
+    return ", ".join(said)
 
 
 def _asking(permit: Permit) -> Callable[[], Reason | None]:
