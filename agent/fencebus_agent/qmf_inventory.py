@@ -1,4 +1,4 @@
-"""Keeps a QMF agent's Domains as the hypervisor has them: read anew after each event, and now and then.
+"""Keeps a QMF agent's Domains as the hypervisors have them: read anew after each event, and now and then.
 
 Which of them this host shows is decided by whoever knows the owners; without such knowledge only what has a life here
 is shown, because a VM that is merely defined here may run elsewhere, and old daemons believe the first object that they
@@ -8,17 +8,16 @@ find.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from fencebus_agent.hypervisor import DomainEvent, Hypervisor, HypervisorError
 from fencebus_agent.qmf_agent import QmfAgent
-from fencebus_agent.qmf_domains import DomainFacts, owned
+from fencebus_agent.qmf_domains import DomainFacts, LastFence, owned
 from fencebus_agent.qmf_reports import lifecycle_values, node_values
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import HostId, VmRecord, VmState
+from fencebus_schemas.model import HostId, Uuid, VmRecord, VmState
 from fencebus_schemas.qmf2_classes import DOMAIN, DOMAIN_LIFECYCLE, NODE
 
 log = logging.getLogger(__name__)
@@ -30,6 +29,8 @@ APART = 0.05
 """Seconds between two readings, however many events come."""
 OwnerOf = Callable[[VmRecord], HostId | None]
 """The host that a VM of this host's list belongs to; ``None``: nobody shows it."""
+FenceOf = Callable[[Uuid], LastFence | None]
+"""What is known of a VM's last fence."""
 
 
 def alive_here(record: VmRecord) -> HostId | None:
@@ -37,48 +38,85 @@ def alive_here(record: VmRecord) -> HostId | None:
     return record.host if record.state.is_claim else None
 
 
-class Inventory:
-    """One hypervisor's VMs as the Domains of one agent."""
+def _no_fence(_vm: Uuid) -> LastFence | None:
+    return None
 
-    def __init__(self, agent: QmfAgent, hypervisor: Hypervisor, owner_of: OwnerOf = alive_here) -> None:
-        self._agent, self._hypervisor, self._owner_of = agent, hypervisor, owner_of
+
+class Inventory:
+    """One host's VMs as the Domains of one agent."""
+
+    def __init__(
+        self,
+        agent: QmfAgent,
+        hypervisors: Sequence[Hypervisor],
+        owner_of: OwnerOf = alive_here,
+        fence_of: FenceOf = _no_fence,
+    ) -> None:
+        self._agent, self._hypervisors = agent, tuple(hypervisors)
+        self._owner_of, self._fence_of = owner_of, fence_of
         self._host = HostId(agent.name.instance)
-        self._known: tuple[VmRecord, ...] = ()
-        self._stale = asyncio.Event()
-        agent.put(NODE, self._host, node_values(self._host, hypervisor.name))
-        hypervisor.subscribe(self._happened)
+        self._known: dict[str, tuple[VmRecord, ...]] = {}
+        self._stale = True
+        self._stir = asyncio.Event()
+        agent.put(NODE, self._host, node_values(self._host, ", ".join(one.name for one in self._hypervisors)))
+        for hypervisor in self._hypervisors:
+            hypervisor.subscribe(self._happened)
 
     def reread(self) -> None:
-        """Something may have changed: also an owner."""
-        self._stale.set()
+        """The hypervisors may say something else now."""
+        self._stale = True
+        self._stir.set()
+
+    def owners_changed(self, vms: Iterable[Uuid]) -> None:
+        """Something else is known now of who owns these VMs, or of their last fence: what was read is shown anew."""
+        if self._mine.intersection(vms):
+            self._stir.set()
 
     async def run(self) -> None:
         """Read and show until cancelled."""
         while True:
-            await self._read()
+            self._stir.clear()
+            if self._stale:
+                await self._read()
+            self._show()
             await asyncio.sleep(APART)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stale.wait(), REREAD_SECONDS)
+            try:
+                await asyncio.wait_for(self._stir.wait(), REREAD_SECONDS)
+            except TimeoutError:
+                self._stale = True
 
     async def _read(self) -> None:
-        self._stale.clear()
+        self._stale = False
+        read = await asyncio.gather(*(self._listed(hypervisor) for hypervisor in self._hypervisors))
+        self._known = {hypervisor.name: records for hypervisor, records in zip(self._hypervisors, read, strict=True)}
+
+    async def _listed(self, hypervisor: Hypervisor) -> tuple[VmRecord, ...]:
         try:
-            self._show(await self._hypervisor.list(Deadline.after(LIST_SECONDS)))
+            return tuple(await hypervisor.list(Deadline.after(LIST_SECONDS)))
         except HypervisorError as error:
             log.warning("the VMs cannot be read: %s", error)
             # What was off may run by now: nobody may take a memory for a fact.
-            self._show([replace(one, state=VmState.UNKNOWN) for one in self._known])
+            return tuple(replace(one, state=VmState.UNKNOWN) for one in self._known.get(hypervisor.name, ()))
 
-    def _show(self, records: Sequence[VmRecord]) -> None:
-        self._known = tuple(records)
+    @property
+    def _records(self) -> list[VmRecord]:
+        """Of all hypervisors; a claim behind whatever else one of them says of the same VM, because the last one counts."""
+        records = (one for each in self._known.values() for one in each)
+        return sorted(records, key=lambda one: one.state.is_claim)
+
+    @property
+    def _mine(self) -> set[Uuid]:
+        return {one.uuid for each in self._known.values() for one in each}
+
+    def _show(self) -> None:
         facts = [
-            DomainFacts(one.uuid, one.name, one.state, owner)
-            for one in records
+            DomainFacts(one.uuid, one.name, one.state, owner, last_fence=self._fence_of(one.uuid))
+            for one in self._records
             if (owner := self._owner_of(one)) is not None
         ]
         self._agent.show(DOMAIN, owned(self._host, facts))
 
     def _happened(self, event: DomainEvent) -> None:
-        name = next((one.name for one in self._known if one.uuid == event.vm), "")
+        name = next((one.name for one in self._records if one.uuid == event.vm), "")
         self._agent.tell(DOMAIN_LIFECYCLE, lifecycle_values(event, name, self._host))
-        self._stale.set()
+        self.reread()

@@ -44,7 +44,7 @@ async def site(owner_of: OwnerOf = alive_here) -> AsyncIterator[Site]:
     hypervisor = MemoryHypervisor(HOST, INCARNATION, vms)
     async with Company() as company:
         console, agent = await company.console(), await company.agent(HOST)
-        inventory = Inventory(agent, hypervisor, owner_of)
+        inventory = Inventory(agent, [hypervisor], owner_of)
         tasks = [asyncio.create_task(part.run()) for part in (hypervisor, inventory)]
         try:
             yield Site(console, hypervisor, inventory)

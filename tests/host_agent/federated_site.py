@@ -21,6 +21,7 @@ from fencebus_host.ownership import Past
 from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Answer
+from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.routers.federated.build import Membership, build
 from fencebus_host.service import FenceService
 from fencebus_host.verdict import Evidence
@@ -97,7 +98,8 @@ class Host:
             past, deeds = memory.past, memory.deeds
         incarnation = replace(self._incarnation, nonce=str(next(_numbers)))
         membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds)
-        keeper, policy = self.picture or self.disk, terms.policy
+        keeper, policy = WatchedKeeper(self.picture or self.disk), terms.policy
+        self.kept = keeper
         self.bus = self._new_bus(self.name)
         self.router = build(membership, self.hypervisor, self.bus, keeper, lambda: policy)
         fencing = Fencing(self.router, Ledger(), self.disk)

@@ -1,0 +1,136 @@
+"""The QMF face of a daemon: one agent beside the router on the same bus, with its VMs, its calls and its events.
+
+What is needed to start it, once the service stands:
+
+* ``FaceTerms``, from the configuration; ``epoch`` from ``qmf_face_epoch.next_epoch(state_dir)``;
+* the router's own ``Bus``: the face subscribes to it and sends by it, whoever runs the router runs the bus;
+* a ``Site``: the host's hypervisors and their courtesies, ``service.handle``, ``router.find``, and the router's
+  ownership (``None`` where the router knows no other hosts).
+
+Then ``face.run()`` is a part of the daemon like the router; ``face.handle`` takes the place of ``service.handle``
+everywhere else (listeners, control socket), so that consoles hear of every request; and ``face.kept`` is told of every
+record that the federation keeps (``WatchedKeeper`` around its keeper), so that the VMs shown follow their owners.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fencebus_agent.bus import Bus
+from fencebus_agent.courtesies import Courtesies
+from fencebus_agent.hypervisor import Hypervisor
+from fencebus_agent.qmf_agent import QmfAgent
+from fencebus_agent.qmf_calls import Call
+from fencebus_agent.qmf_desk import AgentTerms
+from fencebus_agent.qmf_inventory import Inventory, alive_here
+from fencebus_agent.qmf_reports import ownership_values
+from fencebus_host.config.model import REQUEST_TIMEOUT
+from fencebus_host.effects import Kept
+from fencebus_host.ports import Answer, Handle, Wanted
+from fencebus_host.qmf_face_calls import FaceCalls, Find
+from fencebus_host.qmf_face_owner import Owners, Passages, is_shown_here, vms_of
+from fencebus_host.qmf_face_record import Chronicle
+from fencebus_host.routers.federated.carrier import Keeper
+from fencebus_schemas import __version__
+from fencebus_schemas.amqp010 import Map
+from fencebus_schemas.deadline import Clock, Deadline, boottime
+from fencebus_schemas.model import FenceRequest, HostId, VmRecord
+from fencebus_schemas.qmf2_classes import OWNERSHIP_CHANGED
+
+KeptSink = Callable[[Kept], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTerms:
+    """What the configuration says of it."""
+
+    host: HostId
+    epoch: int
+    router: str
+    """As the configuration calls it."""
+    domain: str = "default"
+    trusted: frozenset[str] = frozenset()
+    reply_queues: bool = False
+    patience: float = REQUEST_TIMEOUT
+    """Seconds, of a fence that a console asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What the host has that the face shows."""
+
+    hypervisors: Sequence[Hypervisor]
+    courtesies: Sequence[Courtesies]
+    handle: Handle
+    find: Find
+    owners: Owners | None = None
+
+
+class QmfFace:
+    """Build it on the loop."""
+
+    def __init__(self, terms: FaceTerms, bus: Bus, site: Site, clock: Clock = boottime) -> None:
+        self._site, self._clock, self._host = site, clock, terms.host
+        names = AgentTerms(
+            terms.host, terms.epoch, terms.domain, trusted=terms.trusted, reply_queues=terms.reply_queues
+        )
+        self._agent = QmfAgent(bus, names, self)
+        self._chronicle = Chronicle(self._agent, terms.host, __version__, terms.router)
+        self._calls = FaceCalls(self.handle, site.find, site.courtesies, self._chronicle, terms.patience)
+        self._inventory = Inventory(self._agent, site.hypervisors, self._owner_of, self._chronicle.fence_of)
+        self._passages = Passages(site.owners) if site.owners else None
+
+    async def run(self) -> None:
+        """Show and answer until cancelled, or until the bus is closed."""
+        async with asyncio.TaskGroup() as group:
+            showing = group.create_task(self._inventory.run(), name="qmf inventory")
+            await self._agent.run()
+            showing.cancel()
+
+    async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
+        """As the service's ``handle``, and consoles hear of power actions."""
+        if not request.action.changes:
+            return await self._site.handle(request, wanted)
+        began = self._chronicle.asked(request)
+        answer = await self._site.handle(request, wanted)
+        self._inventory.owners_changed(self._chronicle.ended(request, answer.outcome, began))
+        return answer
+
+    async def call(self, call: Call, deadline: Deadline) -> Map:
+        """As ``qmf_calls.Handler``: what the agent has admitted."""
+        return await self._calls.call(call, deadline)
+
+    def kept(self, record: Kept) -> None:
+        """The federation knows something else now."""
+        self._inventory.owners_changed(vms_of(record))
+        for passage in self._passages.take(record) if self._passages else ():
+            # All hosts hear of it; the one that has the VM now says so.
+            if passage.new == self._host:
+                values = ownership_values(passage.vm, passage.name, passage.old, passage.new)
+                self._agent.tell(OWNERSHIP_CHANGED, values)
+
+    def _owner_of(self, record: VmRecord) -> HostId | None:
+        owners = self._site.owners
+        if owners is None:
+            return alive_here(record)
+        return record.host if is_shown_here(record, owners, self._clock()) else None
+
+
+class WatchedKeeper:
+    """Implements ``Keeper`` by another one, and tells whoever watches of each record."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._sinks: list[KeptSink] = []
+
+    def watch(self, sink: KeptSink) -> None:
+        """Call ``sink`` in the event loop with each record, before it is written."""
+        self._sinks.append(sink)
+
+    async def keep(self, record: Kept) -> bool:
+        """See the port."""
+        for sink in self._sinks:
+            sink(record)
+        return await self._keeper.keep(record)
