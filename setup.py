@@ -24,6 +24,8 @@ FOLDERS = {
 HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9"]
 QMF = ["python-qpid-proton>=0.39"]
 RABBITMQ = ["kombu>=5.3,<6"]
+# What makes settings for brokers, and looks at one; certificates are made by the program openssl.
+BROKER = ["click>=8.1,<9", "kombu>=5.3,<6"]
 SERIAL = ["pyserial>=3.5"]
 WEB = ["aiohttp>=3.9,<4"]
 # What speaks with managers over HTTP: oVirt and RHEV-M.
@@ -112,12 +114,14 @@ setup(
         "console_scripts": [
             "fence_virtd = fencebus_host.launch:main",
             "fence_virtctl = fencebus_host.ctl.__main__:main",
+            "fencebus_broker = fencebus_broker.__main__:main",
         ]
     },
     extras_require={
         "host": HOST,
         "qmf": QMF,
         "rabbitmq": RABBITMQ,
+        "broker": BROKER,
         "serial": SERIAL,
         "web": WEB,
         "ovirt": OVIRT,

@@ -82,7 +82,7 @@ class RabbitMq:
         """What the node makes of an expression of Erlang's; an answer takes some 10 ms."""
         program = require_program("erl_call", package="erlang-base")
         told = subprocess.run(
-            [program, "-sname", self._node, "-c", self._cookie, "-e"],
+            [program, "-name" if "." in self._node else "-sname", self._node, "-c", self._cookie, "-e"],
             input=f"{expression}.\n",
             env={"ERL_EPMD_PORT": str(self._epmd_port), "HOME": str(self.folder)},
             capture_output=True,
@@ -126,27 +126,34 @@ def _prepared(folder: Path, certificates: Path | None) -> RabbitMq:
     (folder / ".erlang.cookie").chmod(0o400)
     (folder / "definitions.json").write_text(json.dumps(_definitions()), "ascii")
     (folder / "rabbitmq.conf").write_text("\n".join(_settings(folder, port, tls_port, certificates)) + "\n", "ascii")
-    (folder / "plugins").write_text("[].\n", "ascii")
-    (folder / "env").touch()
+    (folder / "enabled_plugins").write_text("[rabbitmq_amqp1_0].\n", "ascii")  # AMQP 1.0, on the same port
+    (folder / "rabbitmq-env.conf").touch()
     env = {
+        **environment(folder, epmd_port, distribution, folder),
+        "RABBITMQ_NODENAME": f"{name}@localhost",
+        "RABBITMQ_NODE_PORT": str(port),
+    }
+    return RabbitMq(folder, port, tls_port, epmd_port, f"{name}@localhost", cookie, env)
+
+
+def environment(folder: Path, epmd_port: int, distribution: int, etc: Path) -> dict[str, str]:
+    """What a node has to be told that is to disturb no other one; ``etc`` holds its settings, ``folder`` the rest."""
+    return {
         "HOME": str(folder),
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         # The script becomes the Erlang machine itself, so that a signal reaches it.
         "RUNNING_UNDER_SYSTEMD": "1",
-        "RABBITMQ_NODENAME": f"{name}@localhost",
-        "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(distribution),
         "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
         "RABBITMQ_LOG_BASE": str(folder / "log"),
-        "RABBITMQ_CONF_ENV_FILE": str(folder / "env"),
-        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
-        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
-        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": str(etc / "rabbitmq-env.conf"),
+        "RABBITMQ_CONFIG_FILE": str(etc / "rabbitmq.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(etc / "advanced.config"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(etc / "enabled_plugins"),
         # One core, which is given back at once: others test here too.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-start_epmd false +S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
     }
-    return RabbitMq(folder, port, tls_port, epmd_port, f"{name}@localhost", cookie, env)
 
 
 def _settings(folder: Path, port: int, tls_port: int | None, certificates: Path | None) -> Iterator[str]:

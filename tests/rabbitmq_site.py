@@ -44,7 +44,11 @@ class Gate:
         if self._shut:
             writer.transport.abort()
             return
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:  # nobody is behind it now
+            writer.transport.abort()
+            return
         async with asyncio.TaskGroup() as ways:
             for source, sink in ((reader, back), (there, writer)):
                 self._writers.add(sink)
@@ -61,6 +65,8 @@ class Gate:
 
 class RabbitSite:
     """A RabbitMQ with its clients."""
+
+    vouches = True
 
     def __init__(self, broker: RabbitMq, running: contextlib.AsyncExitStack) -> None:
         self._broker, self._running = broker, running

@@ -14,7 +14,7 @@ import pytest
 
 from tests.components import CHECKOUT
 
-IMPORT_PACKAGES = {"fencebus_schemas", "fencebus_agent", "fencebus_host", "fencebus_guest"}
+IMPORT_PACKAGES = {"fencebus_schemas", "fencebus_agent", "fencebus_host", "fencebus_guest", "fencebus_broker"}
 LEFT_OUT = shutil.ignore_patterns(
     "__pycache__",
     "*.egg-info",
@@ -122,6 +122,7 @@ def _homes() -> list[tuple[str, str]]:
         ("agent", "fencebus_agent"),
         ("host_agent", "fencebus_host"),
         ("guest_client", "fencebus_guest"),
+        ("broker_config", "fencebus_broker"),
     ]
 
 
@@ -167,3 +168,11 @@ def test_the_daemon_says_what_is_missing_where_the_extra_is_not_installed(instal
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "fencebus[host]" in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_the_program_for_brokers_says_what_is_missing_where_the_extra_is_not_installed(installed: Path) -> None:
+    done = run(installed / "bin" / "fencebus_broker", "render", cwd=installed.parent)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "fencebus[broker]" in done.stderr

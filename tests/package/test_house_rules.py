@@ -12,7 +12,7 @@ import pytest
 
 from tests.components import CHECKOUT
 
-FOLDERS = ("schemas", "agent", "host_agent", "guest_client")
+FOLDERS = ("schemas", "agent", "host_agent", "guest_client", "broker_config")
 FORBIDDEN_NAMES = {"utils", "util", "helper", "helpers", "manager", "base", "common", "misc"}
 # In these folders only Python's own library may be imported: they run in guests.
 STANDARD_LIBRARY_ONLY = ("schemas", "guest_client")

@@ -1,0 +1,64 @@
+"""Converts a site to what each host and each console is given: key, certificate, and the URL that says where to go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fencebus_broker.secured import Secured
+from fencebus_broker.site import VHOST, Site
+from fencebus_broker.tree import File
+
+ETC = "/etc/fencebus"
+
+
+def url(site: Site, user: str, secured: Secured, scheme: str = "amqps", vhost: str = VHOST) -> str:
+    """Where a user goes: the brokers in the order in which it tries them."""
+    ending = f"/{vhost}" if vhost else ""
+    login = f"{user}:{secured.password(user)}"
+    return ",".join(f"{scheme}://{login}@{broker.location}{ending}" for broker in site.brokers_of(user))
+
+
+def files(site: Site, secured: Secured, scheme: str = "amqps", vhost: str = VHOST) -> Iterator[File]:
+    """What goes to each host, and to each console."""
+    for host in site.hosts:
+        folder = f"hosts/{host}{ETC}"
+        yield from _credentials(folder, host, secured)
+        yield File(f"{folder}/bus.key", secured.bus_key(), private=True)
+        yield File.of(f"{folder}/bus.conf", configuration(site, host, url(site, host, secured, scheme, vhost)), True)
+    for user in (*site.watchers, *site.operators):
+        folder = f"consoles/{user}{ETC}"
+        yield from _credentials(folder, user, secured)
+        yield File.of(f"{folder}/url", [url(site, user, secured, scheme, vhost)], private=True)
+
+
+def _credentials(folder: str, user: str, secured: Secured) -> Iterator[File]:
+    pair = secured.user(user)
+    yield File(f"{folder}/ca.pem", secured.ca())
+    yield File(f"{folder}/{user}.pem", pair.certificate)
+    yield File(f"{folder}/{user}.key", pair.key, private=True)
+
+
+def configuration(site: Site, host: str, where: str) -> Iterator[str]:
+    """The lines for its fence_virt.conf."""
+    yield f"# What belongs into /etc/fence_virt.conf of {host}, beside its listeners; it holds a password."
+    yield "fence_virtd {"
+    yield '\tbackend = "qmf";'
+    yield f'\thost = "{host}";'
+    yield "}"
+    yield "hosts {"
+    for each in site.hosts:
+        yield f'\thost {{ name = "{each}"; }}'
+    yield "}"
+    yield "backends {"
+    yield "\tqmf {"
+    yield f'\t\turl = "{where}";'
+    yield f'\t\tkey_file = "{ETC}/bus.key";'
+    yield f'\t\tca_file = "{ETC}/ca.pem";'
+    yield f'\t\tcert_file = "{ETC}/{host}.pem";'
+    yield f'\t\tcertkey_file = "{ETC}/{host}.key";'
+    if site.domain != "default":
+        yield f'\t\tdomain = "{site.domain}";'
+    if site.operators:
+        yield f'\t\ttrusted_users = "{",".join(site.operators)}";'
+    yield "\t}"
+    yield "}"

@@ -1,0 +1,87 @@
+"""Decides which commands fencebus_broker has, and turns whatever ends one into an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+
+import click
+
+from fencebus_broker.rendering import KINDS, render
+from fencebus_broker.site import site
+from fencebus_schemas import __version__
+from fencebus_schemas.errors import FencebusError
+
+PROGRAM = "fencebus_broker"
+
+
+class ExitCode(IntEnum):
+    """Exit statuses; 2 is a wrong command line's."""
+
+    OK = 0
+    FAILED = 1
+    INTERRUPTED = 4
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name=PROGRAM)
+def commands() -> None:
+    """Makes settings for message brokers, and looks what a broker lets fencebus do."""
+
+
+@commands.command("render")
+@click.option("--broker", type=click.Choice(list(KINDS)), required=True, help="The kind of broker.")
+@click.option("--hosts", metavar="A,B,C", required=True, help="The hosts' ids, as in their configuration.")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), required=True, help="Where to write.")
+@click.option("--brokers", metavar="[NODE@]ADDRESS[:PORT],...", default="", help="Where the brokers are reached.")
+@click.option(
+    "--federated", is_flag=True, help="The brokers stand alone and pass messages on; else they are a cluster."
+)
+@click.option("--domain", default="default", show_default=True, help="The QMF domain: which exchanges.")
+@click.option("--watchers", metavar="USER,...", default="watcher", show_default=True, help="Users who may only look.")
+@click.option("--operators", metavar="USER,...", default="", help="Users who may call methods of QMF agents.")
+@click.option("--replace", is_flag=True, help="Write over files that are there; secrets are kept all the same.")
+def render_command(
+    broker: str,
+    hosts: str,
+    out: Path,
+    brokers: str,
+    federated: bool,
+    domain: str,
+    watchers: str,
+    operators: str,
+    replace: bool,
+) -> ExitCode:
+    """Write settings for all brokers, hosts and consoles below DIR; DIR/README says what goes where.
+
+    Without --brokers they run on the first three hosts (of two: on one). Secrets are kept in DIR/private.
+
+    \b
+    Examples:
+      fencebus_broker render --broker rabbitmq --hosts hosta,hostb,hostc --out site
+      fencebus_broker render --broker rabbitmq --hosts hosta,hostb --brokers hosta,hostb --federated --out site
+    """
+    described = site(hosts, brokers, federated=federated, domain=domain, watchers=watchers, operators=operators)
+    written = render(broker, described, out, replace)
+    for path in written:
+        click.echo(path)
+    click.echo(f"{len(written)} files written; {out / 'README'} says what goes where")
+    return ExitCode.OK
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line (without the program's name) and return the exit status."""
+    try:
+        status = commands.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write(f"{PROGRAM}: interrupted\n")
+        return ExitCode.INTERRUPTED
+    except (FencebusError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return ExitCode.FAILED
+    return int(status or ExitCode.OK)

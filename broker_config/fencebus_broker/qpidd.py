@@ -1,0 +1,173 @@
+"""Converts a site to the settings of qpidd: access control, users, TLS, routes between brokers.
+
+qpidd compares routing keys in its rules as topics do, word by word; the first rule that fits decides (facts: qpidd 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fencebus_broker.rights import agent
+from fencebus_broker.secured import Secured
+from fencebus_broker.site import Broker, Site
+from fencebus_broker.tree import File
+from fencebus_schemas.qmf2_names import LOCATE_KEY, TO_AGENTS
+
+ETC = "/etc/qpid"
+REALM = "QPID"
+LINK_USER = "fencebus_link"
+TLS_DATABASE = f"{ETC}/tls"
+
+
+def files(site: Site, secured: Secured) -> Iterator[File]:
+    """What goes to each broker, below a folder of its name."""
+    for broker in site.brokers:
+        folder = f"brokers/{broker.address}{ETC}"
+        pair = secured.broker(broker.address)
+        yield File.of(f"{folder}/qpidd.conf", conf(site, broker))
+        yield File.of(f"{folder}/qpidd.acl", acl(site))
+        yield File.of(f"{folder}/sasl2/qpidd.conf", SASL)
+        yield File.of(f"{folder}/users", passwords(site, secured), private=True)
+        yield File.of(f"{folder}/tls.password", [secured.password("qpidd_tls")], private=True)
+        yield File(f"{folder}/ca.pem", secured.ca())
+        yield File(f"{folder}/server.pem", pair.certificate)
+        yield File(f"{folder}/server.key", pair.key, private=True)
+        yield File.of(f"{folder}/make-databases", DATABASES)
+        if site.federated:
+            yield File.of(f"{folder}/make-routes", routes(site, broker, secured), private=True)
+
+
+def users_of(site: Site) -> tuple[str, ...]:
+    """Every user of a site's brokers."""
+    return (*site.hosts, *site.watchers, *site.operators, *((LINK_USER,) if site.federated else ()))
+
+
+def conf(site: Site, broker: Broker) -> Iterator[str]:
+    """The lines of its qpidd.conf."""
+    yield "# Only TLS, only for those with a certificate of this site's CA; users and passwords come on top."
+    yield "auth=yes"
+    yield f"realm={REALM}"
+    yield f"sasl-config={ETC}/sasl2"
+    yield f"acl-file={ETC}/qpidd.acl"
+    yield "require-encryption=yes"
+    yield f"ssl-port={broker.port}"
+    yield f"ssl-cert-db={TLS_DATABASE}"
+    yield f"ssl-cert-password-file={ETC}/tls.password"
+    yield "ssl-cert-name=server"
+    yield "ssl-require-client-authentication=yes"
+    yield "mgmt-enable=yes"
+    if broker.is_ip:
+        yield f"interface={broker.address}"
+    if site.federated:
+        yield f"federation-tag={broker.address}"
+
+
+SASL = (
+    "pwcheck_method: auxprop",
+    "auxprop_plugin: sasldb",
+    f"sasldb_path: {ETC}/qpidd.sasldb",
+    "mech_list: PLAIN",
+)
+
+DATABASES = (
+    "#!/bin/sh",
+    "# Makes the databases that qpidd reads from the files beside this one, anew each time.",
+    "set -eu",
+    'cd "$(dirname "$0")"',
+    "umask 077",
+    "rm -rf qpidd.sasldb tls",
+    "while read -r user password; do",
+    f'\tprintf %s "$password" | saslpasswd2 -c -p -f qpidd.sasldb -u {REALM} "$user"',
+    "done <users",
+    "mkdir tls",
+    "certutil -N -d sql:tls -f tls.password",
+    "certutil -A -d sql:tls -f tls.password -n ca -t CT,C,C -i ca.pem",
+    "openssl pkcs12 -export -in server.pem -inkey server.key -name server \\",
+    "\t-passout file:tls.password -out tls/server.p12",
+    "pk12util -i tls/server.p12 -d sql:tls -k tls.password -w tls.password",
+    "rm tls/server.p12",
+    "chown -R qpidd: qpidd.sasldb tls tls.password",
+)
+
+
+def passwords(site: Site, secured: Secured) -> Iterator[str]:
+    """A line for each user: its name and its password."""
+    for user in users_of(site):
+        yield f"{user} {secured.password(user)}"
+
+
+def acl(site: Site) -> Iterator[str]:
+    """The lines of the access control list."""
+    consoles = (*site.watchers, *site.operators)
+    yield "# First match wins. A key is compared word by word: * is one word, # any number of them."
+    yield _group("hosts", site.hosts)
+    if consoles:
+        yield _group("consoles", consoles)
+    if site.federated:
+        yield _group("links", [LINK_USER])
+        yield "acl allow links all all"
+    for group in ("hosts", "consoles") if consoles else ("hosts",):
+        yield from _shared(site, group)
+    for host in site.hosts:
+        yield from _of_host(site, host)
+    for user in consoles:
+        yield f"acl allow {_user(user)} publish exchange name={site.topic} routingkey={LOCATE_KEY}"
+        yield f"acl allow {_user(user)} bind exchange name={site.topic} routingkey=agent.ind.#"
+        yield f"acl allow {_user(user)} bind exchange name={site.topic} routingkey=direct-console.{user}.#"
+        yield f"acl allow {_user(user)} bind exchange name={site.direct}"
+    for user in site.operators:
+        yield f"acl allow {_user(user)} publish exchange name={site.topic} routingkey=direct-agent.route.#"
+        for host in site.hosts:
+            yield f"acl allow {_user(user)} publish exchange name={site.direct} routingkey={agent(host)}"
+    yield "acl deny-log all access method"
+    yield "acl deny-log all create link"
+    yield "acl deny-log all all"
+
+
+def _shared(site: Site, group: str) -> Iterator[str]:
+    """What a client has to do to have a queue, whatever it is then bound to."""
+    for exchange in (site.topic, site.direct, "amq.direct", "ANONYMOUS-RELAY"):
+        yield f"acl allow {group} access exchange name={exchange}"
+    yield f"acl allow {group} access queue"
+    yield f"acl allow {group} create queue exclusive=true"
+    yield f"acl allow {group} consume queue"
+
+
+def _of_host(site: Site, host: str) -> Iterator[str]:
+    """As an agent it speaks in its own name alone, and is reached by it."""
+    own, user = agent(host), _user(host)
+    for key in (TO_AGENTS, "fencebus.hosts", own.direct_subject):
+        yield f"acl allow {user} bind exchange name={site.topic} routingkey={key}"
+    for key in (str(own), f"fencebus.host.{host}"):
+        yield f"acl allow {user} bind exchange name={site.direct} routingkey={key}"
+    # Its own address is drawn at random; the keys that stand for others are forbidden before.
+    for other in (each for each in site.hosts if each != host):
+        yield f"acl deny-log {user} bind exchange name={site.direct} routingkey={agent(other)}"
+        yield f"acl deny-log {user} bind exchange name={site.direct} routingkey=fencebus.host.{other}"
+    yield f"acl allow {user} bind exchange name={site.direct}"
+    for key in ("fencebus.hosts", f"agent.ind.heartbeat.{own.key}", f"agent.ind.data.*.*.{own.key}"):
+        yield f"acl allow {user} publish exchange name={site.topic} routingkey={key}"
+    yield f"acl allow {user} publish exchange name={site.topic} routingkey=agent.ind.event.*.*.*.{own.key}"
+    yield f"acl allow {user} publish exchange name={site.topic} routingkey=direct-console.#"
+    yield f"acl allow {user} publish exchange name={site.direct}"
+    yield f"acl allow {user} publish exchange name=amq.direct"
+
+
+def routes(site: Site, broker: Broker, secured: Secured) -> Iterator[str]:
+    """The commands that make this broker fetch from the others; each other one runs its own."""
+    login = f"{LINK_USER}/{secured.password(LINK_USER)}@"
+    yield "#!/bin/sh"
+    yield "# Messages move from the second to the first broker, for what is bound at the first."
+    yield "set -eu"
+    for other in (each for each in site.brokers if each != broker):
+        for exchange in (site.topic, site.direct, "amq.direct"):
+            ends = f"{login}{broker.location} {login}{other.location}"
+            yield f"qpid-route --transport=ssl dynamic add {ends} {exchange}"
+
+
+def _group(name: str, users: tuple[str, ...] | list[str]) -> str:
+    return f"group {name} {' '.join(_user(user) for user in users)}"
+
+
+def _user(name: str) -> str:
+    return f"{name}@{REALM}"

@@ -1,0 +1,1 @@
+"""Tests of the brokers' settings, as files and in real brokers."""

@@ -1,0 +1,23 @@
+"""Runs rendered RabbitMQ brokers: a cluster and a federation, each once for the tests of one module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rabbitmq_rendered import Brokers, running_brokers
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    """Three nodes."""
+    with running_brokers(tmp_path_factory.mktemp("cluster"), 3, federated=False) as brokers:
+        yield brokers
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    """Two brokers that pass on to each other what is bound there, each host at one of them."""
+    with running_brokers(tmp_path_factory.mktemp("federation"), 2, federated=True) as brokers:
+        yield brokers
