@@ -96,7 +96,7 @@ class LibvirtWorld:
         """The test driver keeps its world in a connection: there it has to be the driver's own."""
         if self._daemon is not None:
             return self._daemon.admin
-        conn = self.hypervisor._link._events
+        conn = self.hypervisor.link._events
         assert conn is not None
         return conn
 

@@ -100,7 +100,7 @@ class Inventory:
 
     @property
     def _records(self) -> list[VmRecord]:
-        """Of all hypervisors; a claim behind whatever else one of them says of the same VM, because the last one counts."""
+        """Of all hypervisors; claims behind what others of them say of the same VM, because the last one counts."""
         records = (one for each in self._known.values() for one in each)
         return sorted(records, key=lambda one: one.state.is_claim)
 

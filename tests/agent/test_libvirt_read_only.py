@@ -26,7 +26,7 @@ async def test_it_looks_and_never_acts(qemu: LibvirtWorld) -> None:
                 await act(vm, soon(), allow)
         # And libvirt itself would refuse, whatever a defect of ours might ask for.
         with pytest.raises(libvirt.libvirtError, match="forbidden"):
-            await looking._link.call_once(lambda conn: conn.lookupByUUIDString(vm).destroy(), soon())
+            await looking.link.call_once(lambda conn: conn.lookupByUUIDString(vm).destroy(), soon())
         assert qemu.admin.lookupByUUIDString(vm).isActive()
         await qemu.hypervisor.power_off(vm, soon(), allow)
         await eventually(lambda: any(event.vm == vm for event in events))

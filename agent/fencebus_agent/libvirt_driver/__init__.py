@@ -2,6 +2,7 @@
 this host.
 """
 
+from fencebus_agent.libvirt_driver.courtesies import LibvirtCourtesies
 from fencebus_agent.libvirt_driver.driver import LibvirtHypervisor
 
-__all__ = ["LibvirtHypervisor"]
+__all__ = ["LibvirtCourtesies", "LibvirtHypervisor"]

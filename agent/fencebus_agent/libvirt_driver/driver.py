@@ -81,15 +81,15 @@ class LibvirtHypervisor:
         self._watch = ProcessWatch(clock)
         self._roster = Roster()
         self._starts = Starts()
-        self._link = Link(uri, self, read_only)
+        self.link = Link(uri, self, read_only)  # public: a console asks for more than this port (courtesies)
         self._lives = Lives(lambda: secrets.token_hex(MARK_BYTES))
         marks = marks and not read_only
         known_lives = self._lives if marks else None
         self._undertaker = Undertaker(
-            self._link, self._finder, self._watch, self._roster, self._witness, clock, check_disks, known_lives
+            self.link, self._finder, self._watch, self._roster, self._witness, clock, check_disks, known_lives
         )
         self._lookout = Lookout(
-            self._link,
+            self.link,
             self._finder,
             self._watch,
             self._roster,
@@ -114,11 +114,11 @@ class LibvirtHypervisor:
 
     async def run(self) -> None:
         """See the port."""
-        await self._link.run()
+        await self.link.run()
 
     async def wait_ready(self, deadline: Deadline) -> None:
         """See the port."""
-        await self._link.wait_ready(deadline)
+        await self.link.wait_ready(deadline)
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """See the port."""
@@ -166,7 +166,7 @@ class LibvirtHypervisor:
         try:
             # Once and never again: after a broken connection nobody knows whether it has started (S4).
             start = Start(self._uri, vm, deadline, permit, ended.xml if ended else "", self._roster.is_left(vm))
-            booted = await self._link.call_once(lambda conn: self._boot(conn, start), deadline)
+            booted = await self.link.call_once(lambda conn: self._boot(conn, start), deadline)
         except (libvirt.libvirtError, LinkLostError) as error:
             raise HypervisorError(self._uri, f"the start failed: {error}") from error
         self._roster.lives(vm, self._clock())
@@ -230,7 +230,7 @@ class LibvirtHypervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._link.close()
+        await self.link.close()
         self._watch.close()
 
     # ---- what a restart must not forget
@@ -317,7 +317,7 @@ class LibvirtHypervisor:
 
     async def _ask(self, question: Callable[[libvirt.virConnect], T], deadline: Deadline) -> T:
         try:
-            return await self._link.call(question, deadline)
+            return await self.link.call(question, deadline)
         except libvirt.libvirtError as error:
             raise HypervisorError(self._uri, str(error)) from error
 
@@ -387,7 +387,8 @@ class LibvirtHypervisor:
 
     def _record(self, vm: Uuid, name: str, state: VmState) -> VmRecord:
         host, incarnation = self._witness.host, self._witness.incarnation
-        return VmRecord(vm, name, state, host, incarnation, self._roster.generation, self.cluster_of(vm))
+        life = self._lives.here(vm) if state.is_claim else ""
+        return VmRecord(vm, name, state, host, incarnation, self._roster.generation, self.cluster_of(vm), life=life)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         if self._closed:  # an event on its way while the connection closes: nobody would end what it began
