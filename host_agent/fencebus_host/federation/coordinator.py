@@ -261,7 +261,7 @@ class FenceCourse(Course):
             return self._advance(now)
         progress.observations.append(answer.observation)
         if answer.observation.state is VmState.OFF:
-            progress.rounds.ended(answer.sender)
+            progress.rounds.ended(answer.sender, answer.observation.ended)
         else:
             # It is to be ordered again, if it still is a claim then.
             progress.orders[answer.sender] = Ordered(now - RENEW + AGAIN)

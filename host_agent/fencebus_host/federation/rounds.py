@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fencebus_host.denial import Word
-from fencebus_schemas.model import HostId, Sight
+from fencebus_schemas.model import HostId, Life, Sight
 from fencebus_schemas.peer import GuardAnswer
 
 
@@ -21,6 +21,8 @@ class Rounds:
         self._clean: dict[HostId, Word] = {}
         self._words: dict[HostId, Word] = {}
         self._claims: dict[HostId, Word] = {}
+        self._ended: set[str] = set()
+        """Marks of the lives that were seen to end, wherever."""
         self.heard_from: set[HostId] = set()
         """Members that have said anything at all."""
         self._history: dict[tuple[HostId, Sight], Sight] = {}
@@ -32,16 +34,22 @@ class Rounds:
         self.heard_from.add(answer.sender)
         word = Word(answer.sender, answer.incarnation, answer.serial, answer.sight)
         self._history[answer.sender, answer.sight] = answer.sight
+        self._ended.update(answer.sight.ended)
         if answer.sight.state.is_claim:
             self._claims[answer.sender] = word
         if answer.round == self.number:
             self._words[answer.sender] = word
-            if answer.sight.denies and answer.serial:
+            # S3: what it claimed and saw leave is a claim still, until somebody has seen that life end.
+            has_left = _claimed_mark(self._claims.get(answer.sender)) in answer.sight.left
+            if answer.sight.denies and answer.serial and not has_left:
                 self._claims.pop(answer.sender, None)
 
-    def ended(self, host: HostId) -> None:
-        """A member has confirmed the end of what it claimed."""
-        self._claims.pop(host, None)
+    def ended(self, host: HostId, life: Life | None) -> None:
+        """A member has confirmed the end of a life, and so of its claim, if that is the life that it claimed."""
+        if life is not None:
+            self._ended.add(life.mark)
+        if _claimed_mark(self._claims.get(host)) in ("", life and life.mark):
+            self._claims.pop(host, None)
 
     def begin_again(self) -> None:
         """Something was killed, or somebody claims or doubts: nothing that was denied before counts any more."""
@@ -76,7 +84,7 @@ class Rounds:
 
     def claims(self) -> tuple[Word, ...]:
         """Standing claims, in the order of their hosts."""
-        return tuple(self._claims[host] for host in sorted(self._claims))
+        return tuple(word for host, word in sorted(self._claims.items()) if _claimed_mark(word) not in self._ended)
 
     @property
     def first(self) -> tuple[Word, ...]:
@@ -98,3 +106,9 @@ class Rounds:
 
     def _is_broken(self, first: Word, second: Word) -> bool:
         return (first.incarnation, first.serial) != (second.incarnation, second.serial)
+
+
+def _claimed_mark(claim: Word | None) -> str:
+    """Of the life that is claimed; empty if it is not known."""
+    life = claim.sight.life if claim is not None else None
+    return life.mark if life is not None else ""

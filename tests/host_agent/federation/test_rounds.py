@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fencebus_host.federation.rounds import Rounds
-from fencebus_schemas.model import HostId, Sight, VmState
+from fencebus_schemas.model import HostId, Life, Sight, VmState
 from tests.host_agent.federation.words import MINE, OFF, RUNNING, VM, answer
 
 A, B = HostId("a"), HostId("b")
@@ -59,7 +61,35 @@ def test_s3_a_claim_counts_in_whatever_round_until_its_host_denies_or_has_ended_
     rounds.heard(answer(A, OFF, 2))
     assert rounds.claims() == ()
     rounds.heard(answer(B, RUNNING, 2))
-    rounds.ended(B)
+    rounds.ended(B, RUNNING.life)
+    assert rounds.claims() == ()
+
+
+def test_s3_what_a_host_claimed_and_saw_leave_stays_a_claim_until_somebody_saw_that_life_end() -> None:
+    rounds = Rounds()
+    rounds.heard(answer(A, RUNNING))
+    rounds.heard(answer(A, replace(OFF, left=("life",))))
+    assert [word.host for word in rounds.claims()] == [A]
+    rounds.heard(answer(B, replace(OFF, ended=("life",)), 0))
+    assert rounds.claims() == ()
+
+
+def test_s3_the_end_of_another_life_ends_no_claim_but_that_of_the_claimed_one_does_wherever_it_ended() -> None:
+    rounds = Rounds()
+    rounds.heard(answer(A, RUNNING))
+    rounds.ended(A, Life("another"))
+    rounds.ended(A, None)
+    assert rounds.claims()
+    rounds.ended(B, RUNNING.life)
+    assert rounds.claims() == ()
+
+
+def test_s3_a_claim_of_a_life_that_is_not_told_ends_with_whatever_its_host_ended() -> None:
+    rounds = Rounds()
+    rounds.heard(answer(A, Sight(VM, VmState.RUNNING)))
+    rounds.ended(B, RUNNING.life)
+    assert rounds.claims()
+    rounds.ended(A, RUNNING.life)
     assert rounds.claims() == ()
 
 
