@@ -1,0 +1,33 @@
+"""Words for what happens in a closed process group: who is in it, and what is said.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Peer:
+    """One process in a group: corosync's number of its node, and its process id there."""
+
+    node: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A message to the group; also what this process has sent itself."""
+
+    sender: Peer
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The group has other members now.  ``left`` says nothing of why: a process, a node or a network has gone."""
+
+    members: frozenset[Peer]
+    left: frozenset[Peer]
+    joined: frozenset[Peer]
+
+
+Event = Delivered | Changed
