@@ -26,7 +26,11 @@ class Gate:
 
 GATES = (
     Gate("schemas", ("*/fencebus_schemas/*",), 100.0),
-    Gate("verdict", ("*/fencebus_host/verdict.py", "*/fencebus_host/federated_rules.py"), 100.0),
+    Gate(
+        "verdict",
+        ("*/fencebus_host/verdict.py", "*/fencebus_host/federated_rules.py", "*/fencebus_host/host_death.py"),
+        100.0,
+    ),
     Gate("policy", ("*/fencebus_host/policy.py",), 100.0),
     Gate("ledger", ("*/fencebus_host/ledger.py",), 100.0),
     Gate("everything", ("*/fencebus_*/*",), 90.0),

@@ -312,7 +312,8 @@ class MemoryHypervisor:
     def _record(self, vm: Uuid) -> VmRecord:
         sheet, state = self._world.description(vm), self._host.state(vm)
         host, incarnation = self._witness.host, self._witness.incarnation
-        return VmRecord(vm, sheet.name, state, host, incarnation, self._generation, sheet.cluster)
+        life = self._host.mark(vm) if state.is_claim else ""
+        return VmRecord(vm, sheet.name, state, host, incarnation, self._generation, sheet.cluster, life=life)
 
     def _hear(self, event: WorldEvent) -> None:
         self._tell(DomainEvent(event.vm, event.kind, "migration" if speaks_of_migration(event) else ""))

@@ -115,6 +115,11 @@ class MemoryHost:
             return VmState.OFF
         return VmState.UNKNOWN if seen.power is Power.OFF and vm in self._doubtful else seen.state
 
+    def mark(self, vm: Uuid) -> str:
+        """Of the life that is here; empty if there is none."""
+        life = self._world.look(self.host, vm).life
+        return life.mark if life is not None else ""
+
     def sight(self, vm: Uuid) -> Sight:
         """The word for other hosts: that no life is here, although one left, and which."""
         seen = self.glance(vm)

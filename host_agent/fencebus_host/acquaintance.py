@@ -22,6 +22,7 @@ class _Heard:
     at: float
     incarnation: Incarnation
     token: str = ""
+    has_left: bool = False
     machines: dict[str, float] = field(default_factory=dict)
     """When each machine of this name was last heard."""
 
@@ -39,6 +40,7 @@ class Acquaintance:
         """Take down a sign of life.  An empty ``token`` is none."""
         known = self._heard.setdefault(host, _Heard(now, self._incarnation if host == self._me else incarnation))
         known.at = max(now, known.at)
+        known.has_left = False
         known.machines[incarnation.machine_id] = known.at
         if known.incarnation != incarnation:
             if host == self._me:  # a twin, or a word of the daemon before us: no command to us is to quote it
@@ -52,6 +54,20 @@ class Acquaintance:
             return 0.0
         known = self._heard.get(host)
         return None if known is None else max(now - known.at, 0.0)
+
+    def heard_at(self, host: HostId) -> float | None:
+        """When ``host`` last gave a sign of life; ``None`` if it has not since this daemon started."""
+        known = self._heard.get(host)
+        return None if known is None else known.at
+
+    def departed(self, host: HostId) -> None:
+        """The carrier knows that nobody speaks for the host any more, until it is heard again."""
+        if host in self._heard:
+            self._heard[host].has_left = True
+
+    def has_left(self, host: HostId) -> bool:
+        """True from ``departed`` until the next sign of life."""
+        return host in self._heard and self._heard[host].has_left
 
     def quote(self, host: HostId) -> tuple[str, Incarnation | None]:
         """Its latest token and incarnation, which a command to it has to quote; ``("", None)`` if none is known."""

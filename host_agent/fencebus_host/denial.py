@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fencebus_host import host_death
+from fencebus_host.host_death import Circumstances, Deposition
 from fencebus_host.objection import Objection
 from fencebus_schemas.model import LEFT_UNMARKED, HostId, Incarnation, Reason, Sight
 
@@ -22,6 +24,8 @@ class Word:
     serial: str
     """Of the guard under which it said so; empty if none stood."""
     sight: Sight
+    deposition: Deposition | None = None
+    """S13: it is not the member's own word, but a proof that the member is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class Inquiry:
     """Names that two machines go by: their denials count for nothing."""
     silent: tuple[str, ...] = ()
     """What is to be said of members that did not answer, a clause each."""
+    dead: tuple[tuple[HostId, Circumstances], ...] = ()
+    """What is known, as of now, of each host for which a proof stands."""
+    minority: HostId | None = None
+    """This host, if its part of the cluster has no quorum: then its own eyes alone count."""
 
 
 Rule = Callable[[Inquiry], Objection | None]
@@ -57,6 +65,13 @@ def s3_no_other_claim(inquiry: Inquiry) -> Objection | None:
         text = f"{word.host} has it ({word.sight.state.value}) and has not confirmed its end"
         return Objection(Reason.STILL_CLAIMED, text + (f": {word.sight.detail}" if word.sight.detail else ""))
     return None
+
+
+def s2_quorum_stands(inquiry: Inquiry) -> Objection | None:
+    """S2: where the carrier counts the hosts, nothing is concluded about other hosts without the greater part."""
+    if inquiry.minority is None:
+        return None
+    return Objection(Reason.NO_QUORUM, f"{inquiry.minority}'s part of the cluster has no quorum")
 
 
 def s2_members_are_known(inquiry: Inquiry) -> Objection | None:
@@ -78,6 +93,19 @@ def s2_every_member_answers(inquiry: Inquiry) -> Objection | None:
     """S2, S13: a silent host is not a dead host."""
     if inquiry.silent:
         return Objection(Reason.HOST_SILENT, " and ".join(inquiry.silent))
+    return None
+
+
+def s13_proofs_stand(inquiry: Inquiry) -> Objection | None:
+    """S13: a proof of a host's death stands for that host's denial, as long as every clause of it holds."""
+    around = dict(inquiry.dead)
+    for word in (*inquiry.first, *inquiry.second):
+        if word.deposition is None:
+            continue
+        if word.deposition.host != word.host or word.host not in around:
+            return Objection(Reason.HOST_SILENT, f"{word.host} is not proven dead: that proof is another host's")
+        if lack := host_death.missing(word.deposition, around[word.host]):
+            return lack
     return None
 
 
@@ -126,9 +154,11 @@ def s2_nobody_saw_it_leave(inquiry: Inquiry) -> Objection | None:
 
 RULES: tuple[Rule, ...] = (
     s3_no_other_claim,
+    s2_quorum_stands,
     s2_members_are_known,
     s2_names_are_unique,
     s2_every_member_answers,
+    s13_proofs_stand,
     s2_somebody_knows_it,
     s2_nobody_saw_it_leave,
     s2_somebody_saw_it_end,

@@ -74,7 +74,23 @@ class Conclude:
     evidence: Evidence
 
 
-Effect = Send | Look | Kill | Boot | Keep | Conclude
+@dataclass(frozen=True, slots=True)
+class AskProof:
+    """Ask the witnesses whether a host is dead (S13); answered by ``proof_seen`` with this very question."""
+
+    request: RequestId
+    host: HostId
+    incarnation: Incarnation | None
+    """The one that is silent."""
+    round: int
+    asked_at: float
+    may_act: bool
+    """The host is silent past its heartbeats, and was the last known to have the target: it may be switched off."""
+    until: float
+    """The point on this host's clock by which the answer is wanted."""
+
+
+Effect = Send | Look | Kill | Boot | Keep | Conclude | AskProof
 Effects = list[Effect]
 
 

@@ -67,7 +67,8 @@ class Holdings:
 
 def says(record: VmRecord) -> tuple[str | None, ...]:
     """What a record says of its VM, apart from who says it and when."""
-    return (record.uuid, record.name, record.state.value, record.hypervisor, record.cluster)
+    told = (record.uuid, record.name, record.state.value, record.hypervisor, record.cluster)
+    return (*told, record.life) if record.life else told
 
 
 def _number(record: VmRecord) -> int:

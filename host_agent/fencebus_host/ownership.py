@@ -67,6 +67,8 @@ class Ownership:
         self.configured = configured
         self.synced = bool(configured) or any(host != me for host in past.members)
         """False until this host has learnt from any other who the members are (S2)."""
+        self.quorate = True
+        """False where the carrier says that this host's part of the cluster is not the greater one."""
         self._me, self._incarnation = me, incarnation
         self._membership = Membership(me, configured)
         self._membership.learn(past.members, past.forgotten)
@@ -138,10 +140,24 @@ class Ownership:
         """Seconds since ``host`` was heard; ``None`` if it was not since this daemon started."""
         return self._others.ago(host, now)
 
+    def heard_at(self, host: HostId) -> float | None:
+        """When ``host`` last gave a sign of life; ``None`` if it has not since this daemon started."""
+        return self._others.heard_at(host)
+
+    def incarnation_of(self, host: HostId) -> Incarnation | None:
+        """The last that is known of a host, also of one that was not heard since this daemon started."""
+        return self._others.quote(host)[1] or self._pictures.incarnation_of(host)
+
+    def last_records(self, vm: Uuid, host: HostId) -> tuple[VmRecord, ...] | None:
+        """What ``host`` last said of the VM, by its hypervisors; ``None`` if it was never read what it has."""
+        if not self._pictures.is_read(host):
+            return None
+        return tuple(record for record in self.known(vm) if record.host == host)
+
     def is_silent(self, host: HostId, now: float) -> bool:
-        """True if ``host`` has missed its heartbeats.  A silent host is not a dead host (S13)."""
+        """True if ``host`` has missed its heartbeats, or the carrier has seen it leave.  A silent host is not a dead host (S13)."""
         ago = self.heard_ago(host, now)
-        return ago is None or ago > SILENT_AFTER
+        return ago is None or ago > SILENT_AFTER or self._others.has_left(host)
 
     def last_word(self, vm: Uuid, host: HostId, now: float) -> str:
         """What is to be said of a member that did not answer: a clause, without a full stop (design 5, point 5)."""
@@ -151,11 +167,17 @@ class Ownership:
             silence = "has not been heard since this daemon started and is not proven fenced"
         elif ago > SILENT_AFTER:
             silence = f"has been silent for {ago:.0f} s and is not proven fenced"
+        elif self._others.has_left(host):
+            silence = f"has left the others, last heard {ago:.0f} s ago, and is not proven fenced"
         else:
             silence = "has not answered"
         return f"{claims[0].name} was last on {host}, which {silence}" if claims else f"{host} {silence}"
 
     # -- what is heard ----------
+
+    def departed(self, host: HostId) -> None:
+        """The carrier knows that nobody speaks for ``host`` any more: it is silent, and no more than that (S13)."""
+        self._others.departed(host)
 
     def announce_heard(self, message: Announce, now: float) -> Heard:
         """A heartbeat; what does not fit it is fetched."""

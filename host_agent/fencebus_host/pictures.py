@@ -40,6 +40,11 @@ class Pictures:
         holdings = self._catalogue.of_host(host)
         return holdings is not None and holdings.generation != NO_GENERATION
 
+    def incarnation_of(self, host: HostId) -> Incarnation | None:
+        """The last one that told anything of what it has."""
+        holdings = self._catalogue.of_host(host)
+        return None if holdings is None else holdings.incarnation
+
     def inventory(self, message: Inventory, is_twin: bool) -> Learnt:
         """Take an inventory.  While two machines go by one name, the claims of the other stay beside its own."""
         host, holdings = message.sender, self._catalogue.of_host(message.sender)

@@ -10,6 +10,7 @@ from fencebus_host.denial import Word
 from fencebus_host.evidence import ALIVE, Evidence, Rule
 from fencebus_host.federated_rules import (
     s2_killed_plainly_or_nobody_has_it,
+    s2_quorum_or_own_eyes,
     s3_nobody_claims_it_at_its_start,
     s3_nobody_else_claims_it,
     s7_brought_for_this_request,
@@ -142,6 +143,7 @@ FEDERATED_OFF_RULES: tuple[Rule, ...] = (
     s8_one_target,
     observations_are_about_the_target,
     s3_nobody_else_claims_it,
+    s2_quorum_or_own_eyes,
     s2_killed_plainly_or_nobody_has_it,
 )
 
@@ -170,8 +172,9 @@ def decide_off(request: FenceRequest, evidence: Evidence) -> FenceOutcome:
     objection = first_objection(request, evidence, OFF_RULES if evidence.inquiry is None else FEDERATED_OFF_RULES)
     if objection:
         return failure(request, objection, evidence)
-    ended = any(seen.ended for seen in evidence.observations)
-    return _success(request, Reason.PROVEN_OFF if ended else Reason.ALREADY_OFF, evidence, "")
+    dead = _host_deaths(evidence)
+    ended = bool(dead) or any(seen.ended for seen in evidence.observations)
+    return _success(request, Reason.PROVEN_OFF if ended else Reason.ALREADY_OFF, evidence, dead)
 
 
 def decide_reboot(request: FenceRequest, evidence: Evidence, start: Evidence | None) -> FenceOutcome:
@@ -182,6 +185,8 @@ def decide_reboot(request: FenceRequest, evidence: Evidence, start: Evidence | N
     off = decide_off(request, evidence)
     if not off.ok:
         return off
+    if start is None and off.text:
+        return _success(request, Reason.REBOOTED_NOT_STARTED, evidence, f"fenced, but not started again: {off.text}")
     if start is None:
         return _success(request, Reason.ALREADY_OFF, evidence, "it was off before and stays off")
     claimed = s3_nobody_claims_it_at_its_start(evidence, start)
@@ -304,6 +309,11 @@ def _nobody_knows(request: FenceRequest, evidence: Evidence) -> Objection:
     return Objection(
         Reason.UNKNOWN_VM, f"no VM has the name or UUID {request.target!r} here (names are case-sensitive)"
     )
+
+
+def _host_deaths(evidence: Evidence) -> str:
+    """S13: what proved that hosts are dead, for people; empty if nothing had to."""
+    return "; ".join(seen.detail for seen in evidence.observations if seen.proof is Proof.HOST_FENCED)
 
 
 def _silent(evidence: Evidence) -> str:

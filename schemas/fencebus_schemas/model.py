@@ -119,6 +119,8 @@ class VmRecord:
     cluster: str | None = None
     hypervisor: str = ""
     """Which of the host's hypervisors has it: a URI; empty where the host has but one."""
+    life: str = ""
+    """The mark of the life that is there, if there is one and it has a mark that migrates with it."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,7 @@ class Reason(Enum):
     HOST_SILENT = "host-silent"
     CONFLICT = "conflict"
     NOT_SYNCED = "not-synced"
+    NO_QUORUM = "no-quorum"
     INTERNAL = "internal"
 
 

@@ -54,6 +54,7 @@ VM_RECORD = Shape(
         "generation": COUNT,
         "cluster": Maybe(NAME),
         "hypervisor": NAME,
+        "life": MARK,
     },
     {"host": model.HostId(""), "incarnation": NOBODY},
 )

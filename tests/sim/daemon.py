@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fencebus_agent.memory_machines import Glance, WorldEvent
-from fencebus_host.effects import Boot, Conclude, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.effects import AskProof, Boot, Conclude, Effects, Job, Keep, Kill, Look, Send
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
 from fencebus_host.ownership import Ownership
@@ -133,6 +133,8 @@ class Daemon:
                 self._keep(effect)
             elif isinstance(effect, Conclude):
                 self.desk.concluded(effect)
+            elif isinstance(effect, AskProof):
+                pass  # nobody here knows of a host's death: the question stays open
             else:
                 self._act(effect)
 

@@ -125,7 +125,8 @@ class Driver:
     def record(self, vm: Uuid, seen: Glance) -> VmRecord:
         """What the inventory says of it."""
         state = VmState.OFF if seen.power is Power.LEFT else seen.state
-        return VmRecord(vm, self._names.get(vm, vm), state, self._name, self._incarnation)
+        life = seen.life.mark if seen.life is not None and state.is_claim else ""
+        return VmRecord(vm, self._names.get(vm, vm), state, self._name, self._incarnation, life=life)
 
     def inventory(self) -> list[tuple[Uuid, Glance]]:
         """Everything that libvirt lists, at this instant."""

@@ -11,30 +11,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from fencebus_host import permission, verdict
-from fencebus_host.denial import Inquiry
-from fencebus_host.effects import Conclude, Effects, Send
-from fencebus_host.evidence import Evidence, is_plain_end
-from fencebus_host.federation.rounds import Rounds
+from fencebus_host import host_death, permission
+from fencebus_host.denial import Inquiry, Word
+from fencebus_host.effects import AskProof, Conclude, Effects, Send
+from fencebus_host.evidence import Evidence
+from fencebus_host.federation import proving
+from fencebus_host.federation.proving import Proving
+from fencebus_host.federation.rounds import Rounds, claimed_mark
 from fencebus_host.federation.rules import LEASE
+from fencebus_host.host_death import Circumstances, Deposition, Finding
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
-from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Observation, Reason, Uuid, VmRecord, VmState
-from fencebus_schemas.peer import Fence, FenceAnswer, Guard, GuardAnswer, Lift, Purpose, Quote
+from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Observation, Reason, Uuid, VmRecord
+from fencebus_schemas.peer import Guard, GuardAnswer, Lift, Purpose, Quote
 
 RENEW = 0.5
 """Seconds between two renewals of the guards; also after so many a lost message is sent again."""
 AGAIN = 0.1
 """Seconds after which a round that cannot become clean is begun again."""
-GRACE = 0.5
-"""Seconds that a proven kill waits for the words of members that are not silent: one of them may claim it too (S3)."""
-FINAL = frozenset({Reason.DENIED, Reason.SOURCE_FENCED, Reason.REQUESTER_GONE, Reason.NOT_RECORDED})
-"""Refusals that no later command of the same request can overcome."""
-LATE = frozenset({Reason.STALE_COMMAND, Reason.DEADLINE})
-"""Refusals of one command that say nothing of the request."""
-LACKED_TOKEN = frozenset({Reason.STALE_COMMAND, Reason.DEADLINE, Reason.YOUNGER_LIFE})
-MOST_YOUNG = 3
-"""Refusals of a life as too young, each with a fresher token, after which it is taken to be young."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +88,7 @@ class Course(ABC):
         self._me, self._incarnation, self._ownership = me, incarnation, ownership
         self.matter = matter
         self._progress = Progress()
+        self._proving = Proving(matter.vm, ownership)
 
     @property
     def over(self) -> bool:
@@ -102,7 +97,7 @@ class Course(ABC):
 
     def begin(self, now: float) -> Effects:
         """Guard the target on all members; ask its recorded owners, at once and in parallel, to act."""
-        return self._ask_all(now) + self._advance(now)
+        return self._ask_all(now) + self._ask_proofs(now) + self._advance(now)
 
     def guard_answered(self, answer: GuardAnswer, now: float) -> Effects:
         """One member's word."""
@@ -120,7 +115,7 @@ class Course(ABC):
             progress.source_known_until = max(progress.source_known_until, answer.stamp + LEASE)
         if answer.is_old and answer.sight is not None and answer.sight.life is not None:
             progress.lives.add(answer.sight.life.mark)
-        progress.rounds.heard(answer)
+        progress.rounds.heard(answer, now)
         return self._advance(now)
 
     def tick(self, now: float) -> Effects:
@@ -129,11 +124,22 @@ class Course(ABC):
             return self._advance(now)
         progress = self._progress
         oldest = min(progress.asked.values(), default=now)
-        if progress.rounds.is_spoilt() and now - oldest >= AGAIN:
+        spoilt = progress.rounds.is_spoilt() or len(self._standing()) < len(progress.rounds.dead())
+        if spoilt and now - oldest >= AGAIN:
             progress.rounds.begin_again()
             return self._ask_all(now) + self._advance(now)
         stale = [host for host in self._members() if now - progress.asked.get(host, float("-inf")) >= RENEW]
-        return [effect for host in stale for effect in self._ask(host, now)] + self._advance(now)
+        asked = [effect for host in stale for effect in self._ask(host, now)]
+        return asked + self._ask_proofs(now) + self._advance(now)
+
+    def proof_seen(self, question: AskProof, finding: Finding, now: float) -> Effects:
+        """S13: what a witness says of a member that does not answer."""
+        deposition = Deposition(question.host, question.incarnation, question.asked_at, finding)
+        lack = host_death.missing(deposition, self._circumstances(question.host))
+        self._proving.seen(question, finding, lack, now)
+        if lack is None:
+            self._progress.rounds.proven_dead(self._proving.word(deposition), question.round, now)
+        return self._advance(now)
 
     # -- asking ----------
 
@@ -170,6 +176,26 @@ class Course(ABC):
         self._progress.asked_anew[host] = now
         return self._ask(host, now)
 
+    def _ask_proofs(self, now: float) -> Effects:
+        rounds, matter = self._progress.rounds, self.matter
+        unheard = [host for host in self._members() if host != self._me and not rounds.answered(host)]
+        due = self._proving.due(unheard, rounds.number, now)
+        for host in due:
+            self._proving.asked(host)
+        until = min(matter.request.deadline.at, now + proving.PATIENCE)
+        return [
+            AskProof(
+                matter.request.id,
+                host,
+                self._ownership.incarnation_of(host),
+                rounds.number,
+                now,
+                self._proving.may_act(host, now),
+                until,
+            )
+            for host in due
+        ]
+
     def _quote(self, host: HostId, now: float) -> Quote:
         token, incarnation = self._ownership.quote(host)
         request = self.matter.request
@@ -181,7 +207,7 @@ class Course(ABC):
         """Order what can be ordered, and lay what there is before the verdict."""
         effects = self._order(now) if self._progress.objection is None and not self._is_late(now) else []
         if self._progress.rounds.go_on(self._members()):
-            return effects + self._ask_all(now)
+            return effects + self._ask_all(now) + self._ask_proofs(now)
         evidence = self._evidence(now)
         if self._is_late(now) or self._progress.objection is not None or self._is_enough(evidence, now):
             return effects + self._conclude(evidence)
@@ -203,16 +229,17 @@ class Course(ABC):
         objection = progress.objection
         if objection is None and self._is_late(now) and not progress.observations:
             objection = progress.last
+        dead = tuple(self._proving.observation(word) for word in self._standing() if progress.rounds.is_last(word))
         return Evidence(
             matter.found,
-            tuple(progress.observations),
+            (*progress.observations, *dead),
             objection=objection,
             request=matter.request,
             inquiry=self._inquiry(now),
         )
 
     def _inquiry(self, now: float) -> Inquiry:
-        rounds, ownership, vm = self._progress.rounds, self._ownership, self.matter.vm
+        rounds, ownership = self._progress.rounds, self._ownership
         members = tuple(self._members())
         unheard = [host for host in members if not rounds.answered(host)]
         waited = self._is_late(now)
@@ -220,13 +247,38 @@ class Course(ABC):
             members,
             rounds.first,
             rounds.second,
-            rounds.claims(),
+            self._claims(),
             rounds.history,
             bool(ownership.configured),
             ownership.synced,
             tuple(sorted(ownership.conflicts(now))),
-            tuple(ownership.last_word(vm, host, now) for host in unheard) if waited else (),
+            tuple(self._last_word(host, now) for host in unheard) if waited else (),
+            tuple((word.host, self._circumstances(word.host)) for word in rounds.dead()),
+            None if ownership.quorate else self._me,
         )
+
+    def _claims(self) -> tuple[Word, ...]:
+        """Standing claims, save of hosts that are proven dead in this round, and of lives that died there (S13)."""
+        dead = [word for word in self._standing() if self._progress.rounds.is_last(word)]
+        hosts, ended = {word.host for word in dead}, {mark for word in dead for mark in word.sight.ended}
+        claims = self._progress.rounds.claims()
+        return tuple(word for word in claims if word.host not in hosts and claimed_mark(word) not in ended)
+
+    def _standing(self) -> list[Word]:
+        return [word for word in self._progress.rounds.dead() if self._stands(word)]
+
+    def _stands(self, word: Word) -> bool:
+        return word.deposition is not None and not host_death.missing(word.deposition, self._circumstances(word.host))
+
+    def _circumstances(self, host: HostId) -> Circumstances:
+        rounds = self._progress.rounds
+        claim = next((word.sight for word in rounds.claims() if word.host == host), None)
+        stood_at = rounds.stood_at([member for member in self._members() if member != host])
+        return self._proving.circumstances(host, claim, self.matter.request.received_at, stood_at)
+
+    def _last_word(self, host: HostId, now: float) -> str:
+        said = self._proving.said(host)
+        return self._ownership.last_word(self.matter.vm, host, now) + (f" ({said})" if said else "")
 
     @abstractmethod
     def _is_enough(self, evidence: Evidence, now: float) -> bool:
@@ -241,107 +293,3 @@ class Course(ABC):
         if reason is not None:
             self._progress.objection = permission.refused(reason)
         return reason is None
-
-
-class FenceCourse(Course):
-    """An ``off``, or the first half of a ``reboot``: every claimant is fenced."""
-
-    def fence_answered(self, answer: FenceAnswer, now: float) -> Effects:
-        """What a claimant did."""
-        progress = self._progress
-        order = progress.orders.pop(answer.sender, None)
-        if order is None or self._is_late(now):
-            return self._advance(now)
-        if answer.observation is None:
-            self._refused(answer, order, now)
-            return self._advance(now)
-        if answer.observation in progress.observations:
-            # The answer came twice, or nothing has happened since: it says nothing of what was claimed after it (S3).
-            progress.orders[answer.sender] = order
-            return self._advance(now)
-        progress.observations.append(answer.observation)
-        if answer.observation.state is VmState.OFF:
-            progress.rounds.ended(answer.sender, answer.observation.ended)
-        else:
-            # It is to be ordered again, if it still is a claim then.
-            progress.orders[answer.sender] = Ordered(now - RENEW + AGAIN)
-        if is_plain_end(answer.observation) and progress.proven_at is None:
-            progress.proven_at = now
-        # S2: what was denied before the last kill counts for nothing.
-        progress.rounds.begin_again()
-        effects = self._advance(now)
-        return effects if self.over else effects + self._ask_all(now)
-
-    def _refused(self, answer: FenceAnswer, order: Ordered, now: float) -> None:
-        reason = answer.refusal or Reason.INTERNAL
-        objection = Objection(reason, answer.text or f"{answer.sender}: {permission.refused(reason).text}")
-        if reason not in LATE:
-            self._progress.last = objection
-        order.young += reason is Reason.YOUNGER_LIFE
-        if reason not in FINAL and order.young < MOST_YOUNG:
-            # At once with the token that came with the refusal, where that was what it lacked.
-            at_once = reason in LACKED_TOKEN and now - order.sent_anew >= RENEW
-            order.sent_at, order.sent_anew = (now - RENEW, now) if at_once else (now, order.sent_anew)
-            self._progress.orders[answer.sender] = order
-        else:
-            self._progress.objection = objection
-
-    def _order(self, now: float) -> Effects:
-        """A claimant is any member that claims the target, or was last known to."""
-        progress = self._progress
-        due = [host for host in self._claimants() if self._is_due(host, now)]
-        if not due or not self._source_knows(now) or not self._permitted():
-            return []
-        for host in due:
-            progress.orders.setdefault(host, Ordered(now)).sent_at = now
-        return [Send(self._fence(host, now)) for host in due]
-
-    def _claimants(self) -> list[HostId]:
-        progress = self._progress
-        claiming = {word.host for word in progress.rounds.claims()}
-        heard = {seen.host for seen in progress.observations}
-        recorded = {record.host for record in self._ownership.claimants(self.matter.vm)}
-        unheard = {host for host in recorded if not progress.rounds.answered(host)} - heard
-        # What was ordered is ordered again until it is answered: who has killed and restarted can still attest it (S4).
-        return sorted((claiming | unheard | progress.orders.keys()) & self._ownership.members)
-
-    def _is_due(self, host: HostId, now: float) -> bool:
-        order = self._progress.orders.get(host)
-        return order is None or now - order.sent_at >= RENEW
-
-    def _source_knows(self, now: float) -> bool:
-        """S16: nothing is killed for a guest before the host of that guest knows what it asks for."""
-        return self.matter.request.source.vm is None or now < self._progress.source_known_until
-
-    def _fence(self, host: HostId, now: float) -> Fence:
-        matter, request = self.matter, self.matter.request
-        known = self._progress.source_known_until - now if request.source.vm is not None else LEASE
-        return Fence(
-            self._me,
-            self._incarnation,
-            host,
-            request.id,
-            matter.identity,
-            request.action,
-            matter.vm,
-            request.source,
-            matter.cluster,
-            request.target,
-            request.via,
-            tuple(sorted(self._progress.lives)),
-            min(known, LEASE),
-            self._quote(host, now),
-        )
-
-    def _is_enough(self, evidence: Evidence, now: float) -> bool:
-        if not verdict.decide_off(self.matter.request, evidence).ok:
-            return False
-        proven, awaited = self._progress.proven_at, self._awaited(now)
-        # What this host has itself it can always say, however slow its hypervisor is.
-        return proven is None or not awaited or (now >= proven + GRACE and self._me not in awaited)
-
-    def _awaited(self, now: float) -> list[HostId]:
-        """Members that are not silent and have said nothing yet, or have not answered an order (S3)."""
-        heard = {seen.host for seen in self._progress.observations} | self._progress.rounds.heard_from
-        heard -= self._progress.orders.keys()
-        return [host for host in self._members() if host not in heard and not self._ownership.is_silent(host, now)]

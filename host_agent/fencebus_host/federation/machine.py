@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from fencebus_host.effects import Conclude, Deed, Effect, Effects, Job, Keep, Send
-from fencebus_host.federation.coordinator import Course, FenceCourse, Matter
+from fencebus_host.effects import AskProof, Conclude, Deed, Effect, Effects, Job, Keep, Send
+from fencebus_host.federation.coordinator import Course, Matter
+from fencebus_host.federation.fence_course import FenceCourse
 from fencebus_host.federation.member import Member, Order, Refusal, Surroundings
 from fencebus_host.federation.start_course import StartCourse
 from fencebus_host.federation.tokens import Tokens
+from fencebus_host.host_death import Finding
 from fencebus_host.ownership import Heard, Ownership
 from fencebus_schemas.model import (
     FenceOutcome,
@@ -170,10 +172,23 @@ class Federation:
             return []
         return self._settle(self._member.kept(job, ok, now), now)
 
+    def proof_seen(self, question: AskProof, finding: Finding, now: float) -> Effects:
+        """Answers ``AskProof``."""
+        course = self._courses.get(question.request)
+        return self._settle(course.proof_seen(question, finding, now), now) if course is not None else []
+
     def connected(self, now: float) -> Effects:
         """The others can be reached, again or for the first time: they are told at once what is here."""
         self._announced_at = now
         return [Send(self.ownership.announce(self._tokens.newest(now)))]
+
+    def departed(self, host: HostId) -> None:
+        """The carrier knows that nobody speaks for ``host`` any more, until it is heard again."""
+        self.ownership.departed(host)
+
+    def quorum(self, stands: bool) -> None:
+        """The carrier says whether this host's part of the cluster is the greater one; without a word it is."""
+        self.ownership.quorate = stands
 
     def tick(self, now: float) -> Effects:
         """Time has passed; call it some ten times a second while ``is_busy``, else each second."""

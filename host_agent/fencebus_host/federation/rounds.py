@@ -8,6 +8,9 @@ from fencebus_host.denial import Word
 from fencebus_schemas.model import HostId, Life, Sight
 from fencebus_schemas.peer import GuardAnswer
 
+DEAD = "dead"
+"""In place of a guard's serial: on a dead host nothing comes and goes."""
+
 
 class Rounds:
     """The words of the members, round by round.
@@ -26,8 +29,10 @@ class Rounds:
         self.heard_from: set[HostId] = set()
         """Members that have said anything at all."""
         self._history: dict[tuple[HostId, Sight], Sight] = {}
+        self._denied_at: dict[HostId, float] = {}
+        """When each member first denied, in the clean rounds until now."""
 
-    def heard(self, answer: GuardAnswer) -> None:
+    def heard(self, answer: GuardAnswer, now: float) -> None:
         """A member's word; one of an earlier round says nothing of this one, but a claim is a claim (S3)."""
         if answer.sight is None:
             return
@@ -39,21 +44,44 @@ class Rounds:
             self._claims[answer.sender] = word
         if answer.round == self.number:
             self._words[answer.sender] = word
-            # S3: what it claimed and saw leave is a claim still, until somebody has seen that life end.
-            has_left = _claimed_mark(self._claims.get(answer.sender)) in answer.sight.left
-            if answer.sight.denies and answer.serial and not has_left:
-                self._claims.pop(answer.sender, None)
+            if self._denies(word):
+                self._denied_at.setdefault(answer.sender, now)
+                # S3: what it claimed and saw leave is a claim still, until somebody has seen that life end.
+                if claimed_mark(self._claims.get(answer.sender)) not in answer.sight.left:
+                    self._claims.pop(answer.sender, None)
+
+    def proven_dead(self, word: Word, round_: int, now: float) -> None:
+        """S13: a proof that was asked for in this round stands for the member's denial in it."""
+        if round_ == self.number:
+            self._words[word.host] = word
+            self._history[word.host, word.sight] = word.sight
+            self._denied_at.setdefault(word.host, now)
+
+    def stood_at(self, members: Iterable[HostId]) -> float | None:
+        """Since when all of them have denied, without a break; ``None`` if not all do."""
+        moments = [self._denied_at.get(host) for host in members]
+        known = [moment for moment in moments if moment is not None]
+        return max(known, default=0.0) if len(known) == len(moments) else None
+
+    def dead(self) -> tuple[Word, ...]:
+        """The proofs that stand for denials, in this round and in the clean one before it."""
+        words = (*self._clean.values(), *self._words.values())
+        return tuple(word for word in words if word.deposition is not None)
+
+    def is_last(self, word: Word) -> bool:
+        """It is the member's word in this very round."""
+        return self._words.get(word.host) is word
 
     def ended(self, host: HostId, life: Life | None) -> None:
         """A member has confirmed the end of a life, and so of its claim, if that is the life that it claimed."""
         if life is not None:
             self._ended.add(life.mark)
-        if _claimed_mark(self._claims.get(host)) in ("", life and life.mark):
+        if claimed_mark(self._claims.get(host)) in ("", life and life.mark):
             self._claims.pop(host, None)
 
     def begin_again(self) -> None:
         """Something was killed, or somebody claims or doubts: nothing that was denied before counts any more."""
-        self._clean, self._words = {}, {}
+        self._clean, self._words, self._denied_at = {}, {}, {}
         self.number += 1
 
     def go_on(self, members: Iterable[HostId]) -> bool:
@@ -84,7 +112,7 @@ class Rounds:
 
     def claims(self) -> tuple[Word, ...]:
         """Standing claims, in the order of their hosts."""
-        return tuple(word for host, word in sorted(self._claims.items()) if _claimed_mark(word) not in self._ended)
+        return tuple(word for host, word in sorted(self._claims.items()) if claimed_mark(word) not in self._ended)
 
     @property
     def first(self) -> tuple[Word, ...]:
@@ -108,7 +136,7 @@ class Rounds:
         return (first.incarnation, first.serial) != (second.incarnation, second.serial)
 
 
-def _claimed_mark(claim: Word | None) -> str:
+def claimed_mark(claim: Word | None) -> str:
     """Of the life that is claimed; empty if it is not known."""
     life = claim.sight.life if claim is not None else None
     return life.mark if life is not None else ""

@@ -117,7 +117,7 @@ class StartCourse(Course):
 
     def _evidence(self, now: float) -> Evidence:
         evidence = super()._evidence(now)
-        running = [word for word in self._progress.rounds.claims() if word.sight.state in verdict.ALIVE]
+        running = [word for word in self._claims() if word.sight.state in verdict.ALIVE]
         seen = tuple(verdict.seen_running(word, self.matter.vm) for word in running)
         return replace(evidence, observations=evidence.observations + seen, inquiry=self._cleared or evidence.inquiry)
 

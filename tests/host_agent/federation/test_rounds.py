@@ -14,9 +14,9 @@ BOTH = (A, B)
 
 def after_one_clean_round() -> Rounds:
     rounds = Rounds()
-    rounds.heard(answer(A, OFF))
+    rounds.heard(answer(A, OFF), 1.0)
     assert not rounds.go_on(BOTH)
-    rounds.heard(answer(B, OFF))
+    rounds.heard(answer(B, OFF), 1.0)
     assert rounds.go_on(BOTH)
     return rounds
 
@@ -24,8 +24,8 @@ def after_one_clean_round() -> Rounds:
 def test_the_second_round_begins_once_all_have_denied_in_the_first() -> None:
     rounds = after_one_clean_round()
     assert (rounds.number, len(rounds.first), rounds.second) == (2, 2, ())
-    rounds.heard(answer(A, OFF, 2))
-    rounds.heard(answer(B, OFF, 2))
+    rounds.heard(answer(A, OFF, 2), 1.0)
+    rounds.heard(answer(B, OFF, 2), 1.0)
     assert len(rounds.second) == 2
     assert not rounds.is_spoilt()
     assert not rounds.go_on(BOTH)
@@ -33,7 +33,7 @@ def test_the_second_round_begins_once_all_have_denied_in_the_first() -> None:
 
 def test_a_word_of_the_first_round_is_none_in_the_second() -> None:
     rounds = after_one_clean_round()
-    rounds.heard(answer(A, OFF, 1))
+    rounds.heard(answer(A, OFF, 1), 1.0)
     assert not rounds.answered(A)
     assert rounds.word(A) is None
 
@@ -41,42 +41,42 @@ def test_a_word_of_the_first_round_is_none_in_the_second() -> None:
 def test_a_guard_with_another_serial_or_incarnation_spoils_the_second_round() -> None:
     for broken in (answer(A, OFF, 2, "other"), answer(A, OFF, 2, "s", MINE)):
         rounds = after_one_clean_round()
-        rounds.heard(broken)
+        rounds.heard(broken, 1.0)
         assert rounds.is_spoilt()
 
 
 def test_a_denial_without_a_guard_is_none() -> None:
     rounds = Rounds()
-    rounds.heard(answer(A, OFF, 1, ""))
+    rounds.heard(answer(A, OFF, 1, ""), 1.0)
     assert rounds.is_spoilt()
     assert not rounds.is_clean((A,))
 
 
 def test_s3_a_claim_counts_in_whatever_round_until_its_host_denies_or_has_ended_it() -> None:
     rounds = after_one_clean_round()
-    rounds.heard(answer(A, RUNNING, 1))
+    rounds.heard(answer(A, RUNNING, 1), 1.0)
     assert [word.host for word in rounds.claims()] == [A]
-    rounds.heard(answer(A, OFF, 1))
+    rounds.heard(answer(A, OFF, 1), 1.0)
     assert rounds.claims()
-    rounds.heard(answer(A, OFF, 2))
+    rounds.heard(answer(A, OFF, 2), 1.0)
     assert rounds.claims() == ()
-    rounds.heard(answer(B, RUNNING, 2))
+    rounds.heard(answer(B, RUNNING, 2), 1.0)
     rounds.ended(B, RUNNING.life)
     assert rounds.claims() == ()
 
 
 def test_s3_what_a_host_claimed_and_saw_leave_stays_a_claim_until_somebody_saw_that_life_end() -> None:
     rounds = Rounds()
-    rounds.heard(answer(A, RUNNING))
-    rounds.heard(answer(A, replace(OFF, left=("life",))))
+    rounds.heard(answer(A, RUNNING), 1.0)
+    rounds.heard(answer(A, replace(OFF, left=("life",))), 1.0)
     assert [word.host for word in rounds.claims()] == [A]
-    rounds.heard(answer(B, replace(OFF, ended=("life",)), 0))
+    rounds.heard(answer(B, replace(OFF, ended=("life",)), 0), 1.0)
     assert rounds.claims() == ()
 
 
 def test_s3_the_end_of_another_life_ends_no_claim_but_that_of_the_claimed_one_does_wherever_it_ended() -> None:
     rounds = Rounds()
-    rounds.heard(answer(A, RUNNING))
+    rounds.heard(answer(A, RUNNING), 1.0)
     rounds.ended(A, Life("another"))
     rounds.ended(A, None)
     assert rounds.claims()
@@ -86,7 +86,7 @@ def test_s3_the_end_of_another_life_ends_no_claim_but_that_of_the_claimed_one_do
 
 def test_s3_a_claim_of_a_life_that_is_not_told_ends_with_whatever_its_host_ended() -> None:
     rounds = Rounds()
-    rounds.heard(answer(A, Sight(VM, VmState.RUNNING)))
+    rounds.heard(answer(A, Sight(VM, VmState.RUNNING)), 1.0)
     rounds.ended(B, RUNNING.life)
     assert rounds.claims()
     rounds.ended(A, RUNNING.life)
@@ -95,14 +95,14 @@ def test_s3_a_claim_of_a_life_that_is_not_told_ends_with_whatever_its_host_ended
 
 def test_a_saved_life_is_a_claim() -> None:
     rounds = Rounds()
-    rounds.heard(answer(A, Sight(VM, VmState.SAVED)))
+    rounds.heard(answer(A, Sight(VM, VmState.SAVED)), 1.0)
     assert rounds.claims()
     assert rounds.is_spoilt()
 
 
 def test_beginning_again_takes_every_denial_away_and_no_claim() -> None:
     rounds = after_one_clean_round()
-    rounds.heard(answer(A, RUNNING, 2))
+    rounds.heard(answer(A, RUNNING, 2), 1.0)
     rounds.begin_again()
     assert (rounds.number, rounds.first, rounds.second) == (3, (), ())
     assert rounds.claims()
@@ -113,5 +113,5 @@ def test_an_answer_that_saw_nothing_says_nothing() -> None:
     rounds = Rounds()
     empty = answer(A, OFF)
     object.__setattr__(empty, "sight", None)
-    rounds.heard(empty)
+    rounds.heard(empty, 1.0)
     assert rounds.heard_from == set()

@@ -8,17 +8,26 @@ from dataclasses import dataclass, field
 
 from fencebus_agent.bus import Bus
 from fencebus_agent.hypervisor import SightedHypervisor
-from fencebus_host.effects import Deed
+from fencebus_host.effects import AskProof, Deed
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Order
+from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.ownership import Ownership, Past
 from fencebus_host.policy import Labels, Policy, spellings
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
-from fencebus_host.routers.federated.carrier import Carrier, Keeper
+from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
 from fencebus_host.routers.federated.router import FederatedRouter
 from fencebus_host.routers.ground import Ground
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.model import HostId, Incarnation
+
+
+class Nobody:
+    """Where no witness is configured."""
+
+    async def ask(self, question: AskProof) -> Finding:
+        """As ``Witnesses``."""
+        return Finding(Witness.OPERATOR, Fate.UNKNOWN, f"nobody here can say whether {question.host} is dead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,8 @@ class Membership:
     """The configured members; empty if there is no such list."""
     past: Past | None = None
     deeds: Iterable[Deed] = field(default=())
+    witnesses: Witnesses = field(default_factory=Nobody)
+    """Who can say that another host is dead (S13)."""
 
 
 def build_on(ground: Ground, carrier: Carrier, name: str) -> FederatedRouter:
@@ -66,7 +77,7 @@ def build_over(
 
     machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock())
     machine.remember(membership.deeds)
-    return FederatedRouter(me, machine, hypervisor, carrier, keeper, clock, name)
+    return FederatedRouter(me, machine, hypervisor, carrier, keeper, membership.witnesses, clock, name)
 
 
 def build(

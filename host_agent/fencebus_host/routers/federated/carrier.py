@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from fencebus_host.effects import Kept
+from fencebus_host.effects import AskProof, Kept
+from fencebus_host.host_death import Finding
 from fencebus_schemas.peer import Message
 
 
@@ -30,3 +31,10 @@ class Keeper(Protocol):
 
     async def keep(self, record: Kept) -> bool:
         """True once the record is on the disk; false if it cannot be, which was logged."""
+
+
+class Witnesses(Protocol):
+    """Know whether other hosts are dead."""
+
+    async def ask(self, question: AskProof) -> Finding:
+        """What they say, by ``question.until``; never raises, never guesses."""

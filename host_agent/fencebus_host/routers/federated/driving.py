@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable, Coroutine
 
 from fencebus_agent.hypervisor import ActRefused, DomainEvent, HypervisorError, SightedHypervisor, UnknownDomain
-from fencebus_host.effects import Boot, Conclude, Effect, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.effects import AskProof, Boot, Conclude, Effect, Effects, Job, Keep, Kill, Look, Send
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
-from fencebus_host.routers.federated.carrier import Carrier, Keeper
+from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
+from fencebus_host.routers.federated.echoes import Echoes
 from fencebus_schemas.deadline import Clock, Deadline
 from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
 from fencebus_schemas.peer import Message
@@ -38,10 +39,12 @@ class Driving:
         hypervisor: SightedHypervisor,
         carrier: Carrier,
         keeper: Keeper,
+        witnesses: Witnesses,
         concluded: Callable[[Conclude], None],
         clock: Clock,
     ) -> None:
         self._machine, self._hypervisor, self._carrier, self._keeper = machine, hypervisor, carrier, keeper
+        self._witnesses = witnesses
         self._concluded = concluded
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,6 +52,7 @@ class Driving:
         self._stirred: set[Uuid] = set()
         """VMs of which events came while the inventory was read, which may be older than they."""
         self._subscribed = False
+        self._echoes = Echoes()
 
     async def run(self) -> None:
         """Follow the hypervisor, the carrier and the clock; returns only when cancelled."""
@@ -83,7 +87,8 @@ class Driving:
 
     def _heard(self, event: DomainEvent) -> None:
         self._stirred.add(event.vm)
-        self.apply(self._machine.changed(event.vm, self._clock()))
+        if not self._echoes.is_echo(event):
+            self.apply(self._machine.changed(event.vm, self._clock()))
         self._spawn(self._read_again(event.vm))
 
     async def _take_stock(self) -> None:
@@ -132,6 +137,8 @@ class Driving:
             self._spawn(self._keep(effect))
         elif isinstance(effect, Look):
             self._spawn(self._look(effect))
+        elif isinstance(effect, AskProof):
+            self._spawn(self._prove(effect))
         else:
             self._spawn(self._act(effect))
 
@@ -146,8 +153,16 @@ class Driving:
             sight = Sight(effect.vm, VmState.UNKNOWN, detail=str(error))
         self.apply(self._machine.looked(effect.job, sight, self._clock()))
 
+    async def _prove(self, question: AskProof) -> None:
+        finding = await self._witnesses.ask(question)
+        self.apply(self._machine.proof_seen(question, finding, self._clock()))
+
     async def _act(self, effect: Kill | Boot) -> None:
         result = await self._done(effect)
+        if isinstance(effect, Kill) and isinstance(result, Observation):
+            self._echoes.killed(result)
+        # The others are to know as soon as whoever asked: a hypervisor tells of its own kill a while later.
+        self._spawn(self._read_again(effect.vm))
         self.apply(self._machine.acted(effect.job, result, self._clock()))
 
     async def _done(self, effect: Kill | Boot) -> Observation | Refusal:

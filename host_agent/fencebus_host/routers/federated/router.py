@@ -14,7 +14,7 @@ from fencebus_host.federation.coordinator import Matter
 from fencebus_host.federation.identity import identity_of
 from fencebus_host.federation.machine import Federation
 from fencebus_host.ownership import Ownership
-from fencebus_host.routers.federated.carrier import Carrier, Keeper
+from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
 from fencebus_host.routers.federated.driving import Driving
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Clock, Deadline, boottime
@@ -47,13 +47,14 @@ class FederatedRouter:
         hypervisor: SightedHypervisor,
         carrier: Carrier,
         keeper: Keeper,
+        witnesses: Witnesses,
         clock: Clock = boottime,
         name: str = "federated",
     ) -> None:
         self._me, self._machine, self._hypervisor, self._clock = me, machine, hypervisor, clock
         self.carrier = carrier
         self._name = name
-        self._driving = Driving(machine, hypervisor, carrier, keeper, self._concluded, clock)
+        self._driving = Driving(machine, hypervisor, carrier, keeper, witnesses, self._concluded, clock)
         self._waiting: dict[RequestId, asyncio.Future[Evidence]] = {}
 
     @property
@@ -112,8 +113,10 @@ class FederatedRouter:
         return [self._aged(record) for record in records if record.host != self._me]
 
     def _aged(self, record: VmRecord) -> VmRecord:
-        """What a silent host last said it had: it may still, and nobody knows."""
-        if not self._machine.ownership.is_silent(record.host, self._clock()):
+        """What a silent host last said it had: it may still, and nobody knows.  Nor is off believed without a quorum."""
+        ownership = self._machine.ownership
+        believed = ownership.quorate or record.state.is_claim
+        if believed and not ownership.is_silent(record.host, self._clock()):
             return record
         return dataclasses.replace(record, state=VmState.UNKNOWN)
 
@@ -163,6 +166,16 @@ class FederatedRouter:
     def recall(self, request: FenceRequest) -> Outcome | None:
         """What another host has answered to the very same request."""
         return self._machine.recall(identity_of(request), self._clock())
+
+    # -- what the carrier knows of others ----------
+
+    def departed(self, host: HostId) -> None:
+        """Nobody speaks for ``host`` any more: it is silent from now on, which is no death (S13)."""
+        self._machine.departed(host)
+
+    def quorum(self, stands: bool) -> None:
+        """Whether this host's part of the cluster is the greater one; without, nothing of others is declared off."""
+        self._machine.quorum(stands)
 
     # -- for administrators ----------
 
