@@ -81,8 +81,7 @@ class Brokers:
 
     def url(self, user: str, *only: int) -> str:
         """What was rendered for a user; of certain brokers only, if their numbers are given."""
-        whole = self._of(user, "url") if user not in self.site.hosts else self._of(user, "bus.conf")
-        urls = whole.partition('url = "')[2].partition('"')[0] or whole.strip()
+        urls = (self._etc(user) / "url").read_text("utf-8").strip()
         chosen = [f":{self.nodes[each].port}/" for each in only] or ["/"]
         return ",".join(url for wanted in chosen for url in urls.split(",") if wanted in url)
 
@@ -99,8 +98,9 @@ class Brokers:
         """As it was drawn."""
         return (self.folder / "private" / "passwords" / user).read_text("ascii")
 
-    def _of(self, user: str, name: str) -> str:
-        return (self._etc(user) / name).read_text("utf-8")
+    def papers(self, user: str) -> Path:
+        """The folder of what was rendered for a user."""
+        return self._etc(user)
 
     def _etc(self, user: str) -> Path:
         kind = "hosts" if user in self.site.hosts else "consoles"

@@ -24,7 +24,9 @@ def files(site: Site, secured: Secured, scheme: str = "amqps", vhost: str = VHOS
         folder = f"hosts/{host}{ETC}"
         yield from _credentials(folder, host, secured)
         yield File(f"{folder}/bus.key", secured.bus_key(), private=True)
-        yield File.of(f"{folder}/bus.conf", configuration(site, host, url(site, host, secured, scheme, vhost)), True)
+        where = url(site, host, secured, scheme, vhost)
+        yield File.of(f"{folder}/url", [where], private=True)
+        yield File.of(f"{folder}/bus.conf", configuration(site, host, where), private=True)
     for user in (*site.watchers, *site.operators):
         folder = f"consoles/{user}{ETC}"
         yield from _credentials(folder, user, secured)

@@ -53,7 +53,11 @@ UNTESTED: no test of fencebus has seen {broker}. These are templates to begin fr
 """
 HOSTS = """
 On each host, with the files of hosts/HOST/ copied to /: what stands in /etc/fencebus/bus.conf belongs into
-/etc/fence_virt.conf. consoles/USER/ is for those who look with a QMF console; {operators}.
+/etc/fence_virt.conf. Whether the brokers do what they should is told by:
+
+    fencebus_broker check - --credentials /etc/fencebus </etc/fencebus/url
+
+consoles/USER/ is for those who look with a QMF console; {operators}.
 """
 
 

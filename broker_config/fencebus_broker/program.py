@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from fencebus_broker.findings import Finding
 from fencebus_broker.rendering import KINDS, render
 from fencebus_broker.site import site
+from fencebus_broker.where import Papers, Place, of_folder, places
 from fencebus_schemas import __version__
 from fencebus_schemas.errors import FencebusError
 
@@ -69,6 +72,43 @@ def render_command(
         click.echo(path)
     click.echo(f"{len(written)} files written; {out / 'README'} says what goes where")
     return ExitCode.OK
+
+
+@commands.command("check")
+@click.argument("url")
+@click.option("--credentials", type=click.Path(path_type=Path), help="A folder with ca.pem, USER.pem and USER.key.")
+@click.option("--ca", type=click.Path(path_type=Path), help="Whom to believe, in PEM; else the system's authorities.")
+@click.option("--cert", type=click.Path(path_type=Path), help="What to show, in PEM.")
+@click.option("--key", type=click.Path(path_type=Path), help="The private key of --cert.")
+@click.option("--domain", default="default", show_default=True, help="The QMF domain: which exchanges.")
+def check_command(
+    url: str, credentials: Path | None, ca: Path | None, cert: Path | None, key: Path | None, domain: str
+) -> ExitCode:
+    """Go to the brokers of URL, and say what each lets its user do, and what to mend.
+
+    URL may be a list with commas in between; then it is also tried whether what is sent at one broker arrives at the
+    others. "-" reads it from standard input, where nobody sees its password.
+
+    \b
+    Examples:
+      fencebus_broker check - --credentials /etc/fencebus < /etc/fencebus/url
+      fencebus_broker check amqp://guest:guest@localhost
+    """
+    found = places(sys.stdin.readline().strip() if url == "-" else url)
+    papers = of_folder(credentials, found[0].user) if credentials else Papers(ca, cert, key)
+    good = True
+    for finding in _probe(found, papers, domain):
+        click.echo(finding)
+        good = good and finding.good
+    return ExitCode.OK if good else ExitCode.FAILED
+
+
+def _probe(found: Sequence[Place], papers: Papers, domain: str) -> Iterator[Finding]:
+    if find_spec("kombu") is None:
+        raise click.ClickException("not installed: kombu; pip install 'fencebus[broker]'")
+    from fencebus_broker.probe import probe
+
+    return probe(found, papers, domain)
 
 
 def run(arguments: Sequence[str]) -> int:

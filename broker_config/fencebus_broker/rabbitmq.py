@@ -22,6 +22,10 @@ ETC = "/etc/rabbitmq"
 LINK_SECONDS = 15
 """How long a federation keeps a message for a broker that it cannot reach: after that its sender counts as silent."""
 RECONNECT_SECONDS = 1
+ADVANCED = "[{kernel, [{net_ticktime, 10}]}]."
+"""A node that stands still is left out after so many seconds.  Until then no other one can declare or bind anything, so
+that no host can change its broker; by default that is a minute, while a fence has half of one.
+"""
 
 
 def files(site: Site, secured: Secured) -> Iterator[File]:
@@ -40,6 +44,7 @@ def _of_broker(site: Site, broker: Broker, secured: Secured) -> Iterator[File]:
     yield File.of(f"{etc}/definitions.json", [_json(definitions(site, broker, secured))], private=True)
     yield from _tls(etc, secured.ca(), pair)
     if site.clustered:
+        yield File.of(f"{etc}/advanced.config", [ADVANCED])
         yield File("var/lib/rabbitmq/.erlang.cookie", secured.cookie().encode("ascii"), private=True)
     if site.federated:
         yield File(f"{etc}/upstream.pem", pair.certificate)

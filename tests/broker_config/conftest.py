@@ -1,4 +1,4 @@
-"""Runs rendered RabbitMQ brokers: a cluster and a federation, each once for the tests of one module."""
+"""Runs rendered RabbitMQ brokers, a cluster and a federation, each once for all its tests: see their xdist groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
         yield brokers
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
     """Two brokers that pass on to each other what is bound there, each host at one of them."""
     with running_brokers(tmp_path_factory.mktemp("federation"), 2, federated=True) as brokers:

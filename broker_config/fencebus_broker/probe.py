@@ -1,0 +1,199 @@
+"""Goes to brokers as a host does, step by step: connects, looks for the exchanges, binds, has a message come back.
+
+Through kombu's transport, as the bus; but the bus heals what breaks, and here each step is to fail by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+
+import kombu
+from kombu.transport.pyamqp import Channel, Connection
+
+from fencebus_broker.findings import Finding, Step, explained
+from fencebus_broker.where import Papers, Place
+
+SECONDS = 5.0
+"""For each step."""
+PASSED_ON, AGAIN = 2.0, 0.2
+"""Seconds until a message has arrived at another broker, which has to learn what is bound here, and between two."""
+
+
+class Visit:
+    """A connection with a queue of its own, bound to a key that nobody else has."""
+
+    def __init__(self, place: Place, papers: Papers, domain: str) -> None:
+        self.place = place
+        self._papers, self._topic, self._direct = papers, f"qmf.{domain}.topic", f"qmf.{domain}.direct"
+        self.key = f"fencebus-{secrets.token_hex(8)}"
+        self.heard: set[bytes] = set()
+        self._vouched = ""
+
+    def steps(self) -> Iterator[Finding]:
+        """What comes of each step; ends after the first that fails."""
+        todo = (
+            (Step.CONNECT, self._connect),
+            (Step.ENCRYPT, self._encrypt),
+            (Step.LOG_IN, self._log_in),
+            (Step.EXCHANGES, self._look),
+            (Step.QUEUE, self._bind),
+            (Step.ROUND_TRIP, self._echo),
+        )
+        for step, do in todo:
+            if step is Step.ENCRYPT and not self.place.secure:
+                continue
+            try:
+                yield Finding(self.place, step, do())
+            except Exception as error:  # noqa: BLE001 -- the root of a step: whatever happens in it is its finding
+                yield explained(self.place, step, error)
+                return
+
+    def _connect(self) -> str:
+        with socket.create_connection((self.place.address, self.place.port), SECONDS) as there:
+            return f"as {there.getpeername()[0]}"
+
+    def _encrypt(self) -> str:
+        context = ssl.create_default_context(cafile=self._papers.ca and str(self._papers.ca))
+        if self._papers.certificate is not None:
+            context.load_cert_chain(self._papers.certificate, self._papers.key)
+        with (
+            socket.create_connection((self.place.address, self.place.port), SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=self.place.address) as there,
+        ):
+            return there.version() or ""
+
+    def _log_in(self) -> str:
+        place = self.place
+        self._transport = kombu.Connection(
+            f"[{place.address}]" if ":" in place.address else place.address,
+            userid=place.user,
+            password=place.password,
+            virtual_host=place.vhost,
+            port=place.port,
+            ssl=self._tls(),
+            connect_timeout=SECONDS,
+            transport_options={"client_properties": {"product": "fencebus_broker check"}},
+            login_method="PLAIN",
+        ).transport
+        self.connection: Connection = self._transport.establish_connection()
+        return f"virtual host {place.vhost}"
+
+    def _tls(self) -> dict[str, object] | bool:
+        if not self.place.secure:
+            return False
+        return {
+            "ca_certs": self._papers.ca and str(self._papers.ca),
+            "certfile": self._papers.certificate and str(self._papers.certificate),
+            "keyfile": self._papers.key and str(self._papers.key),
+            "cert_reqs": ssl.CERT_REQUIRED,
+            "server_hostname": self.place.address,
+        }
+
+    def _look(self) -> str:
+        self._channel: Channel = self.connection.channel()
+        for name, kind in ((self._topic, "topic"), (self._direct, "direct")):
+            self._channel.exchange_declare(name, kind, passive=True)
+        return f"{self._topic}, {self._direct}"
+
+    def _bind(self) -> str:
+        self._channel.auto_decode = False
+        self._channel.queue_declare(self.key, exclusive=True, auto_delete=True)
+        self._channel.queue_bind(self.key, self._direct, self.key)
+        self._channel.basic_consume(self.key, no_ack=True, callback=self._hear)
+        return ""
+
+    def _echo(self) -> str:
+        if not self.may_send():
+            return "left out: this user may not send to others (a console)"
+        began = time.monotonic()
+        self.send(self.key, b"echo")
+        if not self.wait_for(b"echo", SECONDS):
+            raise TimeoutError(f"nothing came within {SECONDS:g} s")
+        vouched = f"; the broker vouches for user {self._vouched}" if self._vouched else ""
+        return f"after {1000 * (time.monotonic() - began):.1f} ms{vouched}"
+
+    def may_send(self) -> bool:
+        """True if this user may write where hosts are reached; whoever may not loses its channel by trying."""
+        channel = self.connection.channel()
+        channel.confirm_select()
+        confirmed: list[int] = []
+        channel.events["basic_ack"].add(lambda tag, _multiple: confirmed.append(tag))
+        try:
+            channel.basic_publish(channel.prepare_message(b""), self._direct, f"nobody-{self.key}")
+            while not confirmed:
+                self.connection.blocking_read(SECONDS)
+        except self._transport.channel_errors:
+            return False
+        channel.close()
+        return True
+
+    def send(self, key: str, body: bytes) -> None:
+        """To whoever has bound the key, at any broker."""
+        properties = {"user_id": self.place.user, "expiration": "10000"}
+        self._channel.basic_publish(self._channel.prepare_message(body, properties=properties), self._direct, key)
+
+    def wait_for(self, body: bytes, seconds: float) -> bool:
+        """Whether it comes in time."""
+        until = time.monotonic() + seconds
+        while body not in self.heard and (left := until - time.monotonic()) > 0:
+            with contextlib.suppress(TimeoutError):
+                self.connection.blocking_read(left)
+        return body in self.heard
+
+    def leave(self) -> None:
+        """Close what is open; whatever that says is of no interest."""
+        if hasattr(self, "connection"):
+            with contextlib.suppress(Exception):
+                self._transport.close_connection(self.connection)
+
+    def _hear(self, raw: object) -> None:
+        message = self._channel.message_to_python(raw)
+        self.heard.add(bytes(message.body))
+        self._vouched = str(message.properties.get("user_id", ""))
+
+
+def probe(places: Sequence[Place], papers: Papers, domain: str) -> Iterator[Finding]:
+    """Each broker by itself, then whether what is sent at one arrives at the others."""
+    visits = [Visit(place, papers, domain) for place in places]
+    fit = []
+    try:
+        for visit in visits:
+            findings = []
+            for finding in visit.steps():
+                findings.append(finding)
+                yield finding
+            if all(finding.good for finding in findings):
+                fit.append(visit)
+        yield from _between([visit for visit in fit if visit.may_send()])
+    finally:
+        for visit in visits:
+            visit.leave()
+
+
+def _between(visits: Sequence[Visit]) -> Iterator[Finding]:
+    """Two brokers that know nothing of each other look well, each by itself, while no fence gets across."""
+    for one in visits:
+        others = [other for other in visits if other is not one]
+        deaf = [str(other.place) for other in others if not _passes(one, other)]
+        if deaf:
+            detail = f"nothing arrives at {', '.join(deaf)}"
+            yield Finding(
+                one.place, Step.PASSES_ON, detail, "Look at the cluster's nodes, or at the federation's links."
+            )
+        elif others:
+            yield Finding(one.place, Step.PASSES_ON, f"{len(others)} of {len(others)}")
+
+
+def _passes(one: Visit, other: Visit) -> bool:
+    body = f"from {one.key}".encode("ascii")
+    until = time.monotonic() + PASSED_ON
+    while time.monotonic() < until:
+        one.send(other.key, body)
+        if other.wait_for(body, AGAIN):
+            return True
+    return False

@@ -1,0 +1,63 @@
+"""What is said about each thing that can be wrong with a broker, and what to do about it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+
+from fencebus_broker.findings import Finding, Step, explained
+from fencebus_broker.where import Place
+
+PLACE = Place("b1", 5671, "fencebus", "host1", "secret", True)
+
+
+class Said(Exception):
+    """As the library tells what a broker said."""
+
+    def __init__(self, reply_code: int) -> None:
+        super().__init__(f"code {reply_code}")
+        self.reply_code = reply_code
+
+
+def badly_signed(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError("certificate verify failed")
+    error.verify_code = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "remedy"),
+    (
+        (Step.CONNECT, socket.gaierror(-2, "unknown"), "No address is known for b1"),
+        (Step.CONNECT, ConnectionRefusedError(), "Nobody listens on port 5671"),
+        (Step.CONNECT, TimeoutError(), "firewall"),
+        (Step.CONNECT, OSError("no route"), "Look at the network"),
+        (Step.ENCRYPT, badly_signed(62), "for another name than b1"),
+        (Step.ENCRYPT, badly_signed(64), "for another name than b1"),
+        (Step.ENCRYPT, badly_signed(20), "name the CA with --ca"),
+        (Step.ENCRYPT, ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "does not speak TLS on this port"),
+        (Step.ENCRYPT, ConnectionResetError(), "may want a certificate"),
+        (Step.LOG_IN, Said(403), "does not know user host1, or the password"),
+        (Step.LOG_IN, Said(530), "The virtual host fencebus is not there"),
+        (Step.LOG_IN, ssl.SSLError(1, "alert"), "name one with --cert and --key"),
+        (Step.LOG_IN, ConnectionResetError(), "broke the connection off"),
+        (Step.EXCHANGES, Said(404), "import the definitions"),
+        (Step.QUEUE, Said(403), "User host1 may not do that"),
+        (Step.ROUND_TRIP, TimeoutError(), "The broker's own log"),
+    ),
+)
+def test_each_failure_has_a_remedy(step: Step, error: Exception, remedy: str) -> None:
+    found = explained(PLACE, step, error)
+    assert not found.good
+    assert remedy in found.remedy
+    assert str(found).startswith(f"FAIL  amqps://host1@b1:5671/fencebus -- {step.name.lower().replace('_', ' ')}: ")
+    assert "secret" not in str(found)
+
+
+def test_what_is_well_is_said_in_one_line() -> None:
+    assert str(Finding(PLACE, Step.CONNECT, "as 192.0.2.1")) == (
+        "ok    amqps://host1@b1:5671/fencebus connects: as 192.0.2.1"
+    )
+    assert str(Finding(PLACE, Step.QUEUE)) == "ok    amqps://host1@b1:5671/fencebus gives a queue, and binds it"
