@@ -22,7 +22,7 @@ FOLDERS = {
 # lark reads the configuration file, click the command line of fence_virtctl; libvirt-python is compiled against the
 # libvirt-dev of the machine.
 HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9"]
-QMF = ["python-qpid-proton>=0.39"]
+QMF = ["python-qpid-proton>=0.39,<1"]
 RABBITMQ = ["kombu>=5.3,<6"]
 # What makes settings for brokers, and looks at one; certificates are made by the program openssl.
 BROKER = ["click>=8.1,<9", "kombu>=5.3,<6"]
@@ -131,7 +131,7 @@ setup(
         "type": TYPE,
         "layers": LAYERS,
         "mutation": MUTATION,
-        "dev": [*HOST, *SERIAL, *RABBITMQ, *OVIRT, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION],
+        "dev": [*HOST, *SERIAL, *QMF, *RABBITMQ, *OVIRT, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

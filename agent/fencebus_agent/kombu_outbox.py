@@ -52,6 +52,11 @@ class Outbox:
         self._under_way = 0
         self._bytes = 0
 
+    @property
+    def idle(self) -> bool:
+        """True if nothing is under way."""
+        return self._under_way == 0
+
     def put(self, parcel: Parcel) -> bool:
         """Let a message wait for its turn; False if it is an indication and there is no room."""
         with self._lock:

@@ -32,6 +32,7 @@ from fencebus_agent.bus import (
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_schemas.deadline import Deadline
+from tests.amqp1_site import amqp1_site
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq
 from tests.rabbitmq_site import rabbit_site
@@ -44,6 +45,9 @@ QUIET = 0.1
 
 class Site(Protocol):
     """A broker, and what a test may do to it."""
+
+    vouches: bool
+    """True if the broker vouches for the users of its clients."""
 
     async def join(self, name: str) -> Bus:
         """A client that is connected, under a user of the same name; it ends with the site."""
@@ -60,6 +64,8 @@ class Site(Protocol):
 
 class MemorySite:
     """The broker in memory."""
+
+    vouches = True
 
     def __init__(self, running: contextlib.AsyncExitStack) -> None:
         self._broker, self._running = MemoryBroker(), running
@@ -110,11 +116,19 @@ def rabbitmq_site(request: pytest.FixtureRequest) -> AbstractAsyncContextManager
     return rabbit_site(broker)
 
 
+def amqp1_on_rabbitmq(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Site, bool | None]:
+    """Amqp1Bus on the same RabbitMQ."""
+    broker = request.getfixturevalue("rabbitmq")
+    assert isinstance(broker, RabbitMq)
+    return amqp1_site(broker)
+
+
 SITES: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Site, bool | None]]] = {
     "memory": memory_site,
     "rabbitmq": rabbitmq_site,
+    "amqp1": amqp1_on_rabbitmq,
 }
-GROUPS = {"rabbitmq": [pytest.mark.xdist_group("rabbitmq")]}
+GROUPS = {name: [pytest.mark.xdist_group("rabbitmq")] for name in ("rabbitmq", "amqp1")}
 """Sites whose broker takes long to start, so that one process has all of their tests."""
 
 
@@ -198,7 +212,8 @@ async def test_a_message_arrives_as_it_was_sent(site: Site) -> None:
     )
     await a.send(b.own, sent, soon(), COMMAND)
     await eventually(lambda: len(heard) == 1)
-    assert replace(heard[0], app_id="qmf2", headers=()) == replace(sent, to=b.own, user_id="a", headers=())
+    user = "a" * site.vouches
+    assert replace(heard[0], app_id="qmf2", headers=()) == replace(sent, to=b.own, user_id=user, headers=())
     assert set(heard[0].headers) == set(sent.headers)
 
 
@@ -242,7 +257,7 @@ async def test_nobody_speaks_in_anothers_name(site: Site) -> None:
         await a.send(b.own, BusMessage(user_id="admin"), soon(), COMMAND)
     await a.send(b.own, BusMessage(b"last"), soon(), COMMAND)
     await eventually(lambda: "last" in texts(heard))
-    assert {message.user_id for message in heard} == {"a"}
+    assert {message.user_id for message in heard} == {"a" * site.vouches}
 
 
 async def test_an_exchange_that_does_not_exist_is_refused_and_the_connection_lives_on(site: Site) -> None:

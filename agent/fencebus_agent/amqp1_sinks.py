@@ -1,0 +1,49 @@
+"""Decides who in this process is told of what a bus brings and of how its connection is."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fencebus_agent.bus import Address, BusMessage, BusState, MessageSink, StateSink
+
+
+class Sinks:
+    """Those who subscribed, and those who watch.  Each is called by itself: what one does wrong is no other's loss."""
+
+    def __init__(self) -> None:
+        self._sinks: list[tuple[Address, MessageSink]] = []
+        self._watchers: list[StateSink] = []
+
+    @property
+    def bindings(self) -> tuple[Address, ...]:
+        """Every address that somebody subscribed to, once."""
+        return tuple(dict.fromkeys(address for address, _ in self._sinks))
+
+    def add(self, address: Address, sink: MessageSink) -> None:
+        """Somebody subscribes."""
+        self._sinks.append((address, sink))
+
+    def watch(self, sink: StateSink) -> None:
+        """Somebody wants to know of the connection."""
+        self._watchers.append(sink)
+
+    def hand(self, binding: Address, message: BusMessage) -> None:
+        """What came for a binding, to those who made exactly that one: what came for another one comes by itself."""
+        loop = asyncio.get_running_loop()
+        for address, sink in tuple(self._sinks):
+            if address == binding:
+                loop.call_soon(self._call, sink, message)
+
+    def tell(self, state: BusState, reason: str) -> None:
+        """Of a change of the connection."""
+        for watcher in tuple(self._watchers):
+            watcher(state, reason)
+
+    def clear(self) -> None:
+        """Nobody is told anything more."""
+        self._sinks.clear()
+        self._watchers.clear()
+
+    def _call(self, sink: MessageSink, message: BusMessage) -> None:
+        if self._sinks:  # it may have been closed meanwhile
+            sink(message)
