@@ -29,6 +29,14 @@ def s3_nobody_else_claims_it(request: FenceRequest, evidence: Evidence) -> Objec
     return denial.s3_no_other_claim(evidence.inquiry) if evidence.inquiry else None
 
 
+def s2_quorum_or_own_eyes(request: FenceRequest, evidence: Evidence) -> Objection | None:
+    """S2: without a quorum nothing of another host is declared off; what was seen to end on this one has ended."""
+    inquiry = evidence.inquiry
+    if inquiry is None or any(is_plain_end(seen) and seen.host == inquiry.minority for seen in evidence.observations):
+        return None
+    return denial.s2_quorum_stands(inquiry)
+
+
 def s2_killed_plainly_or_nobody_has_it(request: FenceRequest, evidence: Evidence) -> Objection | None:
     """S1, S2, S4, S14: one plain kill by a present owner, or two rounds in which every member denies.
 

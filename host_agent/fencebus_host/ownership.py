@@ -155,7 +155,10 @@ class Ownership:
         return tuple(record for record in self.known(vm) if record.host == host)
 
     def is_silent(self, host: HostId, now: float) -> bool:
-        """True if ``host`` has missed its heartbeats, or the carrier has seen it leave.  A silent host is not a dead host (S13)."""
+        """True if ``host`` has missed its heartbeats, or the carrier has seen it leave.
+
+        A silent host is not a dead host (S13).
+        """
         ago = self.heard_ago(host, now)
         return ago is None or ago > SILENT_AFTER or self._others.has_left(host)
 

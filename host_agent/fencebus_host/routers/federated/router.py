@@ -113,7 +113,10 @@ class FederatedRouter:
         return [self._aged(record) for record in records if record.host != self._me]
 
     def _aged(self, record: VmRecord) -> VmRecord:
-        """What a silent host last said it had: it may still, and nobody knows.  Nor is off believed without a quorum."""
+        """What a silent host last said it had: it may still, and nobody knows.
+
+        Nor is a word of another host believed, without a quorum, that a VM is off there.
+        """
         ownership = self._machine.ownership
         believed = ownership.quorate or record.state.is_claim
         if believed and not ownership.is_silent(record.host, self._clock()):
