@@ -1,0 +1,40 @@
+"""Decides which event of a hypervisor is only the echo of a kill that this host has proven already.  Pure.
+
+libvirt tells of the end some 200 ms after the process has gone.  As news it would break the guards that stand by then
+(S2, S15), and the start of a reboot would lose its claim to the end of the very life that the reboot has ended.
+"""
+
+from __future__ import annotations
+
+from fencebus_agent.hypervisor import DomainEvent
+from fencebus_schemas.model import Observation, Uuid, VmState
+
+ANNOUNCED, ENDED = "shutdown", "stopped"
+"""QEMU says the first of itself, on a kill too; libvirt the second, once it has let go of the domain."""
+
+
+class Echoes:
+    """What is still to be heard of what is known."""
+
+    def __init__(self) -> None:
+        self._awaited: set[Uuid] = set()
+
+    def killed(self, seen: Observation) -> None:
+        """A kill is over.  Only where it ended a life, and nothing spoke of a migration, is its event no news; a kill
+        that found it dead already says nothing new.
+        """
+        if seen.state is not VmState.OFF or seen.migration_in_flight:
+            self._awaited.discard(seen.vm)
+        elif seen.ended is not None:
+            self._awaited.add(seen.vm)
+
+    def is_echo(self, event: DomainEvent) -> bool:
+        """True for the end of a life that was ended here, once, and for what announces it.  Whatever else is heard of
+        the VM first is news, and so is all that follows it: another life may have begun.
+        """
+        if event.vm not in self._awaited:
+            return False
+        plain = event.kind in (ANNOUNCED, ENDED) and not event.detail
+        if event.kind == ENDED or not plain:
+            self._awaited.discard(event.vm)
+        return plain

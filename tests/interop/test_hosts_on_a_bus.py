@@ -1,0 +1,188 @@
+"""Three daemons on one RabbitMQ, and the C client: what a guest of one host can have done to the VMs of the others.
+
+The first and the third host have libvirt's test driver, the second one real QEMU machines, so that it can be seen
+from outside what lives there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import libvirt
+import pytest
+
+from fencebus_agent.bus import BusMessage, Priority
+from tests.daemon_process import uuid_of
+from tests.hypervisors import eventually, soon
+from tests.interop.bus_site import DENIED, DONE, FAILED, STATUS_OFF, STATUS_ON, BusHost, BusSite, rubbish
+from tests.interop.test_on_qemu import process_of
+from tests.libvirtd import Libvirtd, guest_xml
+from tests.rabbitmq import RabbitMq
+from tests.rabbitmq_site import running
+
+pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.timeout(180)]
+
+NAMES = ("host1", "host2", "host3")
+REAL, ELSEWHERE = "node21", "node8"
+"""A real machine of the second host; a VM that is defined there, and runs at the third."""
+GROUPS = 'groups { group { name = "third"; uuid = "node3"; uuid = "node8"; ip = "127.0.0.0/8"; } }'
+
+
+@dataclass
+class Three:
+    """The hosts and what stands between and behind them."""
+
+    site: BusSite
+    first: BusHost
+    second: BusHost
+    third: BusHost
+    libvirtd: Libvirtd
+
+    def life(self) -> list[int]:
+        """The processes of the real machine."""
+        return process_of(uuid_of(REAL))
+
+    def boot(self) -> None:
+        """The real machine runs."""
+        domain = self.libvirtd.admin.lookupByUUIDString(uuid_of(REAL))
+        if not self.life():
+            self.first.daemon.process.wait_until(lambda: not domain.isActive(), what="free of its last life")
+            domain.create()
+        self.first.sees(REAL, STATUS_ON)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMq, libvirtd: Libvirtd) -> Iterator[Three]:
+    """All three, which know each other."""
+    site = BusSite(tmp_path_factory.mktemp("site"), rabbitmq, NAMES)
+    first = site.host("host1", {"node1": "52:54:00:00:00:01"})
+    second = site.host("host2", {}, uri=libvirtd.uri)
+    third = site.host(
+        "host3",
+        {"node3": "52:54:00:00:00:03", "node5": "52:54:00:00:00:05", ELSEWHERE: "52:54:00:00:00:08"},
+        rest=GROUPS,
+    )
+    with ExitStack() as stack:
+        for name in (REAL, ELSEWHERE):
+            libvirtd.admin.defineXML(guest_xml(name, uuid_of(name)))
+            stack.callback(libvirtd.discard, uuid_of(name))
+        for host in (first, second, third):
+            stack.enter_context(host.daemon)
+        for host in (first, second, third):
+            host.daemon.wait_ready()
+        first.knows("node1", REAL, "node3", "node5")
+        second.knows("node1", REAL, "node3", "node5")
+        third.knows("node3")
+        yield Three(site, first, second, third, libvirtd)
+
+
+def test_every_action_at_one_host_reaches_a_real_machine_of_another(three: Three) -> None:
+    three.boot()
+    first = three.first
+    (old,) = three.life()
+    assert first.ask("off", REAL).status == DONE
+    assert three.life() == []
+    first.sees(REAL, STATUS_OFF)
+    assert first.ask("off", REAL).status == DONE
+    assert "reason=already-off" in first.verdicts(REAL)[-1]
+    assert first.ask("on", REAL).status == DONE
+    (new,) = three.life()
+    assert new != old
+    assert first.ask("reboot", REAL).status == DONE
+    assert "reason=rebooted" in first.verdicts(REAL)[-1]
+    (newest,) = three.life()
+    assert newest != new
+    first.sees(REAL, STATUS_ON)
+
+
+def test_a_list_shows_the_vms_of_all_hosts_and_no_more_than_the_groups_allow(three: Three) -> None:
+    everything = three.first.ask("list").text
+    assert [line.split()[0] for line in everything.splitlines()] == ["node1", REAL, "node3", "node5", ELSEWHERE]
+    assert [line.split()[0] for line in three.third.ask("list").text.splitlines()] == ["node3", ELSEWHERE]
+
+
+def test_a_vm_that_nobody_knows_or_whose_name_has_another_case_is_a_failure(three: Three) -> None:
+    for target in ("node99", REAL.upper(), uuid_of("node99")):
+        assert three.first.ask("off", target).status == FAILED
+        assert "ok=no reason=unknown-vm" in three.first.verdicts(target)[-1]
+
+
+def test_the_groups_of_both_hosts_count(three: Three) -> None:
+    assert three.third.ask("off", "node1").status == DENIED
+    assert "reason=denied" in three.third.verdicts("node1")[-1]
+    assert three.first.ask("off", "node5").status in (DENIED, FAILED)  # the first host allows it, the owner does not
+    assert "reason=denied" in three.first.verdicts("node5")[-1]
+    assert three.first.ask("status", "node5") == STATUS_ON
+
+
+def test_a_vm_that_runs_at_one_host_is_not_started_where_it_is_defined_too(three: Three) -> None:
+    for host in (three.second, three.first):
+        assert host.ask("status", ELSEWHERE) == STATUS_ON
+        assert host.ask("on", ELSEWHERE).status == DONE
+        assert "reason=already-on" in host.verdicts(ELSEWHERE)[-1]
+    assert process_of(uuid_of(ELSEWHERE)) == []
+    domain = three.libvirtd.admin.lookupByUUIDString(uuid_of(ELSEWHERE))
+    assert domain.state()[0] == libvirt.VIR_DOMAIN_SHUTOFF
+
+
+async def test_what_a_stranger_sends_does_nothing_and_is_logged(three: Three) -> None:
+    await asyncio.to_thread(three.boot)
+    site, heard = three.site, list[BusMessage]()
+    bus = site.stranger()
+    bus.subscribe(site.address("host2"), heard.append)  # whatever a fence takes is heard by the stranger too
+    async with running(bus):
+        assert (await asyncio.to_thread(three.first.ask, "off", REAL)).status == DONE
+        await eventually(lambda: any(b"fence" in message.body for message in heard))
+        await asyncio.to_thread(three.boot)
+        (life,) = three.life()
+        recorded = [message.body for message in heard]
+        forged = [body.replace(b"node21", b"node22") for body in recorded]
+        for body in (*recorded, *forged, b"", b"{}", recorded[0][:-1]):
+            for to in (site.address("host2"), site.everybody):
+                await bus.send(to, rubbish(body), soon(), Priority.COMMAND)
+    await asyncio.to_thread(three.second.daemon.process.wait_for_output, "on the bus was dropped")
+    assert (await asyncio.to_thread(three.first.ask, "status", REAL)) == STATUS_ON
+    assert three.life() == [life]
+
+
+def test_without_its_broker_a_host_fences_its_own_vms_and_fails_for_others_by_its_deadline(three: Three) -> None:
+    three.boot()
+    (life,) = three.life()
+    with three.site.broker.frozen():
+        assert three.first.ask("off", "node1").status == DONE
+        assert three.first.ask("off", REAL).status == FAILED
+        (verdict,) = three.first.verdicts(REAL)[-1:]
+        assert "ok=no" in verdict
+        assert "host2" in verdict
+    assert three.life() == [life]
+    assert three.first.ask("off", REAL).status == DONE
+    assert three.life() == []
+
+
+def test_a_host_whose_daemon_was_killed_is_named_and_its_vm_runs_on(three: Three) -> None:
+    three.boot()
+    (life,) = three.life()
+    three.second.daemon.process.stop(signal.SIGKILL)
+    assert three.first.ask("off", REAL).status == FAILED
+    verdict = three.first.verdicts(REAL)[-1]
+    assert "ok=no" in verdict
+    assert "host2" in verdict
+    assert three.life() == [life]
+    three.second.daemon.process.start()
+    three.second.daemon.wait_ready()
+    three.first.knows(REAL)
+    assert three.first.ask("off", REAL).status == DONE
+    assert three.life() == []
+
+
+def test_hosts_that_stop_leave_in_order(three: Three) -> None:
+    for host in (three.third, three.first):
+        assert host.daemon.process.stop() == 0
+        assert "Traceback" not in host.daemon.log
+        assert "defect" not in host.daemon.log
+        host.daemon.process.start()
+        host.daemon.wait_ready()
