@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from fencebus_host.config.model import (
     VsockSettings,
 )
 from fencebus_host.config.ordered_settings import parts_of
+from fencebus_host.control_events import Events
+from fencebus_host.control_requests import Requests
 from fencebus_host.door import Door
 from fencebus_host.fencing import Fencing
 from fencebus_host.histories import Histories
@@ -90,6 +93,10 @@ class Core:
     router: Router
     fencing: Fencing
     service: FenceService
+    host: HostId
+    incarnation: Incarnation
+    events: Events
+    requests: Requests
     terms: PolicyInForce
     """Who may fence whom, for the service and for the orders of other hosts."""
     only_looks: bool = False
@@ -183,8 +190,10 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
         return next((label for one in hypervisors if (label := one.cluster_of(vm))), None)
 
     history: History = Histories(records, federated) if federated else records
+    events = Events(time.time)
+    requests = Requests(events)
     recall = federated.recall if federated else _nothing
-    service = FenceService(router, terms.policy, fencing, history, label_of=label_of, recall=recall)
+    service = FenceService(router, terms.policy, fencing, history, label_of=label_of, recall=recall, audience=requests)
     return Core(
         hypervisors,
         records,
@@ -192,6 +201,10 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
         router,
         fencing,
         service,
+        host,
+        incarnation,
+        events,
+        requests,
         terms,
         only_looks=not any(map(own_libvirt, parts_of(config.backend))),
         federated=federated,

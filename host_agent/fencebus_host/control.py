@@ -1,7 +1,7 @@
-"""Turns one line of JSON on a local socket into one line of answer: what the daemon is, for fence_virtctl.
+"""Turns one line of JSON on a local socket into lines of answer, for fence_virtctl.
 
-Both lines carry the version of this protocol. Who may open the socket (root, by its mode) may ask everything; nothing
-here changes anything, and no key is ever told.
+All lines carry the version of this protocol.  Who may open the socket (root, by its mode) may ask everything; no key is
+ever told.  What is asked once is answered with one line; what is followed, with a line for each thing that happens.
 """
 
 from __future__ import annotations
@@ -11,45 +11,97 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from fencebus_host.config.model import DEFAULT_STATE_DIR
-from fencebus_schemas.errors import FencebusError
+from fencebus_host.control_client import (
+    ANSWER_SECONDS,
+    RUN_FOLDER,
+    SOCKET_NAME,
+    VERSION,
+    Declined,
+    NoDaemon,
+    PartState,
+    ask_daemon,
+    line_of,
+    read_parts,
+)
+
+__all__ = ["VERSION", "Answers", "Declined", "NoDaemon", "PartState", "Question", "ask_daemon", "read_parts"]
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+T = TypeVar("T")
+
 MAX_LINE = 1 << 20
-RUN_FOLDER = Path("/run/fencebus")
-SOCKET_NAME = "control.sock"
 LONGEST_PATH = 107
 """Bytes of ``sun_path`` without its end."""
-ANSWER_SECONDS = 5.0
-
-Answers = Mapping[str, Callable[[], object]]
-"""What can be asked for, and how the answer is made: anything that JSON can hold."""
-
-
-class NoDaemon(FencebusError):
-    """The daemon cannot be asked.  ``path`` is its socket, ``detail`` says what happened."""
-
-    def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(path, detail)
-        self.path = path
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"fence_virtd does not answer at {self.path}: {self.detail}"
+WRITE_SECONDS = 30.0
+"""Whoever does not read an answer within this time gets no more of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class PartState:
-    """One listener or router of the running daemon; ``trouble`` is ``None`` while it works."""
+class Question:
+    """One line that was asked; the methods read what it holds besides the name, strictly."""
 
     name: str
-    trouble: str | None
+    about: Mapping[str, object] = field(default_factory=dict)
+    by: str = ""
+    """The process that asks, for logs: ``uid 0, process 17``."""
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text.  Raises Declined if it is none, or missing and without a default."""
+        return self._read(name, str, default)
+
+    def flag(self, name: str) -> bool:
+        """True or false; false if it is missing."""
+        return self._read(name, bool, False)
+
+    def number(self, name: str, default: float | None = None) -> float | None:
+        """A number that is not negative, or the default."""
+        found = self.about.get(name, default)
+        if found is None:
+            return None
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found < 1e12:
+            raise Declined("question", f"{name}: a number expected")
+        return float(found)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; empty if it is missing."""
+        found = self.about.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+            raise Declined("question", f"{name}: a list of texts expected")
+        return tuple(found)
+
+    def _read(self, name: str, kind: type[T], default: T | None) -> T:
+        found = self.about.get(name, default)
+        if not isinstance(found, kind):
+            raise Declined("question", f"{name}: {kind.__name__} expected")
+        return found
+
+
+Once = Callable[[Question], Awaitable[object]]
+"""Makes one answer: anything that JSON can hold.  May raise Declined."""
+Stream = Callable[[Question], AsyncIterator[object]]
+"""Makes an answer for each thing that happens, until nobody reads any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What can be asked for, and how it is answered."""
+
+    once: Mapping[str, Once]
+    streams: Mapping[str, Stream] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What can be asked for."""
+        return tuple(sorted({*self.once, *self.streams}))
 
 
 def socket_path(state_dir: Path) -> Path:
@@ -75,20 +127,16 @@ async def serve_control(path: Path, answers: Answers, ready: Callable[[], None])
 async def _serve(path: Path, answers: Answers, ready: Callable[[], None]) -> None:
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     _clear(path)
+    talking: set[asyncio.Task[None]] = set()
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            line = await asyncio.wait_for(reader.readline(), ANSWER_SECONDS)
-            writer.write(reply_to(line, answers))
-            await writer.drain()
-        except (OSError, ValueError, TimeoutError):
-            pass  # who sends too much, too slowly, or leaves gets nothing
-        finally:
-            writer.close()
+    def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(_talk(reader, writer, answers), name="control")
+        talking.add(task)
+        task.add_done_callback(talking.discard)
 
     mask = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(talk, path, limit=MAX_LINE)
+        server = await asyncio.start_unix_server(greet, path, limit=MAX_LINE)
     finally:
         os.umask(mask)
     try:
@@ -97,56 +145,91 @@ async def _serve(path: Path, answers: Answers, ready: Callable[[], None]) -> Non
     finally:
         server.close()
         _remove(path)
+        for task in talking:
+            task.cancel()
+        if talking:
+            await asyncio.wait(talking)
 
 
-def reply_to(line: bytes, answers: Answers) -> bytes:
-    """The answer to one line, itself a line; a line that makes no sense is answered with an error."""
+async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: Answers) -> None:
+    try:
+        line = await asyncio.wait_for(reader.readline(), ANSWER_SECONDS)
+        question = read_question(line, answers, _peer(writer))
+        if isinstance(question, bytes):
+            await _write(writer, question)
+        elif question.name in answers.streams:
+            await _pass_on(reader, writer, question, answers.streams[question.name])
+        else:
+            await _write(writer, await _answered(question, answers.once[question.name]))
+    except (OSError, ValueError, TimeoutError):
+        pass  # who sends too much, too slowly, or leaves gets nothing
+    except Exception:  # the root of this task: a defect in an answer must not be lost in silence
+        log.exception("control socket: a defect while answering")
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+
+def read_question(line: bytes, answers: Answers, by: str = "") -> Question | bytes:
+    """The question in one line; or the answer, itself a line, to one that makes no sense."""
     try:
         asked = json.loads(line)
         version, name = (asked.get("version"), asked.get("ask")) if isinstance(asked, dict) else (None, None)
     except (ValueError, RecursionError):
-        return _line({"error": {"code": "syntax", "text": "that is no JSON object in one line"}})
+        return _error("syntax", "that is no JSON object in one line")
     if version != VERSION:
-        return _line({"error": {"code": "version", "text": f"this daemon speaks version {VERSION}"}})
-    if not isinstance(name, str) or name not in answers:
-        return _line({"error": {"code": "unknown", "text": f"known: {', '.join(sorted(answers))}"}})
-    return _line({name: answers[name]()})
+        return _error("version", f"this daemon speaks version {VERSION}")
+    if not isinstance(name, str) or name not in answers.names:
+        return _error("unknown", f"known: {', '.join(answers.names)}")
+    return Question(name, asked, by)
 
 
-def ask_daemon(path: Path, name: str, timeout: float = ANSWER_SECONDS) -> object:
-    """What the running daemon says about ``name``.  Raises NoDaemon."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(timeout)
-        try:
-            connection.connect(str(path))
-            connection.sendall(_line({"ask": name}))
-            answer = json.loads(_read_line(connection))
-        except (OSError, ValueError) as error:
-            raise NoDaemon(path, getattr(error, "strerror", None) or str(error) or "no answer") from None
-    if not isinstance(answer, dict) or name not in answer:
-        raise NoDaemon(path, f"it answered {str(answer)[:200]}")
-    return answer[name]
+async def _answered(question: Question, answer: Once) -> bytes:
+    try:
+        return line_of({question.name: await answer(question)})
+    except Declined as declined:
+        return _error(declined.code, declined.text)
 
 
-def read_parts(told: object) -> tuple[PartState, ...]:
-    """The parts in the answer to ``status``; what is no part in it is left out."""
-    parts = told.get("parts") if isinstance(told, dict) else None
-    rows = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
-    return tuple(PartState(str(row.get("name")), row.get("trouble")) for row in rows)
+async def _pass_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, question: Question, stream: Stream
+) -> None:
+    """Write each thing that happens, until the other side leaves."""
+    writing = asyncio.create_task(_write_all(writer, question, stream))
+    leaving = asyncio.create_task(reader.read())
+    try:
+        await asyncio.wait({writing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (writing, leaving):
+            task.cancel()
+        results = await asyncio.gather(writing, leaving, return_exceptions=True)
+    if isinstance(results[0], Exception):
+        raise results[0]
 
 
-def _read_line(connection: socket.socket) -> bytes:
-    found = b""
-    while not found.endswith(b"\n") and len(found) <= MAX_LINE:
-        more = connection.recv(65536)
-        if not more:
-            break
-        found += more
-    return found
+async def _write_all(writer: asyncio.StreamWriter, question: Question, stream: Stream) -> None:
+    try:
+        async for answer in stream(question):
+            await _write(writer, line_of({question.name: answer}))
+    except Declined as declined:
+        await _write(writer, _error(declined.code, declined.text))
 
 
-def _line(content: Mapping[str, object]) -> bytes:
-    return json.dumps({"version": VERSION, **content}).encode() + b"\n"
+async def _write(writer: asyncio.StreamWriter, line: bytes) -> None:
+    writer.write(line)
+    await asyncio.wait_for(writer.drain(), WRITE_SECONDS)
+
+
+def _error(code: str, text: str) -> bytes:
+    return line_of({"error": {"code": code, "text": text}})
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    """Who is at the other end, by the kernel's word."""
+    connection = writer.get_extra_info("socket")
+    pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return f"uid {uid}, process {pid}"
 
 
 def _remove(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import resource
 import signal
 import sys
@@ -15,17 +14,15 @@ from pathlib import Path
 from types import FrameType
 
 from fencebus_agent.hypervisor import EventSink, Hypervisor, HypervisorError
-from fencebus_host import logs
+from fencebus_host import control_site, logs
 from fencebus_host.assembly import ListenerFactory, build_core, recollect
 from fencebus_host.background import Starter, go_to_background
 from fencebus_host.config import command_line
 from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Explain, Invocation, Offer
-from fencebus_host.config.effective import effective
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError
-from fencebus_host.config.tree import render
-from fencebus_host.control import Answers, serve_control, socket_path
+from fencebus_host.control import serve_control, socket_path
 from fencebus_host.discovering import explanation, kept, settle, settle_patiently
 from fencebus_host.fencing import RecordError
 from fencebus_host.listening import Listening
@@ -74,7 +71,9 @@ class Daemon:
         self._factory = ListenerFactory(self._core)
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
         self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
+        self._site = control_site.build(self._core, lambda: self._config, self._parts)
         self._control = Part("control socket", self._run_control, lambda: None)
+        self._view = Part("view", lambda _ready: self._site.watch.run(), lambda: None)
         self._stop = asyncio.Event()
         self._keeping: set[asyncio.Task[None]] = set()
 
@@ -87,6 +86,7 @@ class Daemon:
         await self._recall()
         self._router.start()
         self._control.start()
+        self._view.start()
         self._follow(self._config)
         watchdog = asyncio.create_task(self._watchdog())
         try:
@@ -136,24 +136,18 @@ class Daemon:
             await asyncio.sleep(LOOK_SECONDS / FIRST_LOOKS)
 
     async def _run_control(self, ready: Ready) -> None:
-        answers: Answers = {"status": self._state, "config": lambda: render(effective(self._config))}
-        await serve_control(socket_path(self._config.daemon.state_dir), answers, ready)
+        await serve_control(socket_path(self._config.daemon.state_dir), self._site.desk.answers, ready)
 
-    def _state(self) -> dict[str, object]:
-        """What `status` on the control socket tells."""
-        parts = (self._router, *self._listening.parts)
-        return {
-            "pid": os.getpid(),
-            "file": str(self._config.file) if self._config.file else None,
-            "parts": [{"name": part.name, "trouble": part.trouble} for part in parts],
-        }
+    def _parts(self) -> Sequence[Part]:
+        """What `status` tells of."""
+        return (self._router, *self._listening.parts)
 
     def _follow(self, config: Config) -> None:
         self._listening.follow(config)
         warn_of(config)
 
     async def _first_tries(self) -> None:
-        tries = [asyncio.create_task(part.tried.wait()) for part in (self._router, *self._listening.parts)]
+        tries = [asyncio.create_task(part.tried.wait()) for part in self._parts()]
         _, late = await asyncio.wait(tries, timeout=FIRST_TRY_SECONDS)
         for task in late:
             task.cancel()
@@ -213,7 +207,7 @@ class Daemon:
         self._surroundings.notifier.tell(self._status())
 
     def _status(self) -> str:
-        parts = (self._router, *self._listening.parts)
+        parts = self._parts()
         troubles = [f"{part.name}: {part.trouble}" for part in parts if part.trouble]
         works = [part.name for part in parts if not part.trouble]
         return "STATUS=" + "; ".join([f"working: {', '.join(works) or 'nothing'}", *troubles])
@@ -227,6 +221,7 @@ class Daemon:
         await self._listening.stop()
         await self._core.fencing.drain(DRAIN_SECONDS)
         await self._control.stop()
+        await self._view.stop()
         await self._router.stop()
         await self._core.close()
 

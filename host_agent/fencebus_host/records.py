@@ -20,11 +20,13 @@ from typing import Any, TypeVar
 
 from fencebus_agent.lives import PastLives
 from fencebus_agent.roster import EndedDomain, Remembered
+from fencebus_host.control_history import Wanted, read_history
 from fencebus_host.fencing import RecordError
 from fencebus_host.replay import KEPT_SECONDS
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.digest import DIGEST_LENGTH
 from fencebus_schemas.model import LEFT_UNMARKED, FenceOutcome, FenceRequest, Observation, Uuid
+from fencebus_schemas.status import FinishedFence
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +54,13 @@ CREATE TABLE IF NOT EXISTS signature (signature BLOB PRIMARY KEY, at REAL NOT NU
 CREATE TABLE IF NOT EXISTS history (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, request TEXT NOT NULL, source TEXT NOT NULL, via TEXT NOT NULL,
     action TEXT NOT NULL, target TEXT NOT NULL, ok INTEGER NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
-    seconds REAL NOT NULL, observations TEXT NOT NULL
+    seconds REAL NOT NULL, observations TEXT NOT NULL, vm TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '',
+    evidence TEXT NOT NULL DEFAULT ''
 );
 """
+
+LATER_COLUMNS = ("vm", "name", "evidence")
+"""Of the history, in the order in which they came: a file of before has not got them."""
 
 LIVES = f"""
 BEGIN IMMEDIATE;
@@ -149,7 +155,8 @@ class Records:
         action = request.action.name.lower()
         row = (self._wall_clock(), request.id, request.source.text, request.via, action, request.target)
         result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
-        insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?)", [(*row, *result)])
+        vm, name = next(((seen.vm, "") for seen in outcome.observations), ("", ""))
+        insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [(*row, *result, vm, name, "")])
         trim = ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
         self._write_behind("history", [insert, trim])
 
@@ -165,6 +172,10 @@ class Records:
         query = "SELECT signature FROM signature ORDER BY at"
         rows = await self._in_thread(lambda: self._opened().execute(query).fetchall())
         return [bytes(signature).ljust(DIGEST_LENGTH, b"\0") for (signature,) in rows]
+
+    async def finished(self, wanted: Wanted) -> tuple[FinishedFence, ...]:
+        """The finished power actions that are wanted, newest first.  Raises RecordError."""
+        return await self._in_thread(lambda: read_history(self._opened(), wanted))
 
     async def history(self, most: int = 100) -> Sequence[tuple[str, str, str, str]]:
         """The last finished power actions, newest first: (request id, action, target, reason)."""
@@ -190,6 +201,7 @@ class Records:
             database.executescript(SCHEMA)
             if ("lives",) not in database.execute("SELECT name FROM sqlite_master").fetchall():
                 database.executescript(LIVES)
+            _add_columns(database)
         except sqlite3.Error:
             database.close()
             raise
@@ -230,6 +242,13 @@ class Records:
                 self._opened().execute("PRAGMA synchronous=FULL")
         except (sqlite3.Error, OSError) as error:
             log.warning("%s not written: %s", what, error)
+
+
+def _add_columns(database: sqlite3.Connection) -> None:
+    there = {row[1] for row in database.execute("PRAGMA table_info(history)")}
+    for column in LATER_COLUMNS:
+        if column not in there:
+            database.execute(f"ALTER TABLE history ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
 
 
 def _kill(seen: Observation) -> tuple[str, str, str, str]:
@@ -276,6 +295,7 @@ def _plain(seen: Observation) -> dict[str, object]:
         "state": seen.state.value,
         "was": seen.was.value,
         "proof": seen.proof.value,
+        "host": seen.host,
         "hypervisor": seen.hypervisor,
         "in_flight": seen.migration_in_flight,
         "life": seen.ended.mark if seen.ended else None,

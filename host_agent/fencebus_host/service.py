@@ -13,6 +13,7 @@ from typing import Protocol
 
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host import asking, verdict
+from fencebus_host.control_requests import NOBODY, Audience
 from fencebus_host.fencing import Fencing
 from fencebus_host.objection import Objection
 from fencebus_host.policy import Labels, Policy, Spellings, spellings
@@ -50,6 +51,7 @@ class FenceService:
         clock: Clock = boottime,
         label_of: LabelOf = lambda _vm: None,
         recall: Recall = lambda _request: None,
+        audience: Audience = NOBODY,
     ) -> None:
         self._router = router
         self._policy = policy
@@ -58,6 +60,7 @@ class FenceService:
         self._clock = clock
         self._label_of = label_of
         self._recall = recall
+        self._audience = audience
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
             Action.MONITOR: self._monitor,
@@ -77,6 +80,8 @@ class FenceService:
         level = logging.INFO if request.action.changes else logging.DEBUG
         log.log(level, "%s", _Accepted(request))
         asking.REQUEST.set(request.id)
+        if request.action.changes:
+            self._audience.accepted(request)
         answer = await self._answered(request, wanted)
         outcome = answer.outcome
         seconds = self._clock() - request.received_at
@@ -84,6 +89,7 @@ class FenceService:
         log.log(logging.INFO if denied else level, "%s", _Verdict(request, outcome, seconds))
         if request.action.changes:
             self._history.note(request, outcome, seconds)
+            self._audience.answered(request, outcome, seconds)
         return answer
 
     async def _answered(self, request: FenceRequest, wanted: Wanted) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -19,20 +20,54 @@ from fencebus_host.control import (
     MAX_LINE,
     VERSION,
     Answers,
+    Declined,
     NoDaemon,
     PartState,
+    Question,
     ask_daemon,
     read_parts,
-    reply_to,
+    read_question,
     serve_control,
     socket_path,
 )
+from fencebus_host.control_client import follow_daemon
 
-ANSWERS: Answers = {"status": lambda: {"parts": [{"name": "a", "trouble": None}]}, "config": lambda: "text"}
+
+async def config(_question: Question) -> object:
+    return "text"
+
+
+async def echo(question: Question) -> object:
+    """What a question may hold, as it is read."""
+    most, names = question.number("most", 7), question.texts("names")
+    return [question.text("vm"), question.text("why", "-"), question.flag("all"), most, *names]
+
+
+async def who(question: Question) -> object:
+    return question.by
+
+
+async def broken(_question: Question) -> object:
+    raise ZeroDivisionError
+
+
+async def count(question: Question) -> AsyncIterator[object]:
+    """Numbers, the first of which must be asked for."""
+    number = question.number("from")
+    if number is None:
+        raise Declined("question", "from: a number expected")
+    while True:
+        yield number
+        number += 1
+        await asyncio.sleep(0.001)
+
+
+ANSWERS = Answers({"config": config, "echo": echo, "who": who, "broken": broken}, {"count": count})
 
 
 def asked(**content: object) -> dict[str, object]:
-    reply = reply_to(json.dumps(content).encode(), ANSWERS)
+    reply = read_question(json.dumps(content).encode(), ANSWERS)
+    assert isinstance(reply, bytes)
     assert reply.endswith(b"\n")
     found = json.loads(reply)
     assert found.pop("version") == VERSION
@@ -40,8 +75,11 @@ def asked(**content: object) -> dict[str, object]:
     return found
 
 
-def test_a_question_of_this_version_is_answered_under_its_own_name() -> None:
-    assert asked(version=1, ask="config") == {"config": "text"}
+def test_a_question_of_this_version_is_taken_with_what_it_holds() -> None:
+    line = json.dumps({"version": 1, "ask": "echo", "vm": "vm7"}).encode()
+    question = read_question(line, ANSWERS, "uid 0")
+    assert isinstance(question, Question)
+    assert (question.name, question.text("vm"), question.by) == ("echo", "vm7", "uid 0")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +99,9 @@ def test_a_question_that_cannot_be_answered_is_told_why(content: dict[str, objec
 
 @given(st.binary(max_size=60) | st.just(b"[" * 100000))
 def test_whatever_comes_is_answered_with_one_line_of_json(line: bytes) -> None:
-    assert json.loads(reply_to(line, ANSWERS))["error"]["code"] in ("syntax", "version", "unknown")
+    reply = read_question(line, ANSWERS)
+    assert isinstance(reply, bytes)
+    assert json.loads(reply)["error"]["code"] in ("syntax", "version", "unknown")
 
 
 @asynccontextmanager
@@ -84,6 +124,69 @@ async def test_a_program_asks_over_the_socket_that_only_its_owner_may_open(tmp_p
         with pytest.raises(NoDaemon, match="unknown"):
             await asyncio.to_thread(ask_daemon, path, "secrets")
     assert not path.exists()
+
+
+async def test_a_question_holds_what_its_answer_is_about_and_is_read_strictly(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with serving(path):
+        assert await ask(path, "echo", vm="a", names=["x"]) == ["a", "-", False, 7, "x"]
+        assert await ask(path, "echo", vm="a", all=True, most=2, why="b") == ["a", "b", True, 2]
+        wrong: tuple[dict[str, object], ...] = (
+            {},
+            {"vm": 7},
+            {"vm": "a", "all": 1},
+            {"vm": "a", "most": "x"},
+            {"vm": "a", "most": -1},
+            {"vm": "a", "names": "x"},
+        )
+        for about in wrong:
+            with pytest.raises(Declined) as declined:
+                await ask(path, "echo", **about)
+            assert declined.value.code == "question"
+            assert "expected" in str(declined.value)
+
+
+async def ask(path: Path, name: str, **about: object) -> object:
+    return await asyncio.to_thread(lambda: ask_daemon(path, name, timeout=30, **about))
+
+
+async def test_the_kernel_says_who_asks(tmp_path: Path) -> None:
+    async with serving(tmp_path / "s"):
+        assert await ask(tmp_path / "s", "who") == f"uid {os.getuid()}, process {os.getpid()}"
+
+
+async def test_a_stream_goes_on_until_its_reader_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with serving(path):
+        stream = follow_daemon(path, "count", **{"from": 5})
+        assert await asyncio.to_thread(lambda: [next(stream) for _ in range(3)]) == [5, 6, 7]
+        await asyncio.to_thread(stream.close)
+        with pytest.raises(Declined):
+            await asyncio.to_thread(next, follow_daemon(path, "count"))
+        assert await ask(path, "config") == "text"
+
+
+async def test_a_defect_in_an_answer_is_logged_and_others_are_served(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "s"
+    async with serving(path):
+        with pytest.raises(NoDaemon, match="no answer"):
+            await ask(path, "broken")
+        assert "a defect while answering" in caplog.text
+        assert await ask(path, "config") == "text"
+
+
+async def test_a_daemon_that_ends_lets_go_of_those_that_follow(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    async with serving(path):
+        stream = follow_daemon(path, "count", **{"from": 0})
+        await asyncio.to_thread(next, stream)
+    assert len(await asyncio.to_thread(list, stream)) < 100_000
+
+
+def test_who_may_not_ask_is_told_what_to_do() -> None:
+    assert "sudo" in str(NoDaemon(Path("/s"), "Permission denied", "only root may ask it: sudo fence_virtctl ..."))
 
 
 async def test_who_sends_too_much_gets_nothing_and_others_are_served(tmp_path: Path) -> None:

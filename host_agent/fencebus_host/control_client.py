@@ -1,0 +1,122 @@
+"""Turns a question to the running daemon into its answer, over the control socket.
+
+Imports little: whoever types a command waits for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from fencebus_schemas.errors import FencebusError
+
+VERSION = 1
+RUN_FOLDER = Path("/run/fencebus")
+SOCKET_NAME = "control.sock"
+ANSWER_SECONDS = 5.0
+LONGEST_ANSWER = 1 << 28
+"""Bytes: a hundred thousand VMs, and some room."""
+NO_ANSWER = ("syntax", "version", "unknown")
+"""Errors that say that the daemon is another one than was thought."""
+ADVICE = {
+    errno.ENOENT: "is it running? (systemctl status fence_virtd; with another state_dir: -f its configuration)",
+    errno.ECONNREFUSED: "it has ended without an order: systemctl status fence_virtd",
+    errno.EACCES: "only root may ask it: sudo fence_virtctl ...",
+}
+
+
+class NoDaemon(FencebusError):
+    """The daemon cannot be asked.  ``path`` is its socket, ``detail`` says what happened, ``advice`` what to do."""
+
+    def __init__(self, path: Path, detail: str, advice: str = "") -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+        self.advice = advice
+
+    def __str__(self) -> str:
+        told = f"fence_virtd does not answer at {self.path}: {self.detail}"
+        return f"{told}; {self.advice}" if self.advice else told
+
+
+class Declined(FencebusError):
+    """The daemon answers that it will not or cannot.  ``code`` is stable."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True)
+class PartState:
+    """One listener or router of the running daemon; ``trouble`` is ``None`` while it works."""
+
+    name: str
+    trouble: str | None
+
+
+def ask_daemon(path: Path, name: str, *, timeout: float = ANSWER_SECONDS, **about: object) -> object:
+    """What the running daemon says about ``name``; ``about`` is what the question holds besides.
+
+    Raises NoDaemon, and Declined where it answers with an error of its own.
+    """
+    with _asked(path, name, timeout, about) as answers:
+        return _answer(path, name, next(answers, None))
+
+
+def follow_daemon(path: Path, name: str, **about: object) -> Generator[object, None, None]:
+    """Each answer as it comes, until the daemon ends.  Raises as ``ask_daemon``."""
+    with _asked(path, name, None, about) as answers:
+        for answer in answers:
+            yield _answer(path, name, answer)
+
+
+def read_parts(told: object) -> tuple[PartState, ...]:
+    """The parts in the answer to ``status``; what is no part in it is left out."""
+    parts = told.get("parts") if isinstance(told, dict) else None
+    rows = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+    return tuple(PartState(str(row.get("name")), row.get("trouble")) for row in rows)
+
+
+def line_of(content: Mapping[str, object]) -> bytes:
+    """A line of this protocol."""
+    return json.dumps({"version": VERSION, **content}).encode() + b"\n"
+
+
+@contextmanager
+def _asked(path: Path, name: str, timeout: float | None, about: Mapping[str, object]) -> Iterator[Iterator[object]]:
+    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as stream:
+        connection.settimeout(timeout)
+        try:
+            connection.connect(str(path))
+            connection.sendall(line_of({"ask": name, **about}))
+            yield _lines(stream)
+        except (OSError, ValueError) as error:
+            advice = ADVICE.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+            raise NoDaemon(path, getattr(error, "strerror", None) or str(error) or "no answer", advice) from None
+
+
+def _lines(stream: BinaryIO) -> Iterator[object]:
+    while line := stream.readline(LONGEST_ANSWER):
+        yield json.loads(line)
+
+
+def _answer(path: Path, name: str, answer: object) -> object:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, dict) and error.get("code") not in NO_ANSWER:
+        raise Declined(str(error.get("code")), str(error.get("text")))
+    if answer is None:
+        raise NoDaemon(path, "no answer")
+    if not isinstance(answer, dict) or name not in answer:
+        raise NoDaemon(path, f"it answered {str(answer)[:200]}")
+    return answer[name]

@@ -1,0 +1,44 @@
+"""Builds what administrators see of a daemon from its parts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fencebus_host.assembly import Core
+from fencebus_host.config.effective import effective
+from fencebus_host.config.model import Config
+from fencebus_host.config.tree import render
+from fencebus_host.control_desk import Desk, HasState, Sources
+from fencebus_host.control_members import short
+from fencebus_host.control_watch import Watch
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What answers, and what has to run for it."""
+
+    desk: Desk
+    watch: Watch
+
+
+def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable[HasState]]) -> Site:
+    """``config`` and ``parts`` are asked anew for each answer: a reload may change them."""
+    daemon = config().daemon
+    watch = Watch(core.host, core.router, core.events)
+    for hypervisor in core.hypervisors:
+        hypervisor.subscribe(watch.changed)
+    sources = Sources(
+        host=daemon.host_name,
+        incarnation=short(core.incarnation),
+        router=core.router.name,
+        file=lambda: str(config().file) if config().file else None,
+        config=lambda: render(effective(config())),
+        parts=parts,
+        watch=watch,
+        requests=core.requests,
+        events=core.events,
+        chronicle=core.records,
+    )
+    return Site(Desk(sources, time.time), watch)
