@@ -51,6 +51,7 @@ from fencebus_host.neighbours import OwnAddresses, mac_addresses_of
 from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Listener, Router
+from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
 from fencebus_host.routers.federated import FederatedRouter
@@ -105,6 +106,8 @@ class Core:
     """The router among hosts that know each other, if one is configured; perhaps one of several in an order."""
     picture: Picture | None = None
     """What that router has on the disk."""
+    keeper: WatchedKeeper | None = None
+    """How it gets there; tells what is known of other hosts as it changes."""
 
     @property
     def bus(self) -> Bus | None:
@@ -166,7 +169,7 @@ async def recollect(config: Config) -> Recollection | None:
     if not any(part.kind in FEDERATED for part in parts_of(config.backend)):
         return None
     picture = Picture(config.daemon.state_dir)
-    return Recollection(picture, await picture.open())
+    return Recollection(picture, await picture.open(), WatchedKeeper(picture))
 
 
 def build_core(config: Config, recollection: Recollection | None = None) -> Core:
@@ -209,6 +212,7 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
         only_looks=not any(map(own_libvirt, parts_of(config.backend))),
         federated=federated,
         picture=recollection.picture if recollection else None,
+        keeper=recollection.keeper if recollection else None,
     )
 
 

@@ -24,6 +24,7 @@ from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.control import serve_control, socket_path
 from fencebus_host.discovering import explanation, kept, settle, settle_patiently
+from fencebus_host.facing import build_face
 from fencebus_host.fencing import RecordError
 from fencebus_host.listening import Listening
 from fencebus_host.pidfile import AlreadyRunning, PidFile
@@ -70,7 +71,10 @@ class Daemon:
         self._core = build_core(config, recollection)
         self._factory = ListenerFactory(self._core)
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
-        self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
+        self._face = build_face(config, self._core)
+        self._showing = [Part("QMF agent", self._show, self._tell_status)] if self._face else []
+        handle = self._face.handle if self._face else self._core.service.handle
+        self._listening = Listening(self._factory, handle, self._tell_status)
         self._site = control_site.build(self._core, lambda: self._config, self._parts)
         self._control = Part("control socket", self._run_control, lambda: None)
         self._view = Part("view", lambda _ready: self._site.watch.run(), lambda: None)
@@ -86,6 +90,8 @@ class Daemon:
         await self._recall()
         self._router.start()
         self._control.start()
+        for part in self._showing:
+            part.start()
         self._view.start()
         self._follow(self._config)
         watchdog = asyncio.create_task(self._watchdog())
@@ -115,6 +121,12 @@ class Daemon:
                 group.create_task(self._core.local.run())
             group.create_task(self._watch_reach())
 
+    async def _show(self, ready: Ready) -> None:
+        """What consoles see; the bus is the router's."""
+        ready()
+        if self._face is not None:
+            await self._face.run()
+
     async def _watch_reach(self) -> None:
         """Say at any time which hypervisor or manager is out of reach."""
         router = self._core.router
@@ -140,7 +152,7 @@ class Daemon:
 
     def _parts(self) -> Sequence[Part]:
         """What `status` tells of."""
-        return (self._router, *self._listening.parts)
+        return (self._router, *self._showing, *self._listening.parts)
 
     def _follow(self, config: Config) -> None:
         self._listening.follow(config)
@@ -222,6 +234,8 @@ class Daemon:
         await self._core.fencing.drain(DRAIN_SECONDS)
         await self._control.stop()
         await self._view.stop()
+        for part in self._showing:
+            await part.stop()
         await self._router.stop()
         await self._core.close()
 

@@ -20,6 +20,8 @@ BUS_KEY = b"the key that the hosts have, and no guest"
 DONE, FAILED, OFF, DENIED = 0, 1, 2, 3
 """Exit statuses of the C client."""
 PATIENCE = 8
+TRUSTED, STRANGER = "asker", "answerer"
+"""Users of the broker: consoles of the first may call methods."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,21 @@ class BusSite:
         key.touch(mode=0o600)
         key.write_bytes(self.key)
         listed = " ".join(f'host {{ name = "{each}"; }}' for each in self.names)
-        url = self.broker.url(name, port=port)
+        url, more = self.broker.url(name, port=port), f'trusted_users = "{TRUSTED}";'
         daemon = DaemonProcess(
             folder,
             backend="qmf",
             daemon=f'host = "{name}"; request_timeout = "{PATIENCE}";',
-            backends=f'qmf {{ url = "{url}"; key_file = "{key}"; domain = "{self.domain}"; }}',
+            backends=f'qmf {{ url = "{url}"; key_file = "{key}"; domain = "{self.domain}"; {more} }}',
             rest=f"hosts {{ {listed} }}\n{rest}",
             vms=vms,
             uri=uri,
         )
         return BusHost(name, daemon)
 
-    def stranger(self) -> Bus:
+    def client(self, user: str) -> Bus:
         """A client of the broker that has no key of the hosts."""
-        return KombuBus(self.broker.url("asker"), Terms(self.domain))
+        return KombuBus(self.broker.url(user), Terms(self.domain))
 
     def address(self, host: str) -> Address:
         """Where a host is told what concerns it alone."""

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import libvirt
 import pytest
 
 from fencebus_agent.bus import BusMessage, Priority
+from fencebus_agent.qmf_calls import CallRefused
+from fencebus_agent.qmf_console import ConsoleTerms, QmfConsole
+from fencebus_schemas.deadline import Deadline
+from fencebus_schemas.qmf2_classes import DOMAIN
 from tests.daemon_process import uuid_of
 from tests.hypervisors import eventually, soon
-from tests.interop.bus_site import DENIED, DONE, FAILED, STATUS_OFF, STATUS_ON, BusHost, BusSite, rubbish
+from tests.interop.bus_site import (
+    DENIED,
+    DONE,
+    FAILED,
+    STATUS_OFF,
+    STATUS_ON,
+    STRANGER,
+    TRUSTED,
+    BusHost,
+    BusSite,
+    rubbish,
+)
 from tests.interop.test_on_qemu import process_of
 from tests.libvirtd import Libvirtd, guest_xml
 from tests.rabbitmq import RabbitMq
@@ -132,7 +147,7 @@ def test_a_vm_that_runs_at_one_host_is_not_started_where_it_is_defined_too(three
 async def test_what_a_stranger_sends_does_nothing_and_is_logged(three: Three) -> None:
     await asyncio.to_thread(three.boot)
     site, heard = three.site, list[BusMessage]()
-    bus = site.stranger()
+    bus = site.client(STRANGER)
     bus.subscribe(site.address("host2"), heard.append)  # whatever a fence takes is heard by the stranger too
     async with running(bus):
         assert (await asyncio.to_thread(three.first.ask, "off", REAL)).status == DONE
@@ -147,6 +162,41 @@ async def test_what_a_stranger_sends_does_nothing_and_is_logged(three: Three) ->
     await asyncio.to_thread(three.second.daemon.process.wait_for_output, "on the bus was dropped")
     assert (await asyncio.to_thread(three.first.ask, "status", REAL)) == STATUS_ON
     assert three.life() == [life]
+
+
+@asynccontextmanager
+async def console(three: Three, user: str) -> AsyncIterator[QmfConsole]:
+    """A QMF console that has found all hosts."""
+    bus = three.site.client(user)
+    found = QmfConsole(bus, ConsoleTerms(three.site.domain, patience=1.0))
+    looking = asyncio.create_task(found.run())
+    try:
+        async with running(bus):
+            await eventually(lambda: {agent.name.instance for agent in found.picture.agents()} == set(NAMES))
+            yield found
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+
+def shown(found: QmfConsole) -> dict[str, str]:
+    """Which host shows which VM."""
+    objects = found.picture.objects(DOMAIN.id)
+    return {str(one.values["name"]): one.id.agent.rpartition(":")[2] for one in objects}
+
+
+async def test_a_console_sees_who_has_what_and_ends_a_vm_only_if_its_user_is_trusted(three: Three) -> None:
+    await asyncio.to_thread(three.boot)
+    expected = {"node1": "host1", REAL: "host2", "node3": "host3", "node5": "host3", ELSEWHERE: "host3"}
+    async with console(three, STRANGER) as stranger, console(three, TRUSTED) as trusted:
+        await eventually(lambda: shown(stranger) == expected)
+        (machine,) = [one.id for one in stranger.picture.objects(DOMAIN.id) if one.values["name"] == REAL]
+        with pytest.raises(CallRefused, match="not trusted"):
+            await stranger.call(machine, "destroy", {}, Deadline.after(10))
+        assert three.life()
+        await eventually(lambda: shown(trusted) == expected)
+        assert await trusted.call(machine, "destroy", {}, Deadline.after(10)) == {}
+        assert three.life() == []
 
 
 def test_without_its_broker_a_host_fences_its_own_vms_and_fails_for_others_by_its_deadline(three: Three) -> None:

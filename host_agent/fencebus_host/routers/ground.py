@@ -10,6 +10,7 @@ from fencebus_agent.hypervisor import SightedHypervisor
 from fencebus_host.picture import Picture
 from fencebus_host.picture_tables import Memory
 from fencebus_host.policy import Policy
+from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.routers.local import LocalRouter
 from fencebus_schemas.model import HostId, Incarnation
 
@@ -20,6 +21,8 @@ class Recollection:
 
     picture: Picture
     memory: Memory
+    keeper: WatchedKeeper
+    """Writes into the picture, and tells whoever watches."""
 
 
 @dataclass(frozen=True, slots=True)

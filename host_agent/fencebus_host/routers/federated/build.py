@@ -56,7 +56,7 @@ def build_on(ground: Ground, carrier: Carrier, name: str) -> FederatedRouter:
     (hypervisor,) = ground.hypervisors
     memory = ground.recollection.memory
     membership = Membership(ground.host, ground.incarnation, hosts=ground.hosts, past=memory.past, deeds=memory.deeds)
-    return build_over(membership, hypervisor, carrier, ground.recollection.picture, ground.policy, name=name)
+    return build_over(membership, hypervisor, carrier, ground.recollection.keeper, ground.policy, name=name)
 
 
 def build_over(
