@@ -11,10 +11,11 @@
 #   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
 #   make fuzz    hostile bytes for every decoder, SECONDS=60 each
 #   make sim     many hosts on a virtual clock against every fault, SECONDS=60, or SEEDS=20000
+#   make sim-bites  each clause of the protocol switched off: the schedule that shows what it is needed for
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-guests bench-managers bench-hosts mutation guest package fuzz sim soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests bench-managers bench-hosts mutation guest package fuzz sim sim-bites soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -73,6 +74,9 @@ fuzz: $(STAMPS)/dev
 
 sim: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.sim $(if $(SEEDS),--seeds $(SEEDS),--seconds $(SECONDS))
+
+sim-bites: $(STAMPS)/dev
+	$(VENV)/bin/python -m tests.sim.biting
 
 soak: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.soak $(SECONDS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fencebus_agent import death
 from fencebus_host import denial, federated_rules, permission, verdict
-from fencebus_host.federation import member, rules
+from fencebus_host.federation import member, rounds, rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.member import Member
 from fencebus_host.federation.rounds import Rounds
@@ -17,7 +17,7 @@ from fencebus_host.ledger import Ledger
 from fencebus_host.ownership import Ownership
 from fencebus_schemas.model import FenceRequest, Observation, Sight, VmState
 from fencebus_schemas.peer import Quote
-from tests.sim import desk, requesting, worlds
+from tests.sim import desk, rare_worlds, requesting, worlds
 from tests.sim.worlds import World
 
 Change = tuple[object, str, object]
@@ -34,23 +34,35 @@ class Mutation:
     """What breaks is outside the promise without the clause, too: residues count."""
     world: World | None = None
     """Where it bites, if the default world masks it."""
-    masked_by: str = ""
-    """Why no seed catches it, if none does."""
+    beside: Mutation | None = None
+    """Another clause that would catch what this one lets through: it is off with this one, and without."""
 
     def __str__(self) -> str:
         return f"{self.rule} {self.clause}"
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Switch the clause off for a while."""
-        before = [(where, name, vars(where)[name]) for where, name, _ in self.changes]
-        for where, name, instead in self.changes:
-            setattr(where, name, instead)
-        try:
+        """Switch the clause off for a while, and what masks it."""
+        with self.only_beside(), _instead(self.changes):
             yield
-        finally:
-            for where, name, was in before:
-                setattr(where, name, was)
+
+    @contextmanager
+    def only_beside(self) -> Iterator[None]:
+        """Switch off what masks the clause, but not the clause."""
+        with _instead(self.beside.changes if self.beside is not None else ()):
+            yield
+
+
+@contextmanager
+def _instead(changes: tuple[Change, ...]) -> Iterator[None]:
+    before = [(where, name, vars(where)[name]) for where, name, _ in changes]
+    for where, name, instead in changes:
+        setattr(where, name, instead)
+    try:
+        yield
+    finally:
+        for where, name, was in before:
+            setattr(where, name, was)
 
 
 def _without(*names: str) -> tuple[Change, ...]:
@@ -106,6 +118,13 @@ def _forgetful(self: Guards, draw: Callable[[], str], memory: float) -> None:
 _guards_init = Guards.__init__
 
 
+OWN_LIFE = Mutation(
+    "S3",
+    "a claim ends with the life that was claimed",
+    ((rounds, "_claimed_mark", lambda _claim: ""),),
+    world=rare_worlds.attested,
+)
+
 MUTATIONS = (
     Mutation(
         "S1",
@@ -127,7 +146,7 @@ MUTATIONS = (
         "S2",
         "under an unbroken guard",
         (*_without("s2_guards_are_unbroken"), (Rounds, "_is_broken", _false)),
-        masked_by="a life that came and went between two looks was seen to leave or to end, or is reported",
+        world=rare_worlds.dodging,
     ),
     Mutation("S2", "a saved life is a life", ((Sight, "denies", property(_denies)),), world=worlds.saving),
     Mutation("S2", "the members are known", _without("s2_members_are_known"), world=worlds.alone),
@@ -146,13 +165,15 @@ MUTATIONS = (
         ((verdict, "s3_nobody_claims_it_at_its_start", _nothing),),
         world=worlds.copies,
     ),
+    OWN_LIFE,
     Mutation("S4", "a deed outlives the daemon", ((Member, "remember", _nothing),), world=worlds.repeated),
     Mutation("S7", "the owner does nothing twice", ((Member, "_done", _nothing),), world=worlds.repeated),
     Mutation(
         "S7",
         "a deed answers only where nothing turned up",
         ((member, "_stands", lambda done, _result: done),),
-        masked_by="the coordinator takes no answer twice, so that the claim stands until the deadline",
+        world=rare_worlds.attested,
+        beside=OWN_LIFE,
     ),
     Mutation(
         "S7",
@@ -180,7 +201,7 @@ MUTATIONS = (
         "S14",
         "what happens breaks a guard",
         ((Guards, "touched", _nothing),),
-        masked_by="the same, and the second look shows what stayed",
+        world=rare_worlds.visiting,
     ),
     Mutation("S15", "two rounds before a start", ((denial, "missing", _nothing),)),
     Mutation(
@@ -190,7 +211,7 @@ MUTATIONS = (
             (rules, "s15_claim_stands", _nothing),
             (Guards, "install", lambda self, message, until, now: self._renewed(message, until, now)),
         ),
-        masked_by="two requests that start at once are two orders in one lane, and the second finds it running",
+        world=rare_worlds.candidates,
     ),
     Mutation(
         "S16",
@@ -206,7 +227,7 @@ MUTATIONS = (
         "S16",
         "a host knows its guests' requests",
         ((rules, "s16_knows_its_guests", _nothing),),
-        masked_by="the tie and the condemned source decide first wherever the host has been up for a lease",
+        world=rare_worlds.restarting,
     ),
     Mutation(
         "S16",
@@ -218,6 +239,6 @@ MUTATIONS = (
         "S16",
         "a rival is remembered after its guard",
         ((Guards, "__init__", _forgetful),),
-        masked_by="a later clause of S16 meets the same counter-example",
+        world=rare_worlds.lapsed,
     ),
 )

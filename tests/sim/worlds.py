@@ -12,10 +12,15 @@ from tests.sim.plan import Plan, VmPlan
 World = Callable[[Draft], None]
 
 
-def _ask(draft: Draft, at: float, host: int, action: str = "OFF", span: float = 9.0) -> int:
+def ask(
+    draft: Draft, at: float, host: int, action: str = "OFF", span: float = 9.0, vm: int = 0, source: int = -1
+) -> int:
+    """A request about one of the first two VMs."""
     draft.numbers += 1
     request = draft.request()
-    draft.add(Happening(at, Kind.ASK, host, 0, 0, span, number=draft.numbers, action=action, request=request))
+    draft.add(
+        Happening(at, Kind.ASK, host, 0, vm, span, number=draft.numbers, action=action, source=source, request=request)
+    )
     return draft.numbers
 
 
@@ -36,7 +41,7 @@ def travelling(draft: Draft) -> None:
         draft.add(Happening(at, Kind.MIGRATE, 0, draft.host(), 0, span, float(rng.random() < 0.5), end=end))
         at += rng.uniform(0.1, 1.2)
         if rng.random() < 0.2:
-            _ask(draft, at + rng.random() * 0.5, draft.host(), span=6.0)
+            ask(draft, at + rng.random() * 0.5, draft.host(), span=6.0)
         if rng.random() < 0.15:
             draft.add(Happening(at, Kind.START, draft.host()))
         if rng.random() < 0.1:
@@ -47,7 +52,7 @@ def saving(draft: Draft) -> None:
     """Saved, asked for, restored."""
     rng, at = draft.rng, draft.when(0.5)
     draft.add(Happening(at, Kind.SAVE, 0, span=0.3))
-    _ask(draft, at + rng.uniform(0.0, 3.0), draft.host())
+    ask(draft, at + rng.uniform(0.0, 3.0), draft.host())
     draft.add(Happening(at + rng.uniform(1.0, 8.0), Kind.RESTORE, 0))
     draft.add(Happening(at + rng.uniform(0.0, 2.0), Kind.SLOW_DRIVER, 0, span=9.0, rate=2.5))
 
@@ -59,7 +64,7 @@ def alone(draft: Draft) -> None:
     draft.add(Happening(at + 0.5, Kind.WIPE, 0, span=0.3))
     draft.add(Happening(at + 2.0, Kind.SHUT, 0))
     draft.add(Happening(at + 3.0, Kind.START, 1))
-    _ask(draft, at + 4.0 + draft.rng.random(), 0)
+    ask(draft, at + 4.0 + draft.rng.random(), 0)
 
 
 def twins(draft: Draft) -> None:
@@ -70,14 +75,17 @@ def twins(draft: Draft) -> None:
     draft.add(Happening(at + rng.uniform(1.5, 6.0), Kind.CLONE, draft.hosts))
     draft.add(Happening(at + 2.0, Kind.LOSS, span=20.0, rate=0.5))
     for _ in range(3):
-        _ask(draft, at + rng.uniform(4.0, 9.0), 1)
+        ask(draft, at + rng.uniform(4.0, 9.0), 1)
 
 
 def repeated(draft: Draft) -> None:
     """A reboot that comes again at a host that does not know of the first, once its owner was restarted."""
     rng, at = draft.rng, draft.when(0.5)
-    number = _ask(draft, at, 1, "REBOOT")
-    draft.add(Happening(at + rng.uniform(0.02, 2.0), Kind.ONE_WAY, 1, 2, span=20.0))
+    number = ask(draft, at, 1, "REBOOT")
+    if rng.random() < 0.5:
+        draft.add(Happening(at + rng.uniform(0.02, 2.0), Kind.ONE_WAY, 1, 2, span=20.0))
+    else:
+        draft.add(Happening(at + rng.uniform(0.1, 0.5), Kind.DAEMON_CRASH, 2, span=rng.uniform(0.3, 1.0)))
     draft.add(Happening(at + rng.uniform(0.02, 2.5), Kind.DAEMON_CRASH, 0, span=rng.uniform(0.1, 0.6)))
     _again(draft, at + rng.uniform(0.0, 6.0), 2, number)
 
@@ -86,7 +94,7 @@ def copies(draft: Draft) -> None:
     """Split brain: copies that migrate to each other's hosts while they are fenced."""
     rng, at = draft.rng, draft.when(0.5)
     draft.add(Happening(at - 1.0, Kind.CLONE, 1))
-    _ask(draft, at, 2, rng.choice(("OFF", "REBOOT")))
+    ask(draft, at, 2, rng.choice(("OFF", "REBOOT")))
     draft.add(Happening(at - 2.0, Kind.SLOW_DRIVER, 2, span=10.0, rate=rng.choice((0.05, 0.6))))
     for _ in range(3):
         start = at + rng.uniform(-0.5, 0.3)
@@ -99,10 +107,10 @@ def regained(draft: Draft) -> None:
     """The VM is started again while its fence still waits for a word, and is fenced once more."""
     rng, at = draft.rng, draft.when(0.5)
     draft.add(Happening(at - 0.2, Kind.ONE_WAY, 2, 1, span=5.0))
-    _ask(draft, at, 1)
+    ask(draft, at, 1)
     draft.add(Happening(at + rng.uniform(0.02, 0.1), Kind.ONE_WAY, 0, 1, span=5.0))
     draft.add(Happening(at + rng.uniform(0.03, 0.3), Kind.START, 0))
-    _ask(draft, at + rng.uniform(0.2, 0.5), 1)
+    ask(draft, at + rng.uniform(0.2, 0.5), 1)
 
 
 def crossing(draft: Draft) -> None:
@@ -112,7 +120,7 @@ def crossing(draft: Draft) -> None:
     draft.add(Happening(at - away, Kind.DAEMON_CRASH, 0, span=away))
     draft.add(Happening(at - rng.uniform(0.1, 0.6), Kind.MIGRATE, 0, 2, 0, 0.03, 1.0))
     draft.add(Happening(at - 4.0, Kind.LATE_EVENTS, 2, span=20.0, rate=1.0))
-    _ask(draft, at - rng.random(), 1)
+    ask(draft, at - rng.random(), 1)
 
 
 def held(draft: Draft) -> None:
@@ -120,7 +128,7 @@ def held(draft: Draft) -> None:
     rng = draft.rng
     for _ in range(3):
         at = draft.when(0.6)
-        number = _ask(draft, at, 1, rng.choice(("OFF", "REBOOT")), 3.0)
+        number = ask(draft, at, 1, rng.choice(("OFF", "REBOOT")), 3.0)
         draft.add(Happening(at - 1.0, Kind.LATE, span=3.0, rate=0.5))
         if rng.random() < 0.5:
             draft.add(Happening(at + 0.003 * rng.random(), Kind.FREEZE, 0, span=rng.uniform(1.0, 6.0)))
@@ -138,7 +146,7 @@ def started(draft: Draft) -> None:
     draft.add(Happening(at - 0.5, Kind.REORDER, span=12.0, rate=rng.choice((0.05, 0.3, 1.0))))
     draft.add(Happening(at - 0.5, Kind.SLOW_DRIVER, 0, span=12.0, rate=rng.choice((0.1, 0.6, 1.5))))
     for host in (1, 2):
-        _ask(draft, at + rng.random() * 0.3, host, "ON")
+        ask(draft, at + rng.random() * 0.3, host, "ON")
     if rng.random() < 0.3:
         draft.add(Happening(at + rng.random(), Kind.START, 1))
 

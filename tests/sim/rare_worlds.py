@@ -1,0 +1,104 @@
+"""Worlds for clauses that need a long chain of coincidences: each world brings most of the chain about."""
+
+from __future__ import annotations
+
+from tests.sim.generating import Draft
+from tests.sim.happening import Happening, Kind
+from tests.sim.worlds import ask
+
+OWNER, ASKED, HOP, LAST = 0, 1, 2, 3
+"""Hosts of a travel: where the VM is, who coordinates its fence, where it comes by, where it ends."""
+
+
+def dodging(draft: Draft) -> None:
+    """The VM dodges every look: it leaves its owner, and passes a host between that host's two denials, each behind a
+    dead daemon; it reaches its last host after that one's second denial, and nobody hears the word of it.
+    """
+    draft.hosts = 4
+    rng, at = draft.rng, draft.when(0.4)
+    back = rng.uniform(0.6, 1.2)
+    draft.add(Happening(at - 1.0, Kind.DAEMON_CRASH, OWNER, span=1.0 + back))
+    ask(draft, at, ASKED)
+    down = rng.uniform(0.02, 0.2)
+    draft.add(Happening(at + down, Kind.DAEMON_CRASH, HOP, span=back + rng.uniform(0.6, 1.6)))
+    draft.add(Happening(at + down + 0.02, Kind.MIGRATE, OWNER, HOP, 0, 0.03, 1.0))
+    cut = back + rng.uniform(0.05, 0.6)
+    draft.add(Happening(at + cut, Kind.ONE_WAY, LAST, ASKED, span=20.0))
+    draft.add(Happening(at + cut + rng.uniform(0.0, 0.2), Kind.MIGRATE, OWNER, LAST, 0, 0.03, 1.0))
+
+
+def visiting(draft: Draft) -> None:
+    """As ``dodging``, but the daemon of the host in between lives and cannot be heard; a copy that came and went there
+    is the last that it saw.
+    """
+    draft.hosts = 4
+    rng, at = draft.rng, draft.when(0.4)
+    back = rng.uniform(0.8, 1.2)
+    draft.add(Happening(at - 1.0, Kind.DAEMON_CRASH, OWNER, span=1.0 + back))
+    ask(draft, at, ASKED)
+    hidden = rng.uniform(0.02, 0.1)
+    left = back + rng.uniform(0.2, 0.7)
+    draft.add(Happening(at + hidden, Kind.ONE_WAY, HOP, ASKED, span=left - hidden + rng.uniform(0.7, 1.2)))
+    draft.add(Happening(at + hidden + 0.02, Kind.MIGRATE, OWNER, HOP, 0, 0.03, 1.0))
+    draft.add(Happening(at + left - rng.uniform(0.0, 0.1), Kind.ONE_WAY, LAST, ASKED, span=20.0))
+    draft.add(Happening(at + left, Kind.MIGRATE, OWNER, LAST, 0, 0.03, 1.0))
+    copied = left + 0.25
+    draft.add(Happening(at + copied, Kind.CLONE, HOP))
+    draft.add(Happening(at + copied + 0.1, Kind.SHUT, rng.randrange(2)))
+
+
+def attested(draft: Draft) -> None:
+    """A fence is done; then a second copy comes by from a host that was cut off, just as the same request arrives at
+    another coordinator, which has not heard of the outcome.
+    """
+    draft.hosts = 4
+    rng, at = draft.rng, draft.when(0.4)
+    draft.add(Happening(at - 3.0, Kind.CLONE, LAST))
+    draft.add(Happening(at - 2.0, Kind.PARTITION, span=3.0, mask=(LAST,)))
+    number = ask(draft, at, ASKED, span=14.0)
+    draft.add(Happening(at - 0.5, Kind.ONE_WAY, ASKED, HOP, span=20.0))
+    draft.add(Happening(at - 0.5, Kind.ONE_WAY, LAST, HOP, span=30.0))
+    comes = at + rng.uniform(1.2, 2.0)
+    draft.add(Happening(comes, Kind.MIGRATE, LAST, OWNER, 0, 0.03, 1.0))
+    again = comes + rng.uniform(0.2, 0.6)
+    draft.add(Happening(again, Kind.ASK_AGAIN, HOP, number=number, request=draft.request()))
+    draft.add(Happening(again + rng.uniform(-0.25, 0.05), Kind.MIGRATE, OWNER, LAST, 0, 0.03, 1.0))
+
+
+def candidates(draft: Draft) -> None:
+    """Two coordinators that know of different last owners start the VM at once."""
+    rng, at = draft.rng, draft.when(0.3)
+    draft.add(Happening(at, Kind.SHUT, 0))
+    draft.add(Happening(at + 0.5, Kind.ONE_WAY, 1, 2, span=2.0))
+    draft.add(Happening(at + 1.0, Kind.START, 1))
+    draft.add(Happening(at + 1.5, Kind.SHUT, 1))
+    if rng.random() < 0.5:
+        draft.add(Happening(at + 8.0, Kind.REORDER, span=9.0, rate=rng.choice((0.01, 0.05, 0.3))))
+    draft.add(Happening(at + 8.0, Kind.SLOW_DRIVER, 0, span=9.0, rate=rng.choice((0.02, 0.1, 0.6))))
+    for host in (1, 2):
+        ask(draft, at + 9.0 + rng.random() * rng.choice((0.005, 0.05, 0.3)), host, "ON")
+
+
+def restarting(draft: Draft) -> None:
+    """A duel, and the host of one of both forgets, by a restart, what its guest has asked for."""
+    rng, at = draft.rng, draft.when(0.5)
+    spread = rng.choice((0.004, 0.01, 0.03))
+    draft.add(Happening(at - 2.0, Kind.REORDER, span=12.0, rate=spread))
+    draft.add(Happening(at - 2.0, Kind.SLOW_DRIVER, 0, span=12.0, rate=rng.choice((0.1, 0.2, 0.4))))
+    ask(draft, at, rng.choice((0, 2)), source=1)
+    ask(draft, at + rng.uniform(-0.5, 1.0) * spread, 2, vm=1, source=0)
+    draft.add(Happening(at + spread * rng.uniform(0.5, 2.0), Kind.DAEMON_CRASH, 1, span=rng.uniform(0.01, 0.1)))
+
+
+def lapsed(draft: Draft) -> None:
+    """A duel in which the guard of the one lapses at its guest's host just before its order is carried out, and the
+    other's order comes just after.
+    """
+    draft.hosts = 4
+    rng, at = draft.rng, draft.when(0.4)
+    ask(draft, at, 2, source=1)
+    draft.add(Happening(at + 0.05, Kind.ONE_WAY, 2, 1, span=12.0))
+    rival = at + rng.uniform(1.45, 1.9)
+    draft.add(Happening(at, Kind.ONE_WAY, 2, 0, span=rival - at + rng.uniform(0.0, 0.3)))
+    draft.add(Happening(rival - 0.2, Kind.ONE_WAY, 3, 1, span=at + 2.02 - rival + 0.2))
+    ask(draft, rival, 3, vm=1, source=0)
