@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fencebus_agent.libvirt_driver.courtesies import LibvirtCourtesies
+from fencebus_agent.qmf_epoch import next_epoch
 from fencebus_host.assembly import Core
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.model import Config
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.qmf_face import FaceTerms, QmfFace, Site
-from fencebus_host.qmf_face_epoch import next_epoch
 from fencebus_schemas.model import HostId
 
 

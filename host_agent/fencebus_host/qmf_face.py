@@ -2,7 +2,7 @@
 
 What is needed to start it, once the service stands:
 
-* ``FaceTerms``, from the configuration; ``epoch`` from ``qmf_face_epoch.next_epoch(state_dir)``;
+* ``FaceTerms``, from the configuration; ``epoch`` from ``qmf_epoch.next_epoch(state_dir)``;
 * the router's own ``Bus``: the face subscribes to it and sends by it, whoever runs the router runs the bus;
 * a ``Site``: the host's hypervisors and their courtesies, ``service.handle``, ``router.find``, and the router's
   ownership (``None`` where the router knows no other hosts).

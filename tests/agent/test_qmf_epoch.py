@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_host.qmf_face_epoch import FILE, next_epoch
+from fencebus_agent.qmf_epoch import FILE, next_epoch
 
 NOW = 1_800_000_000
 

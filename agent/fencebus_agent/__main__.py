@@ -1,0 +1,46 @@
+"""fencebus-agentd: shows a host's virtual machines to QMF consoles, where only the inventory is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from fencebus_agent import agentd_options
+from fencebus_agent.agentd_options import PROGRAM, Answer, UsageError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program; returns its exit status."""
+    try:
+        asked = agentd_options.read(sys.argv[1:] if arguments is None else arguments, os.environ)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_USAGE
+    if isinstance(asked, Answer):
+        sys.stdout.write(asked.text)
+        return 0
+    if find_spec("libvirt") is None:
+        sys.stderr.write(f"{PROGRAM}: not installed: libvirt; on a host: pip install 'fencebus[host]'\n")
+        return EXIT_FAILED
+    from fencebus_agent.agentd import serve
+    from fencebus_agent.kombu_url import BadBusUrl
+
+    level = logging.DEBUG if asked.debug else logging.INFO
+    logging.basicConfig(level=level, format=f"%(asctime)s {PROGRAM} %(levelname)s %(message)s")
+    try:
+        asyncio.run(serve(asked))
+    except (BadBusUrl, ImportError) as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
