@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fencebus_host.config.backend_section import opened
+from fencebus_host.config.cluster_section import discovered
 from fencebus_host.config.discovery import Course, Decision, HostEvidence, decide, why_forbidden
 from fencebus_host.config.host_look import CHOICE_FILE, look, look_for_vdsm
 from fencebus_host.config.kills_here import kills_here
-from fencebus_host.config.model import BackendSettings, Config
+from fencebus_host.config.model import BackendSettings, Config, LibvirtSettings
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problem, Problems, Where
 from fencebus_host.routers.table import TABLE
@@ -31,7 +32,7 @@ def settle(config: Config, root: Path = Path("/")) -> tuple[Config, Decision | N
     """
     if config.backend.where is not None:
         return _allowed(config, look_for_vdsm(root)), None
-    seen = look(config, TABLE, root)
+    seen = _seen(config, root)
     decision = decide(seen)
     if decision.course is Course.REFUSE:
         raise _error("discovery", decision.text, Where(str(config.file or "")), _way_out(config, seen, decision))
@@ -85,7 +86,7 @@ def kept(new: Config, running: Config) -> Config:
 
 def explanation(config: Config, root: Path = Path("/")) -> tuple[str, int]:
     """The table for people, and an exit status: 0 if a router is taken."""
-    seen = look(config, TABLE, root)
+    seen = _seen(config, root)
     decision = decide(seen)
     rows = [("router", "looked for", "found", "outcome")]
     chosen = ", ".join(_kinds(config.backend)) if config.backend.where else ""
@@ -98,6 +99,15 @@ def explanation(config: Config, root: Path = Path("/")) -> tuple[str, int]:
     way_out = _way_out(config, seen, decision) if decision.course is Course.REFUSE else ""
     last = f"{decision.course.value}: {decision.text}" + (f" ({way_out})" if way_out else "")
     return f"{_table(rows)}{last}\n", 0 if decision.course is Course.TAKE else 1
+
+
+def _seen(config: Config, root: Path) -> HostEvidence:
+    seen = look(config, TABLE, root)
+    if not seen.corosync_runs or root != Path("/"):
+        return seen
+    from fencebus_host.routers.checkpoint import reach  # only a host that has corosync needs its libraries
+
+    return dataclasses.replace(seen, corosync_trouble=reach.look().trouble)
 
 
 def _allowed(config: Config, seen: HostEvidence) -> Config:
@@ -114,6 +124,8 @@ def _kinds(backend: BackendSettings) -> list[str]:
 def _settings(config: Config, kind: str) -> BackendSettings:
     """The settings of a candidate, with its files read; of libvirt those that every configuration has."""
     found = next((one for one in config.candidates if one.kind == kind), config.backend)
+    if kind == "checkpoint" and isinstance(found, LibvirtSettings):
+        found = discovered(found)
     problems = Problems()
     settings = opened(found, config.listeners, problems)
     if problems.has_errors:

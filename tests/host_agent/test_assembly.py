@@ -37,8 +37,8 @@ async def test_one_hypervisor_is_built_for_each_different_uri(tmp_path: Path) ->
 
 
 async def test_a_backend_that_is_not_in_this_version_is_a_mistake_with_its_place(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"f:1.*cpg.*is not in this version"):
-        build_core(_config(tmp_path, backend="cpg"))
+    with pytest.raises(ConfigError, match=r"f:1.*null.*is not in this version"):
+        build_core(_config(tmp_path, backend="null"))
 
 
 def test_each_start_of_the_daemon_is_another_incarnation_of_the_same_machine() -> None:

@@ -15,6 +15,7 @@ from fencebus_host.ctl.doctor.findings import Level
 from fencebus_host.ctl.doctor.hypervisors import check_resources
 from fencebus_host.ctl.survey import Guest, Hypervisor
 from fencebus_host.ctl.survey import Site as Host
+from fencebus_host.routers.checkpoint.reach import Reach
 from tests.components import CHECKOUT, require_program
 from tests.interop.cluster import Cluster, cluster
 from tests.interop.programs import Make, Plan, Site, Transport, site
@@ -66,7 +67,9 @@ def doctor_sees(running: Cluster) -> None:
     """What the doctor of a host makes of a cluster that the host is in, and of a VM that this cluster starts."""
     host = Host((Hypervisor("test:///default", (Guest("vm2", "u", True),)),), (), True, False, False)
     settings = load_text("listeners { vsock { } }", "x", read_keys=False)
-    (quorate,) = check_corosync(settings, host, lambda *words: running.does(" ".join(words)).status)
+    (quorate,) = check_corosync(
+        settings, host, lambda: Reach(quorate=running.does("corosync-quorumtool -s").status == 0)
+    )
     assert (quorate.level, quorate.code) == (Level.OK, "corosync-quorate")
     attributes = (
         '<instance_attributes id="i"><nvpair id="n" name="config" value="/none/vm2.xml"/></instance_attributes>'

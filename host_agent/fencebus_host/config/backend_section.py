@@ -11,6 +11,7 @@ from fencebus_host.config import key_table as keys
 from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.bus_section import bus, with_bus_keys
 from fencebus_host.config.bus_settings import QmfSettings
+from fencebus_host.config.cluster_section import with_cluster_keys
 from fencebus_host.config.fence_agent_section import fence_agent, with_options
 from fencebus_host.config.fence_agent_settings import FenceAgentSettings
 from fencebus_host.config.key import Section
@@ -82,6 +83,8 @@ def opened(settings: BackendSettings, listeners: tuple[ListenerSettings, ...], p
         return replace(settings, parts=tuple(opened(part, listeners, problems) for part in settings.parts))
     if isinstance(settings, QmfSettings):
         return with_bus_keys(settings, problems)
+    if isinstance(settings, ClusterSettings):
+        return with_cluster_keys(settings, problems)
     if isinstance(settings, OvirtSettings):
         return with_credentials(settings, problems)
     return with_options(settings, listeners, problems) if isinstance(settings, FenceAgentSettings) else settings
@@ -121,9 +124,9 @@ def _builders(
     own = _own_libvirt(items)
     return {
         "libvirt": (keys.LIBVIRT, _libvirt),
-        "cpg": (keys.CPG, partial(_cluster, "cpg", name_mode, ())),
+        "cpg": (keys.CPG, partial(_cluster, "cpg", name_mode, (), own)),
         # C's checkpoint took the URI from the libvirt section too (facts 3.6).
-        "checkpoint": (keys.CHECKPOINT, partial(_cluster, "checkpoint", name_mode, own.uris)),
+        "checkpoint": (keys.CHECKPOINT, partial(_cluster, "checkpoint", name_mode, own.uris, own)),
         "qmf": (bus_keys.QMF, partial(bus, "qmf", None, own)),
         "libvirt-qmf": (bus_keys.LIBVIRT_QMF, partial(bus, "libvirt-qmf", 5672, own)),
         "libvirt-qpid": (bus_keys.LIBVIRT_QPID, partial(bus, "libvirt-qpid", 49000, own)),
@@ -151,10 +154,22 @@ def _libvirt(reading: Reading, where: Where | None) -> LibvirtSettings:
 
 
 def _cluster(
-    kind: str, old_mode: NameMode | None, more: tuple[str, ...], reading: Reading, where: Where | None
+    kind: str,
+    old_mode: NameMode | None,
+    more: tuple[str, ...],
+    own: LibvirtSettings,
+    reading: Reading,
+    where: Where | None,
 ) -> ClusterSettings:
     mode = reading.get(keys.NAME_MODE) or old_mode or NameMode.NAME
-    return ClusterSettings(kind=kind, where=where, uris=_uris(reading) or more or (DEFAULT_URI,), name_mode=mode)
+    return ClusterSettings(
+        kind=kind,
+        where=where,
+        uris=_uris(reading) or more or (DEFAULT_URI,),
+        name_mode=mode,
+        death_proof=own.death_proof,
+        key_files=reading.get(keys.CLUSTER_KEY_FILE),
+    )
 
 
 def _pm_fence(reading: Reading, where: Where | None) -> PmFenceSettings:

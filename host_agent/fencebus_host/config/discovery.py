@@ -22,6 +22,8 @@ class HostEvidence:
     """The address of its manager, as far as the host knows it, and where that was read."""
     corosync_configured: bool = False
     corosync_runs: bool = False
+    corosync_trouble: str = ""
+    """Why the daemon cannot join its group, though corosync runs; empty if it can."""
     configured: tuple[str, ...] = ()
     """The backends that have a section, in the configuration's words."""
     libvirt: str = ""
@@ -63,8 +65,12 @@ def _vdsm_found(seen: HostEvidence) -> str:
 
 def _corosync_found(seen: HostEvidence) -> str:
     if seen.corosync_runs:
-        return "corosync runs"
+        return f"corosync runs, but: {seen.corosync_trouble}" if seen.corosync_trouble else "corosync runs"
     return "corosync.conf, but corosync does not run" if seen.corosync_configured else "no corosync"
+
+
+def _has_cluster(seen: HostEvidence) -> bool:
+    return seen.corosync_runs and not seen.corosync_trouble
 
 
 ORDER: tuple[Way, ...] = (
@@ -76,7 +82,7 @@ ORDER: tuple[Way, ...] = (
         _vdsm_found,
     ),
     Way("qmf", _BUS, "a bus in the configuration", lambda seen: bool(_bus(seen)), lambda seen: _bus(seen) or "no bus"),
-    Way("checkpoint", ("checkpoint", "cpg"), "corosync running here", lambda seen: seen.corosync_runs, _corosync_found),
+    Way("checkpoint", ("checkpoint", "cpg"), "corosync running here", _has_cluster, _corosync_found),
     Way(
         "fence_agent",
         _AGENT,
@@ -172,8 +178,12 @@ def _hint(seen: HostEvidence) -> str:
 
 def _corosync_down(winner: Way, seen: HostEvidence) -> tuple[Course, str] | None:
     above = [way.name for way in ORDER[: [way.name for way in ORDER].index("checkpoint")]]
-    if winner.name in above or seen.corosync_runs or not seen.corosync_configured:
+    meant = seen.corosync_configured or seen.corosync_runs
+    if winner.name in above or _has_cluster(seen) or not meant:
         return None
+    if seen.corosync_runs:
+        text = f'corosync runs, but: {seen.corosync_trouble}: waiting for it (or choose with backend = "...")'
+        return Course.WAIT, text
     text = (
         "corosync.conf is here, but corosync does not run: waiting for it"
         ' (start it; or remove corosync.conf; or choose with backend = "...")'

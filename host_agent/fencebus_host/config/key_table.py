@@ -145,7 +145,19 @@ DEATH_PROOF = Key(
     OURS,
 )
 NAME_MODE: Key[NameMode | None] = Key(
-    "name_mode", values.one_of(NameMode), None, "name", "Whether VMs are tracked by name or by uuid."
+    "name_mode",
+    values.one_of(NameMode),
+    None,
+    "name",
+    "name or uuid: by which of the two the C program knows VMs. Here it is always both.",
+)
+CLUSTER_KEY_FILE: Key[tuple[Path, ...]] = Key(
+    "key_file",
+    values.paths,
+    (),
+    "corosync's own, if it has one",
+    "A key that the hosts share, never the guests'; or several: the first signs, all verify.",
+    OURS,
 )
 PMLIB_LOGLEVEL = Key("pmlib_loglevel", _LOG, 0, "0", "The level of detail of Pacemaker's library.")
 MESSAGE = Key("message", values.any_text, "Hi!", "Hi!", "What the backend says when it is asked whether it lives.")
@@ -199,8 +211,8 @@ SERIAL = Section(
     ),
 )
 LIBVIRT = Section("backends/libvirt", "VMs of this host, or of several libvirt URIs.", (URI, DEATH_PROOF))
-CPG = Section("backends/cpg", "VMs of a corosync cluster of hosts.", (URI, NAME_MODE))
-CHECKPOINT = Section("backends/checkpoint", "The old name of a corosync cluster of hosts.", (URI, NAME_MODE))
+CPG = Section("backends/cpg", "VMs of all hosts of a corosync cluster.", (URI, NAME_MODE, CLUSTER_KEY_FILE))
+CHECKPOINT = Section("backends/checkpoint", "Another name of `cpg`.", (URI, NAME_MODE, CLUSTER_KEY_FILE))
 PM_FENCE = Section("backends/pm-fence", "VMs that are resources of a Pacemaker cluster of hosts.", (PMLIB_LOGLEVEL,))
 NULL = Section("backends/null", "Fails every action.", (MESSAGE,))
 GROUP = Section("groups/group", "Machines that may fence each other.", (GROUP_NAME, GROUP_UUID, GROUP_IP))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from fencebus_host.config.bus_settings import QmfSettings
-from fencebus_host.config.model import BackendSettings, LibvirtSettings
+from fencebus_host.config.model import BackendSettings, ClusterSettings, LibvirtSettings
 from fencebus_host.config.ordered_settings import parts_of
 
 
@@ -18,6 +18,8 @@ def own_libvirt(backend: BackendSettings) -> LibvirtSettings | None:
     """The hypervisors of this host that a backend acts on; ``None`` if it acts on none."""
     if isinstance(backend, QmfSettings):
         return backend.libvirt
+    if isinstance(backend, ClusterSettings):
+        return LibvirtSettings(uris=backend.uris, death_proof=backend.death_proof)
     return backend if isinstance(backend, LibvirtSettings) else None
 
 

@@ -204,6 +204,12 @@ class ClusterSettings(BackendSettings):
 
     uris: tuple[str, ...] = (DEFAULT_URI,)
     name_mode: NameMode = NameMode.NAME
+    """Accepted, and without a meaning: VMs are known by name and by UUID, always."""
+    death_proof: DeathProof = DeathProof.FULL
+    key_files: tuple[Path, ...] = ()
+    """Empty: what corosync's own members have in common is enough."""
+    keys: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
+    """What the files hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from fencebus_agent.kombu_url import BadBusUrl, Tls
 from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.fence_agent_settings import FenceAgentSettings
-from fencebus_host.config.model import BackendSettings
+from fencebus_host.config.model import BackendSettings, ClusterSettings
 from fencebus_host.config.ordered_settings import OrderedSettings
 from fencebus_host.config.problems import ConfigError, Problem, Where
 from fencebus_host.ports import Router
@@ -50,6 +50,13 @@ def _qmf(settings: BackendSettings, ground: Ground) -> Router:
     return build_on(ground, carrier, settings.kind)
 
 
+def _checkpoint(settings: BackendSettings, ground: Ground) -> Router:
+    from fencebus_host.routers.checkpoint.build import build_checkpoint
+
+    assert isinstance(settings, ClusterSettings)
+    return build_checkpoint(settings, ground)
+
+
 def _terms(settings: QmfSettings, ground: Ground) -> BusTerms:
     files = (settings.ca_file, settings.cert_file, settings.certkey_file)
     return BusTerms(
@@ -70,6 +77,8 @@ TABLE: Mapping[str, Build] = {
     "qmf": _qmf,
     "libvirt-qmf": _qmf,
     "libvirt-qpid": _qmf,
+    "checkpoint": _checkpoint,
+    "cpg": _checkpoint,
     "fence_agent": _fence_agent,
 }
 """By the word of the configuration; `fence_virtd -l` shows them in this order."""

@@ -77,6 +77,15 @@ def test_a_corosync_that_is_configured_and_does_not_run_means_wait_and_never_loc
     assert "does not run" in decision.text
 
 
+@pytest.mark.parametrize("configured", (True, False))
+def test_a_corosync_that_does_not_let_the_daemon_in_is_waited_for(configured: bool) -> None:
+    seen = replace(BARE, corosync_configured=configured, corosync_runs=True, corosync_trouble="it is frozen")
+    decision = decide(seen)
+    assert decision.course is Course.WAIT
+    assert decision.text.startswith("corosync runs, but: it is frozen: waiting for it")
+    assert outcomes(decision)["checkpoint"] == "does not fit"
+
+
 def test_a_corosync_that_does_not_run_holds_up_no_router_above_it() -> None:
     seen = HostEvidence(vdsm=VDSM, configured=("ovirt",), corosync_configured=True, built_in=ALL)
     assert taken(seen) == "ovirt"

@@ -87,7 +87,7 @@ def _guests(config: Config, root: Path) -> Iterator[Finding]:
 
     site = survey(config.backend.uris if isinstance(config.backend, LibvirtSettings) else (), root)
     yield from check_hypervisors(config, site)
-    yield from check_corosync(config, site, status_of)
+    yield from check_corosync(config, site)
     yield from check_ways(config, site)
     yield from check_caches(site, describe)
     yield from check_guest_clocks(site, describe, lambda uri, name: output_of("virsh", "-c", uri, "domtime", name))
@@ -107,12 +107,6 @@ def output_of(program: str, *arguments: str) -> str | None:
     """What a program printed; ``None`` if it is not there, failed or hung."""
     done = _done(program, *arguments)
     return None if done is None or done.returncode else done.stdout.strip()
-
-
-def status_of(program: str, *arguments: str) -> int | None:
-    """The exit status of a program; ``None`` if it is not there or hung."""
-    done = _done(program, *arguments)
-    return None if done is None else done.returncode
 
 
 def _done(program: str, *arguments: str) -> subprocess.CompletedProcess[str] | None:

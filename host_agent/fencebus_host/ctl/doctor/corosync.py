@@ -1,4 +1,4 @@
-"""Looks at the hosts' own cluster: corosync runs and is quorate, where it is configured or the router needs it."""
+"""Looks at the hosts' own cluster: corosync lets the daemon in and is quorate, where it is configured or needed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from fencebus_host.config.model import ClusterSettings, Config
 from fencebus_host.ctl.doctor.findings import Finding, bad, good, odd
 from fencebus_host.ctl.survey import Site
+from fencebus_host.routers.checkpoint.reach import Reach, look
 
-QUORATE, NOT_QUORATE = 0, 2
-"""Exit statuses of corosync-quorumtool -s."""
-
-Status = Callable[..., int | None]
-"""Runs a program with arguments; its exit status, ``None`` if it is not there or hangs."""
+Look = Callable[[], Reach]
+"""Asks corosync, for a few seconds at most."""
 
 
-def check_corosync(config: Config, site: Site, status: Status) -> Iterator[Finding]:
+def check_corosync(config: Config, site: Site, ask: Look = look) -> Iterator[Finding]:
     """Nothing on a host that is in no cluster."""
     needed = isinstance(config.backend, ClusterSettings)
     if not needed and not site.corosync:
@@ -25,13 +23,15 @@ def check_corosync(config: Config, site: Site, status: Status) -> Iterator[Findi
     if needed and not site.corosync:
         yield bad("corosync-missing", f"there is no corosync.conf, and {why}", "make this host part of its cluster")
         return
-    answer = status("corosync-quorumtool", "-s")
-    if answer == QUORATE:
-        yield good("corosync-quorate", "corosync runs and is quorate")
-    elif answer == NOT_QUORATE:
+    found = ask()
+    if found.trouble:
+        text = f"the hosts' group cannot be joined, and {why}: {found.trouble}"
+        yield tell("corosync-down", text, "systemctl start corosync; journalctl -u corosync")
+    elif found.quorate:
+        yield good("corosync-quorate", "corosync lets fence_virtd into the hosts' group, and is quorate")
+    elif not found.counted:
+        text = "corosync has no quorum provider: nothing of other hosts can be declared off"
+        yield tell("corosync-no-provider", text, "quorum { provider: corosync_votequorum } in corosync.conf")
+    else:
         fix = "corosync-quorumtool -s on every host; corosync-cfgtool -s shows the links"
         yield tell("corosync-quorate", "corosync runs, but this host's part of the cluster is not quorate", fix)
-    else:
-        yield tell(
-            "corosync-down", f"corosync does not run, and {why}", "systemctl start corosync; journalctl -u corosync"
-        )

@@ -20,6 +20,7 @@ from fencebus_host.routers.checkpoint.happenings import Changed, Delivered
 from fencebus_host.routers.checkpoint.libcorosync import CorosyncError
 from fencebus_host.routers.checkpoint.outbox import Outbox
 from fencebus_host.routers.checkpoint.roll import Roll
+from fencebus_host.routers.checkpoint.secret import SecretError
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.errors import WireError
@@ -54,8 +55,9 @@ class GroupCarrier:
     """Implements ``Carrier`` over a corosync group."""
 
     def __init__(self, me: HostId, keys: Sequence[bytes], clock: Clock = boottime, connect: Connect = connect) -> None:
-        """``keys`` are the hosts' keys: the first signs, all verify."""
-        self._me, self._keys, self._clock, self._connect = me, tuple(keys), clock, connect
+        """``keys``: the first signs, all verify.  Without any, what the cluster's nodes have in common is the key."""
+        self._me, self._configured, self._clock, self._connect = me, tuple(keys), clock, connect
+        self._secret = b""
         self._assembly, self._outbox, self._roll = Assembly(me), Outbox(), Roll()
         self._complaints = Complaints()
         self._observers: list[Observer] = []
@@ -65,6 +67,14 @@ class GroupCarrier:
         self._again: asyncio.TimerHandle | None = None
         self.trouble: str | None = "not connected to corosync yet"
         """What is wrong with the cluster, for people; ``None`` if nothing is."""
+
+    @property
+    def _keys(self) -> tuple[bytes, ...]:
+        return self._configured or (self._secret,)
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """Sign with the first of these keys, and believe all of them, from now on."""
+        self._configured = tuple(keys)
 
     def watch(self, observer: Observer) -> None:
         """Tell ``observer`` what corosync says, from now on; at the beginning there is no quorum."""
@@ -80,7 +90,7 @@ class GroupCarrier:
             while True:
                 try:
                     connection = await self._joined(threads)
-                except CorosyncError as error:
+                except (CorosyncError, SecretError) as error:
                     self._troubled(str(error))
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
@@ -120,7 +130,7 @@ class GroupCarrier:
 
     async def _serve(self, connection: Connection, threads: WorkerThreads) -> None:
         loop = asyncio.get_running_loop()
-        self._open, self._lost = connection, loop.create_future()
+        self._open, self._lost, self._secret = connection, loop.create_future(), connection.secret
         descriptors = (connection.group.fileno(), connection.quorum.fileno())
         loop.add_reader(descriptors[0], self._group_ready)
         loop.add_reader(descriptors[1], self._quorum_ready)

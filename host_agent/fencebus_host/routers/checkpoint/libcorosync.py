@@ -233,6 +233,12 @@ class Group(_Connection):
         self._events.append(Changed(now, gone, new))
 
 
+def admits() -> None:
+    """Raises CorosyncError unless corosync would let this process into groups.  Waits for corosync; joins none."""
+    callbacks = _GroupCallbacks()
+    _Connection("cpg", byref(callbacks)).close()
+
+
 class Quorum(_Connection):
     """Whether this node's part of the cluster has the majority, and all that follows from it."""
 
@@ -247,6 +253,12 @@ class Quorum(_Connection):
         """False if no quorum provider is configured: then there never is a quorum (as Pacemaker sees it)."""
         with _closed_on_error(self.close):
             self._must("trackstart", TRACK_BOTH)
+
+    def asked(self) -> bool:
+        """Whether there is a quorum, by a question.  Waits for corosync; raises CorosyncError."""
+        stands = c_int()
+        self._must("getquorate", byref(stands))
+        return bool(stands.value) and self.is_counted
 
     def dispatch(self) -> bool:
         """Whether there is a quorum now.  Raises CorosyncError when the connection has ended."""

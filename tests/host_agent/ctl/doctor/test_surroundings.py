@@ -15,14 +15,15 @@ import pytest
 from fencebus_host.config.load import load_text
 from fencebus_host.config.model import Config
 from fencebus_host.ctl.doctor.clocks import check_guest_clocks, check_host_clock, has_agent, is_kept_right, skew_of
-from fencebus_host.ctl.doctor.command import status_of
 from fencebus_host.ctl.doctor.corosync import check_corosync
 from fencebus_host.ctl.doctor.findings import Finding, Level
 from fencebus_host.ctl.doctor.reach import Endpoint, check_reach, endpoints
 from fencebus_host.ctl.survey import Guest, Hypervisor, Site
+from fencebus_host.routers.checkpoint.reach import Reach
 from tests.components import require_program
 from tests.ports import free_tcp_port
 
+QUORATE = Reach(quorate=True)
 LIBVIRT = 'backends { libvirt { uri = "test:///default"; } } listeners { vsock { } }'
 CPG = 'fence_virtd { backend = "cpg"; } backends { cpg { } } listeners { vsock { } }'
 QMF = 'fence_virtd { backend = "libvirt-qmf"; } backends { libvirt-qmf { host = "HOST"; port = "PORT"; } }'
@@ -83,23 +84,20 @@ def test_what_is_no_time_and_no_domain_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("text", "configured", "answer", "expected"),
     (
-        (LIBVIRT, False, None, []),
-        (LIBVIRT, True, 0, [(Level.OK, "corosync-quorate")]),
-        (LIBVIRT, True, 2, [(Level.WARNING, "corosync-quorate")]),
-        (LIBVIRT, True, 1, [(Level.WARNING, "corosync-down")]),
-        (CPG, True, 2, [(Level.ERROR, "corosync-quorate")]),
-        (CPG, True, None, [(Level.ERROR, "corosync-down")]),
-        (CPG, False, None, [(Level.ERROR, "corosync-missing")]),
+        (LIBVIRT, False, QUORATE, []),
+        (LIBVIRT, True, QUORATE, [(Level.OK, "corosync-quorate")]),
+        (LIBVIRT, True, Reach(), [(Level.WARNING, "corosync-quorate")]),
+        (LIBVIRT, True, Reach("it does not run"), [(Level.WARNING, "corosync-down")]),
+        (CPG, True, Reach(), [(Level.ERROR, "corosync-quorate")]),
+        (CPG, True, Reach(counted=False), [(Level.ERROR, "corosync-no-provider")]),
+        (CPG, True, Reach("it does not run"), [(Level.ERROR, "corosync-down")]),
+        (CPG, False, QUORATE, [(Level.ERROR, "corosync-missing")]),
     ),
 )
 def test_corosync_is_asked_where_it_is_configured_and_is_vital_where_the_router_needs_it(
-    text: str, configured: bool, answer: int | None, expected: list[tuple[Level, str]]
+    text: str, configured: bool, answer: Reach, expected: list[tuple[Level, str]]
 ) -> None:
-    assert told(check_corosync(settings(text), site(configured), lambda *_: answer)) == expected
-
-
-def test_the_status_of_a_program_is_told_and_of_none_nothing() -> None:
-    assert (status_of("true"), status_of("false"), status_of("no-such-program")) == (0, 1, None)
+    assert told(check_corosync(settings(text), site(configured), lambda: answer)) == expected
 
 
 def test_the_broker_and_the_managers_of_the_configuration_are_tried(tmp_path: Path) -> None:
