@@ -33,7 +33,9 @@ class BusUnreachable(BusError):
 
 
 class BusCongested(BusError):
-    """Connected, but the bus took nothing more until the deadline: the message has not been sent."""
+    """Connected, but the bus has not taken it until the deadline.  It was not sent, nor will it be; or it was, as
+    ``detail`` says, and nobody confirmed it: then it may have arrived.
+    """
 
 
 class BusRefused(BusError):
@@ -176,8 +178,9 @@ class Bus(Protocol):
 
         INDICATION: returns at once and raises neither BusUnreachable nor BusCongested; what finds no connection or no
         room is dropped and counted.  COMMAND: returns when the bus has taken it; raises BusUnreachable or BusCongested
-        at the deadline and has not sent it then, nor does it later (S12).  Both raise BusRefused and BusClosed.  That
-        nobody listens there is no error.
+        at the deadline, and begins to send nothing from then on.  What a socket had taken before may yet arrive: no
+        client can call it back, and whoever receives it looks at its age (S12).  Both raise BusRefused and BusClosed.
+        That nobody listens there is no error.
         """
 
     async def close(self) -> None:

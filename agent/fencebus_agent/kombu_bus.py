@@ -33,7 +33,8 @@ from fencebus_agent.kombu_handover import Handover
 from fencebus_agent.kombu_link import ANSWER, FAREWELL, Hooks, Terms
 from fencebus_agent.kombu_outbox import Fate, Outbox, Parcel
 from fencebus_agent.kombu_url import parse
-from fencebus_agent.kombu_wire import binding_covers, flaw
+from fencebus_agent.kombu_wire import flaw
+from fencebus_agent.topics import binding_covers
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)

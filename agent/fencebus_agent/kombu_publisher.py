@@ -12,7 +12,8 @@ from kombu.transport.pyamqp import Channel, Connection
 
 from fencebus_agent.bus import BusError, BusRefused
 from fencebus_agent.kombu_outbox import Parcel
-from fencebus_agent.kombu_wire import blamed, exchange_type, is_of_qmf, properties
+from fencebus_agent.kombu_wire import blamed, is_of_qmf, properties
+from fencebus_agent.topics import exchange_type
 
 WINDOW = 256
 """Messages that the broker may leave unconfirmed before more are written."""

@@ -7,7 +7,6 @@ from typing import TypeGuard
 from urllib.parse import unquote
 
 from fencebus_agent.bus import Address, BusMessage, HeaderValue
-from fencebus_agent.topics import covers
 
 KEY_BYTES = 255
 """Of a routing key and of each property that is text: a short string's length is one byte."""
@@ -77,18 +76,6 @@ def blamed(reason: str, sent: Sequence[Address]) -> int:
         if f"exchange '{to.exchange}'" in reason and (" topic '" not in reason or f" topic '{to.key}'" in reason):
             return at
     return len(sent) - 1
-
-
-def binding_covers(binding: Address, to: Address) -> bool:
-    """True if what is sent to ``to`` is for a subscription to ``binding``."""
-    if binding.exchange != to.exchange:
-        return False
-    return covers(binding.key, to.key) if exchange_type(binding.exchange) == "topic" else binding.key == to.key
-
-
-def exchange_type(exchange: str) -> str:
-    """The type of an exchange of ours, which its name tells."""
-    return "topic" if exchange.endswith(".topic") else "direct"
 
 
 def is_of_qmf(exchange: str) -> bool:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_agent.bus import Address, BusMessage, BusRefused
-from fencebus_agent.topics import covers
 
 DIRECT_EXCHANGES = ("amq.direct", "")
 QMF_EXCHANGE = re.compile(r"qmf\.[^.]+\.(topic|direct)")
@@ -191,10 +190,3 @@ class MemoryBroker:
     def _lose(self, clients: Iterable[Client], reason: str) -> None:
         for client in tuple(clients):
             client.lose(reason)
-
-
-def binding_covers(binding: Address, to: Address) -> bool:
-    """True if a queue that is bound to ``binding`` gets what is sent to ``to``."""
-    if binding.exchange != to.exchange:
-        return False
-    return covers(binding.key, to.key) if binding.exchange.endswith(".topic") else binding.key == to.key

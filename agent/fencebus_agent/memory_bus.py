@@ -20,7 +20,8 @@ from fencebus_agent.bus import (
     StateSink,
     direct_exchange,
 )
-from fencebus_agent.memory_broker import MemoryBroker, binding_covers
+from fencebus_agent.memory_broker import MemoryBroker
+from fencebus_agent.topics import binding_covers
 from fencebus_schemas.deadline import Deadline
 
 QUEUE_LENGTH = 10_000

@@ -1,11 +1,28 @@
-"""Decides which routing keys the pattern of a topic binding covers, as AMQP's topic exchanges do.
+"""Decides which messages a subscription covers, by exchange and routing key, as AMQP's exchanges do.
 
-Pure.  Words are parted by dots; ``*`` stands for exactly one word, ``#`` for any number of them, none included.
+Pure.  In a topic exchange words are parted by dots; ``*`` stands for exactly one word, ``#`` for any number of them,
+none included.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from fencebus_agent.bus import Address
+
+TOPIC, DIRECT = "topic", "direct"
+
+
+def exchange_type(exchange: str) -> str:
+    """The type of an exchange of ours, which its name tells."""
+    return TOPIC if exchange.endswith(".topic") else DIRECT
+
+
+def binding_covers(binding: Address, to: Address) -> bool:
+    """True if what is sent to ``to`` is for a subscription to ``binding``."""
+    if binding.exchange != to.exchange:
+        return False
+    return covers(binding.key, to.key) if exchange_type(binding.exchange) == TOPIC else binding.key == to.key
 
 
 def covers(pattern: str, key: str) -> bool:

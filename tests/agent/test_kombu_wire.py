@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_agent.bus import Address, BusMessage
-from fencebus_agent.kombu_wire import address_of, binding_covers, blamed, flaw, is_of_qmf, message_of, properties
+from fencebus_agent.kombu_wire import address_of, blamed, flaw, is_of_qmf, message_of, properties
 
 TO = Address("qmf.default.topic", "agent.ind")
 
@@ -94,12 +94,6 @@ def test_what_the_protocol_has_no_room_for_is_told_before_it_is_sent(
 ) -> None:
     found = flaw(to, message)
     assert (found is None) if said is None else (found is not None and said in found)
-
-
-def test_a_key_is_a_pattern_in_a_topic_exchange_alone() -> None:
-    assert binding_covers(Address("qmf.default.topic", "agent.#"), TO)
-    assert not binding_covers(Address("qmf.east.topic", "agent.#"), TO)
-    assert not binding_covers(Address("qmf.default.direct", "agent.#"), Address("qmf.default.direct", "agent.ind"))
 
 
 @pytest.mark.parametrize(

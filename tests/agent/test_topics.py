@@ -6,7 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from fencebus_agent.topics import covers
+from fencebus_agent.bus import Address
+from fencebus_agent.topics import binding_covers, covers, exchange_type
 
 words = st.lists(st.sampled_from(("a", "b", "")), min_size=1, max_size=6).map(".".join)
 patterns = st.lists(st.sampled_from(("a", "b", "", "*", "#")), min_size=1, max_size=6).map(".".join)
@@ -44,3 +45,11 @@ def test_the_patterns_that_qmf_uses(pattern: str, key: str, covered: bool) -> No
 
 def test_a_hostile_pattern_costs_no_more_than_its_length_times_the_keys() -> None:
     assert not covers(".".join(["#", "a"] * 60), ".".join(["a"] * 120 + ["b"]))
+
+
+def test_a_key_is_a_pattern_in_a_topic_exchange_alone() -> None:
+    assert binding_covers(Address("qmf.default.topic", "agent.#"), Address("qmf.default.topic", "agent.ind"))
+    assert not binding_covers(Address("qmf.east.topic", "agent.#"), Address("qmf.default.topic", "agent.ind"))
+    assert not binding_covers(Address("qmf.default.direct", "agent.#"), Address("qmf.default.direct", "agent.ind"))
+    assert exchange_type("qmf.default.topic") == "topic"
+    assert exchange_type("qmf.default.direct") == exchange_type("") == "direct"
