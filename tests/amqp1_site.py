@@ -13,7 +13,7 @@ from fencebus_agent.bus import Address, Bus, BusMessage, Priority, direct_exchan
 from fencebus_agent.kombu_bus import KombuBus
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq
-from tests.rabbitmq_site import Gate, running
+from tests.rabbitmq_site import Gate, heard_back, running
 
 _made: set[int] = set()
 
@@ -69,9 +69,13 @@ class Amqp1Site:
         self._broker.server.send(signal.SIGSTOP if on else signal.SIGCONT)
         nobody = Address(direct_exchange(), "nobody")
         for bus in self._buses:
-            while on and bus._link is not None and not bus._link.stalled(nobody):
+            while on and bus._link is not None and not bus._link.stalled:
                 await bus.send(nobody, BusMessage(), soon(), Priority.INDICATION)
                 await asyncio.sleep(0.05)
+
+    async def settled(self, bus: Bus) -> None:
+        """See Site: once what is sent to a last one comes back."""
+        await heard_back(bus)
 
 
 @contextlib.asynccontextmanager

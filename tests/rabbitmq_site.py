@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from fencebus_agent.bus import Address, Bus, BusMessage, Priority, direct_exchange
+from fencebus_agent.bus import Address, Bus, BusMessage, Priority, direct_exchange, topic_exchange
 from fencebus_agent.kombu_bus import KombuBus
 from tests.hypervisors import soon
 from tests.rabbitmq import RabbitMq
@@ -101,6 +101,19 @@ class RabbitSite:
             while on and not bus._blocked:
                 await bus.send(Address(direct_exchange(), "nobody"), BusMessage(), soon(), Priority.INDICATION)
                 await asyncio.sleep(0.01)
+
+    async def settled(self, bus: Bus) -> None:
+        """See Site: once what is sent to a last one comes back."""
+        await heard_back(bus)
+
+
+async def heard_back(bus: Bus) -> None:
+    """Return once the broker knows of all subscriptions of a client."""
+    address, heard = Address(topic_exchange(), f"settled.{bus.own.key}"), list[BusMessage]()
+    bus.subscribe(address, heard.append)
+    while not heard:
+        await bus.send(address, BusMessage(), soon(), Priority.COMMAND)
+        await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

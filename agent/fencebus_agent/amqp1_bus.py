@@ -191,7 +191,7 @@ class Amqp1Bus:
         return box
 
     def _indicate(self, box: Outbox, parcel: Parcel) -> None:
-        if self._link is not None and not self._link.stalled(parcel.to) and box.put(parcel):
+        if self._link is not None and not self._link.stalled and box.put(parcel):
             self._link.push(parcel.to)
         else:
             self._dropped += 1
@@ -203,17 +203,17 @@ class Amqp1Bus:
         try:
             await self._promises.kept(parcel)
         except TimeoutError:
-            raise self._too_late(box.withdraw(parcel), parcel.to) from None
+            raise self._too_late(box.withdraw(parcel)) from None
         finally:
             box.withdraw(parcel)
 
-    def _too_late(self, fate: Fate, to: Address) -> BusError:
+    def _too_late(self, fate: Fate) -> BusError:
         if fate is not Fate.WAITING:
             return BusCongested(self._name, "sent, but not confirmed until the deadline: it may arrive, or not")
         if self._link is None:
             return BusUnreachable(self._name, f"no connection until the deadline: {self._trouble}")
         full = "the broker says nothing about what it was given before"
-        return BusCongested(self._name, f"not sent: {full if self._link.stalled(to) else 'the broker is too slow'}")
+        return BusCongested(self._name, f"not sent: {full if self._link.stalled else 'the broker is too slow'}")
 
     def _lost(self, reason: str) -> None:
         if self._link is None:

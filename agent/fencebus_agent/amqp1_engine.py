@@ -230,7 +230,8 @@ class Engine(asyncio.Protocol):
         }
 
     def _remote_close(self) -> None:
-        self._reason = self._reason or said(self.connection)
+        why = self.connection.remote_condition
+        self._reason = self._reason or (condition_text(why) if why else "the other side closed the connection")
         self.connection.close()
 
     def _delivery(self, delivery: Delivery) -> None:

@@ -83,9 +83,10 @@ class BrokerLink:
             self._speaking.push(to)
             self.engine.wake()
 
-    def stalled(self, to: Address) -> bool:
-        """True if the broker is silent about what went there before."""
-        return self._speaking is not None and self._speaking.stalled(to)
+    @property
+    def stalled(self) -> bool:
+        """True if the broker is silent about what it was given before."""
+        return self._speaking is not None and self._speaking.stalled
 
     async def leave(self) -> None:
         """Take leave, for as long as that takes no time."""

@@ -42,7 +42,8 @@ def encoded(to: Address, message: BusMessage, user: str, profile: Profile) -> by
     made = Message(_body(message, profile.typed))
     made.inferred = isinstance(made.body, bytes)
     made.address, made.subject = profile.to(to), to.key
-    made.content_type = message.content_type or None
+    if message.content_type:  # none would become the word
+        made.content_type = message.content_type
     made.correlation_id = message.correlation_id or None
     made.reply_to = None if message.reply_to is None else str(message.reply_to)
     made.user_id = user.encode()

@@ -31,7 +31,27 @@ Settle = Callable[[Parcel, BusError | None], None]
 class _Sent:
     parcel: Parcel
     size: int
-    at: float
+
+
+class Silence:
+    """Decides whether the other side of a connection is too long silent about something, on whichever of its links."""
+
+    def __init__(self, clock: Clock = boottime) -> None:
+        self._clock = clock
+        self._since: dict[tuple[str, str], float] = {}
+
+    def asked(self, link: str, tag: str) -> None:
+        """A message is without an outcome from now on."""
+        self._since[link, tag] = self._clock()
+
+    def answered(self, link: str, tag: str) -> None:
+        """It has one, or will never have one."""
+        self._since.pop((link, tag), None)
+
+    @property
+    def too_long(self) -> bool:
+        """True if nothing more is to be sent."""
+        return bool(self._since) and self._clock() - next(iter(self._since.values())) > STALL
 
 
 class Pipe:
@@ -44,10 +64,10 @@ class Pipe:
         outbox: Outbox,
         encode: Callable[[Parcel], bytes],
         settle: Settle,
-        clock: Clock = boottime,
+        silence: Silence,
     ) -> None:
-        """``encode`` may raise WireError; ``name`` is the other side's, for messages."""
-        self._name, self._link, self._outbox, self._clock = name, link, outbox, clock
+        """``encode`` may raise WireError; ``name`` is the other side's, for messages; ``silence`` its connection's."""
+        self._name, self._link, self._outbox, self._silence = name, link, outbox, silence
         self._encode, self._settle = encode, settle
         self._sent: dict[str, _Sent] = {}
         self._bytes = 0
@@ -58,12 +78,6 @@ class Pipe:
     def outbox(self) -> Outbox:
         """What waits for this link."""
         return self._outbox
-
-    @property
-    def stalled(self) -> bool:
-        """True if the other side is silent about something."""
-        oldest = next(iter(self._sent.values()), None)
-        return oldest is not None and self._clock() - oldest.at > STALL
 
     @property
     def in_doubt(self) -> bool:
@@ -80,6 +94,7 @@ class Pipe:
     def heard(self, tag: str, outcome: Outcome, reason: str) -> None:
         """The other side has spoken about a message."""
         sent = self._sent.pop(tag, None)
+        self._silence.answered(self._link.name, tag)
         if sent is not None:
             self._bytes -= sent.size
             refusal = BusRefused(self._name, reason) if outcome is Outcome.REFUSED else None
@@ -88,13 +103,14 @@ class Pipe:
     def abandon(self, error: BusError) -> None:
         """The link is gone: what became of whatever is without an outcome will never be known."""
         self.attached = False
-        sent, self._sent, self._bytes = tuple(self._sent.values()), {}, 0
-        for each in sent:
+        sent, self._sent, self._bytes = self._sent, {}, 0
+        for tag, each in sent.items():
+            self._silence.answered(self._link.name, tag)
             self._settled(each.parcel, error)
 
     def _has_room(self) -> bool:
         within = len(self._sent) < WINDOW and self._bytes < WINDOW_BYTES
-        return self.attached and within and self._link.credit > 0 and not self.stalled
+        return self.attached and within and self._link.credit > 0 and not self._silence.too_long
 
     def _send(self, parcel: Parcel) -> bool:
         try:
@@ -107,7 +123,8 @@ class Pipe:
         self._link.delivery(tag)
         self._link.stream(data)
         self._link.advance()
-        self._sent[tag] = _Sent(parcel, len(data), self._clock())
+        self._sent[tag] = _Sent(parcel, len(data))
+        self._silence.asked(self._link.name, tag)
         self._bytes += len(data)
         return True
 

@@ -69,6 +69,14 @@ class Qpidd:
         return to.exchange or to.key
 
 
+class Peer(Qpidd):
+    """A host without a broker between: addresses as qpidd's, bodies the bytes that they are.  Who speaks is known from
+    the connection; what the message says of it counts for nothing.
+    """
+
+    name, typed, vouches = "a peer", False, False
+
+
 class RabbitMq3:
     """RabbitMQ 3 with its plugin for AMQP 1.0.  Hosts on AMQP 0-9-1 are met here, so bodies are bytes as theirs are.
 

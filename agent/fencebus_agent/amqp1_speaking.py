@@ -12,7 +12,7 @@ from proton import Connection, Link, Sender, Session, Terminus
 
 from fencebus_agent.amqp1_engine import Outcome
 from fencebus_agent.amqp1_message import encoded
-from fencebus_agent.amqp1_pipe import Pipe, Settle
+from fencebus_agent.amqp1_pipe import Pipe, Settle, Silence
 from fencebus_agent.amqp1_profile import Profile
 from fencebus_agent.bus import Address, BusError, BusRefused
 from fencebus_agent.kombu_outbox import Outbox, Parcel
@@ -74,6 +74,7 @@ class Speaking:
     boxes: Boxes
     settle: Settle
     _ways: dict[str, _Way] = field(default_factory=dict)
+    _silence: Silence = field(default_factory=Silence)
     _number: int = 0
 
     @property
@@ -86,10 +87,10 @@ class Speaking:
         """True while something is without an outcome."""
         return any(way.pipe.in_doubt for way in self._ways.values())
 
-    def stalled(self, to: Address) -> bool:
-        """True if the broker is silent about what went there before."""
-        way = self._ways.get(place_of(to))
-        return way is not None and way.pipe.stalled
+    @property
+    def stalled(self) -> bool:
+        """True if the broker is silent about what it was given before."""
+        return self._silence.too_long
 
     def push(self, to: Address) -> None:
         """Send what waits for an exchange, over a new link if there is none yet."""
@@ -118,8 +119,10 @@ class Speaking:
     def outcome(self, link: Sender, tag: str, outcome: Outcome, reason: str) -> None:
         """The broker has spoken about a message."""
         if (way := self._by_link(link.name)) is not None:
+            held = self.stalled
             way.pipe.heard(tag, outcome, reason)
-            way.pipe.push()
+            for each in self._ways.values() if held else (way,):
+                each.pipe.push()
 
     def link_ended(self, link: Sender, reason: str) -> bool:
         """The broker has ended a link; False if the connection is worth nothing without it."""
@@ -166,7 +169,7 @@ class Speaking:
         link.target.type = Terminus.TARGET
         link.target.address = target or None
         link.open()
-        return _Way(to, session, link, Pipe(self.name, link, box, self._encoded, self.settle))
+        return _Way(to, session, link, Pipe(self.name, link, box, self._encoded, self.settle, self._silence))
 
     def _encoded(self, parcel: Parcel) -> bytes:
         return encoded(parcel.to, parcel.message, self.user, self.profile)

@@ -34,6 +34,7 @@ from fencebus_agent.memory_bus import MemoryBus
 from fencebus_schemas.deadline import Deadline
 from tests.amqp1_site import amqp1_site
 from tests.hypervisors import eventually, soon
+from tests.peers_site import peers_site
 from tests.rabbitmq import RabbitMq
 from tests.rabbitmq_site import rabbit_site
 
@@ -61,6 +62,9 @@ class Site(Protocol):
     async def clog(self, on: bool) -> None:
         """The broker takes nothing more from anybody, or takes it again."""
 
+    async def settled(self, bus: Bus) -> None:
+        """Return once all subscriptions of a client are known: whatever is sent to one comes."""
+
 
 class MemorySite:
     """The broker in memory."""
@@ -87,6 +91,9 @@ class MemorySite:
     async def clog(self, on: bool) -> None:
         """See Site."""
         self._broker.congested = on
+
+    async def settled(self, bus: Bus) -> None:
+        """See Site.  It knows them at once."""
 
 
 @contextlib.asynccontextmanager
@@ -123,10 +130,16 @@ def amqp1_on_rabbitmq(request: pytest.FixtureRequest) -> AbstractAsyncContextMan
     return amqp1_site(broker)
 
 
+def direct_links(_request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Site, bool | None]:
+    """PeersBus, without a broker."""
+    return peers_site()
+
+
 SITES: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Site, bool | None]]] = {
     "memory": memory_site,
     "rabbitmq": rabbitmq_site,
     "amqp1": amqp1_on_rabbitmq,
+    "peers": direct_links,
 }
 GROUPS = {name: [pytest.mark.xdist_group("rabbitmq")] for name in ("rabbitmq", "amqp1")}
 """Sites whose broker takes long to start, so that one process has all of their tests."""
@@ -146,14 +159,6 @@ def listen(bus: Bus, address: Address) -> list[BusMessage]:
     return heard
 
 
-async def settled(bus: Bus) -> None:
-    """Return once the broker knows of all subscriptions: what is sent to one comes back."""
-    heard = listen(bus, Address(TOPIC, f"settled.{bus.own.key}"))
-    while not heard:
-        await bus.send(Address(TOPIC, f"settled.{bus.own.key}"), BusMessage(), soon(), COMMAND)
-        await asyncio.sleep(0.01)
-
-
 def texts(messages: list[BusMessage]) -> list[str]:
     return [message.body.decode() for message in messages]
 
@@ -165,8 +170,8 @@ async def test_what_is_published_comes_to_all_whose_pattern_covers_it_and_to_the
         listen(b, Address(TOPIC, "agent.*.event")),
         listen(b, Address(TOPIC, "console.#")),
     )
-    await settled(a)
-    await settled(b)
+    await site.settled(a)
+    await site.settled(b)
     await a.send(Address(TOPIC, "agent.ind.event"), BusMessage(b"1"), soon(), COMMAND)
     await a.send(Address(TOPIC, "agent.ind.data.x"), BusMessage(b"2"), soon(), INDICATION)
     await eventually(lambda: (texts(everything), texts(events)) == (["1", "2"], ["1"]))
@@ -178,8 +183,8 @@ async def test_what_is_published_comes_to_all_whose_pattern_covers_it_and_to_the
 async def test_what_is_sent_to_one_comes_to_no_other(site: Site) -> None:
     a, b, c = [await site.join(name) for name in "abc"]
     to_b, to_c = listen(b, b.own), listen(c, c.own)
-    await settled(b)
-    await settled(c)
+    await site.settled(b)
+    await site.settled(c)
     await a.send(b.own, BusMessage(b"for b"), soon(), COMMAND)
     await eventually(lambda: texts(to_b) == ["for b"])
     await asyncio.sleep(QUIET)
@@ -190,7 +195,7 @@ async def test_a_key_of_the_direct_exchange_is_no_pattern(site: Site) -> None:
     a = await site.join("a")
     heard = listen(a, Address(DIRECT, "fencebus:libvirt-qmf:#"))
     exact = listen(a, Address(DIRECT, "fencebus:libvirt-qmf:hosta"))
-    await settled(a)
+    await site.settled(a)
     await a.send(Address(DIRECT, "fencebus:libvirt-qmf:hosta"), BusMessage(), soon(), COMMAND)
     await eventually(lambda: len(exact) == 1)
     await asyncio.sleep(QUIET)
@@ -200,7 +205,7 @@ async def test_a_key_of_the_direct_exchange_is_no_pattern(site: Site) -> None:
 async def test_a_message_arrives_as_it_was_sent(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     sent = BusMessage(
         b"\x00\x00\x00\x04\x00\x00\x00\x00",
         MAP,
@@ -220,8 +225,8 @@ async def test_a_message_arrives_as_it_was_sent(site: Site) -> None:
 async def test_an_answer_finds_who_asked(site: Site) -> None:
     asker, answerer = await site.join("asker"), await site.join("answerer")
     answers, questions = listen(asker, asker.own), listen(answerer, answerer.own)
-    await settled(asker)
-    await settled(answerer)
+    await site.settled(asker)
+    await site.settled(answerer)
     await asker.send(answerer.own, BusMessage(b"?", reply_to=asker.own, correlation_id="5"), soon(), COMMAND)
     await eventually(lambda: bool(questions))
     asked = questions[0]
@@ -233,7 +238,7 @@ async def test_an_answer_finds_who_asked(site: Site) -> None:
 async def test_what_one_sends_to_another_comes_in_order(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     for number in range(100):
         await a.send(b.own, BusMessage(str(number).encode()), soon(), COMMAND)
     await eventually(lambda: len(heard) == 100)
@@ -243,7 +248,7 @@ async def test_what_one_sends_to_another_comes_in_order(site: Site) -> None:
 async def test_a_large_body_arrives_whole(site: Site) -> None:
     a = await site.join("a")
     heard = listen(a, a.own)
-    await settled(a)
+    await site.settled(a)
     body = bytes(range(256)) * 4096
     await a.send(a.own, BusMessage(body, "application/octet-stream"), soon(), COMMAND)
     await eventually(lambda: [message.body for message in heard] == [body])
@@ -252,7 +257,7 @@ async def test_a_large_body_arrives_whole(site: Site) -> None:
 async def test_nobody_speaks_in_anothers_name(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     with contextlib.suppress(BusRefused):
         await a.send(b.own, BusMessage(user_id="admin"), soon(), COMMAND)
     await a.send(b.own, BusMessage(b"last"), soon(), COMMAND)
@@ -263,7 +268,7 @@ async def test_nobody_speaks_in_anothers_name(site: Site) -> None:
 async def test_an_exchange_that_does_not_exist_is_refused_and_the_connection_lives_on(site: Site) -> None:
     a = await site.join("a")
     heard = listen(a, a.own)
-    await settled(a)
+    await site.settled(a)
     with pytest.raises(BusRefused):
         await a.send(Address("no.such.exchange", "key"), BusMessage(), soon(), COMMAND)
     with pytest.raises(BusRefused):
@@ -288,7 +293,7 @@ async def test_what_was_sent_before_a_client_came_never_comes(site: Site) -> Non
     await a.send(Address(TOPIC, "agent.ind.event"), BusMessage(b"early"), soon(), COMMAND)
     b = await site.join("b")
     heard = listen(b, Address(TOPIC, "agent.#"))
-    await settled(b)
+    await site.settled(b)
     await a.send(Address(TOPIC, "agent.ind.event"), BusMessage(b"late"), soon(), COMMAND)
     await eventually(lambda: bool(heard))
     assert texts(heard) == ["late"]
@@ -299,13 +304,13 @@ async def test_a_lost_connection_is_told_and_comes_back_with_all_subscriptions(s
     states: list[BusState] = []
     b.watch(lambda state, _reason: states.append(state))
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     await site.cut("b")
     await eventually(lambda: states == [BusState.LOST])
     await a.send(b.own, BusMessage(b"missed"), soon(), COMMAND)
     await site.mend("b")
     await eventually(lambda: states == [BusState.LOST, BusState.CONNECTED])
-    await settled(b)
+    await site.settled(b)
     await a.send(b.own, BusMessage(b"heard"), soon(), COMMAND)
     await eventually(lambda: bool(heard))
     assert texts(heard) == ["heard"]
@@ -314,7 +319,7 @@ async def test_a_lost_connection_is_told_and_comes_back_with_all_subscriptions(s
 async def test_without_a_connection_a_command_fails_at_its_deadline_and_is_not_sent_later(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     await site.cut("a")
     with pytest.raises(BusUnreachable):
         await a.send(b.own, BusMessage(b"late"), soon(0.05), COMMAND)
@@ -330,7 +335,7 @@ async def test_without_a_connection_a_command_fails_at_its_deadline_and_is_not_s
 async def test_a_command_waits_for_the_connection_and_an_indication_is_dropped(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     await site.cut("a")
     await a.send(b.own, BusMessage(b"indication"), soon(), INDICATION)
     command = asyncio.create_task(a.send(b.own, BusMessage(b"command"), soon(), COMMAND))
@@ -346,7 +351,7 @@ async def test_a_command_waits_for_the_connection_and_an_indication_is_dropped(s
 async def test_a_command_waits_for_room_and_an_indication_is_dropped(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     await site.clog(True)
     with pytest.raises(BusCongested):
         await a.send(b.own, BusMessage(b"too late"), soon(0.05), COMMAND)
@@ -363,7 +368,7 @@ async def test_a_command_waits_for_room_and_an_indication_is_dropped(site: Site)
 async def test_after_its_deadline_nothing_is_sent(site: Site) -> None:
     a = await site.join("a")
     heard = listen(a, a.own)
-    await settled(a)
+    await site.settled(a)
     with pytest.raises(BusUnreachable):
         await a.send(a.own, BusMessage(b"late"), Deadline.after(-1.0), COMMAND)
     await asyncio.sleep(QUIET)
@@ -380,7 +385,7 @@ async def test_a_sink_that_fails_takes_no_message_from_another(site: Site) -> No
 
     a.subscribe(a.own, fail)
     heard = listen(a, a.own)
-    await settled(a)
+    await site.settled(a)
     for text in (b"1", b"2"):
         await a.send(a.own, BusMessage(text), soon(), COMMAND)
     await eventually(lambda: texts(heard) == ["1", "2"])
@@ -390,7 +395,7 @@ async def test_a_sink_that_fails_takes_no_message_from_another(site: Site) -> No
 async def test_a_closed_bus_is_gone_and_says_so(site: Site) -> None:
     a, b = await site.join("a"), await site.join("b")
     heard = listen(b, b.own)
-    await settled(b)
+    await site.settled(b)
     await b.close()
     await b.close()
     await a.send(b.own, BusMessage(), soon(), COMMAND)
