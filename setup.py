@@ -19,9 +19,9 @@ FOLDERS = {
     "fencebus_broker": "broker_config",
 }
 
-# lark reads the configuration file, click the command line of fence_virtctl; libvirt-python is compiled against the
-# libvirt-dev of the machine.
-HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9"]
+# lark reads the configuration file, click the command line of fence_virtctl, whose tables rich prints; libvirt-python
+# is compiled against the libvirt-dev of the machine.
+HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9", "rich>=13.3,<16"]
 QMF = ["python-qpid-proton>=0.39,<1"]
 RABBITMQ = ["kombu>=5.3,<6"]
 # What makes settings for brokers, and looks at one; certificates are made by the program openssl.
@@ -42,17 +42,20 @@ TESTS = [
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
     "coverage>=7.10",
+    "jsonschema>=4.10",
     "build>=1.2",
     "setuptools>=77",
 ]
 LINT = ["ruff>=0.12"]
-# mypy sees the own types of lark, click and aiohttp; libvirt's are stubs in typings/.
+# mypy sees the own types of lark, click, rich and aiohttp; libvirt's are stubs in typings/.
 TYPE = [
     "mypy>=1.11",
     "types-setuptools>=77",
     "types-pyserial>=3.5",
+    "types-jsonschema>=4.10",
     "lark>=1.1.9,<2",
     "click>=8.1,<9",
+    "rich>=13.3,<16",
     "aiohttp>=3.9,<4",
 ]
 LAYERS = ["import-linter>=2.0"]

@@ -65,18 +65,20 @@ class PartState:
     trouble: str | None
 
 
-def ask_daemon(path: Path, name: str, *, timeout: float = ANSWER_SECONDS, **about: object) -> object:
+def ask_daemon(
+    path: Path, name: str, about: Mapping[str, object] | None = None, timeout: float = ANSWER_SECONDS
+) -> object:
     """What the running daemon says about ``name``; ``about`` is what the question holds besides.
 
     Raises NoDaemon, and Declined where it answers with an error of its own.
     """
-    with _asked(path, name, timeout, about) as answers:
+    with _asked(path, name, timeout, about or {}) as answers:
         return _answer(path, name, next(answers, None))
 
 
-def follow_daemon(path: Path, name: str, **about: object) -> Generator[object, None, None]:
+def follow_daemon(path: Path, name: str, about: Mapping[str, object] | None = None) -> Generator[object, None, None]:
     """Each answer as it comes, until the daemon ends.  Raises as ``ask_daemon``."""
-    with _asked(path, name, None, about) as answers:
+    with _asked(path, name, None, about or {}) as answers:
         for answer in answers:
             yield _answer(path, name, answer)
 

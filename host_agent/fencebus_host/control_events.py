@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import replace
 
 from fencebus_schemas.status import EventKind, EventStatus
@@ -43,7 +43,7 @@ class Events:
         """The last events, oldest first."""
         return tuple(self._last)[-most:] if most else ()
 
-    async def follow(self, after: int | None = None, most: int = 0) -> AsyncIterator[EventStatus]:
+    async def follow(self, after: int | None = None, most: int = 0) -> AsyncGenerator[EventStatus, None]:
         """The last ``most`` kept events, or those that came behind number ``after``; then each as it comes."""
         queue: asyncio.Queue[EventStatus] = asyncio.Queue(QUEUE)
         self._followers.add(queue)

@@ -12,7 +12,7 @@ from fencebus_host.config.model import Config
 from fencebus_host.config.tree import render
 from fencebus_host.control_desk import Desk, HasState, Sources
 from fencebus_host.control_members import short
-from fencebus_host.control_watch import Watch
+from fencebus_host.control_watch import AskingEyes, PictureEyes, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Site:
 def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable[HasState]]) -> Site:
     """``config`` and ``parts`` are asked anew for each answer: a reload may change them."""
     daemon = config().daemon
-    watch = Watch(core.host, core.router, core.events)
+    alone = AskingEyes(core.host, core.router)
+    watch = Watch(PictureEyes(core.host, core.federated.ownership) if core.federated else alone, core.events)
     for hypervisor in core.hypervisors:
         hypervisor.subscribe(watch.changed)
     sources = Sources(

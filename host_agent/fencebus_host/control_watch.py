@@ -10,13 +10,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol
 
 from fencebus_agent.hypervisor import DomainEvent, HypervisorError
 from fencebus_host.control_events import Events
+from fencebus_host.control_members import members_of
 from fencebus_host.control_view import View, Viewer
+from fencebus_host.ownership import Ownership
 from fencebus_host.ports import Router
-from fencebus_schemas.deadline import Deadline
+from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import HostId, VmRecord
 from fencebus_schemas.status import HostState, HostStatus
 
@@ -31,24 +34,58 @@ PAUSE_SECONDS = 0.2
 PATIENCE = 5.0
 
 
-@runtime_checkable
-class Pictured(Protocol):
-    """A router that has a picture of all hosts in memory."""
+class Eyes(Protocol):
+    """What a host can look at."""
 
-    def owners(self) -> Iterable[VmRecord]:
-        """All that is known of every VM."""
+    async def look(self) -> Seen:
+        """What is there now.  Raises HypervisorError where that cannot be said."""
 
-    def hosts(self) -> Sequence[HostStatus]:
-        """The members."""
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks without a cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look has brought."""
+
+    records: Iterable[VmRecord]
+    hosts: Sequence[HostStatus]
+
+
+class AskingEyes:
+    """Where each VM has to be asked for: a hypervisor's or a manager's list."""
+
+    pause = READ_SECONDS
+
+    def __init__(self, host: HostId, router: Router) -> None:
+        self._host, self._router = host, router
+
+    async def look(self) -> Seen:
+        """See ``Eyes``."""
+        records = await self._router.list(Deadline.after(PATIENCE))
+        return Seen(records, (HostStatus(self._host, HostState.HERE, heard_ago=0.0),))
+
+
+class PictureEyes:
+    """Where all that is known of all hosts is in memory."""
+
+    pause = GLANCE_SECONDS
+
+    def __init__(self, host: HostId, ownership: Ownership, clock: Clock = boottime) -> None:
+        self._host, self._ownership, self._clock = host, ownership, clock
+
+    async def look(self) -> Seen:
+        """See ``Eyes``."""
+        hosts = members_of(self._ownership, self._host, self._clock())
+        return Seen(list(self._ownership.everything()), hosts)
 
 
 class Watch:
     """The view of one daemon."""
 
-    def __init__(
-        self, host: HostId, router: Router, events: Events, wall_clock: Callable[[], float] = time.time
-    ) -> None:
-        self._host, self._router, self._events, self._wall_clock = host, router, events, wall_clock
+    def __init__(self, eyes: Eyes, events: Events, wall_clock: Callable[[], float] = time.time) -> None:
+        self._eyes, self._events, self._wall_clock = eyes, events, wall_clock
         self._viewer = Viewer()
         self._wake = asyncio.Event()
         self._read = asyncio.Event()
@@ -72,29 +109,21 @@ class Watch:
 
     async def run(self) -> None:
         """Look, until cancelled."""
-        pause = GLANCE_SECONDS if isinstance(self._router, Pictured) else READ_SECONDS
         while True:
             self._wake.clear()
             await self.look()
             await asyncio.sleep(PAUSE_SECONDS)
             try:
-                await asyncio.wait_for(self._wake.wait(), pause)
+                await asyncio.wait_for(self._wake.wait(), self._eyes.pause)
             except TimeoutError:
                 continue
 
     async def look(self) -> None:
         """Look once; what cannot be read stays as it was seen."""
-        router = self._router
         try:
-            if isinstance(router, Pictured):
-                records, hosts = list(router.owners()), router.hosts()
-            else:
-                records, hosts = list(await router.list(Deadline.after(PATIENCE))), self._alone()
+            seen = await self._eyes.look()
         except HypervisorError as error:
             log.debug("not read: %s", error)
             return
-        self._events.tell(self._viewer.look(records, hosts, self._wall_clock()))
+        self._events.tell(self._viewer.look(seen.records, seen.hosts, self._wall_clock()))
         self._read.set()
-
-    def _alone(self) -> Sequence[HostStatus]:
-        return (HostStatus(self._host, HostState.HERE, heard_ago=0.0),)

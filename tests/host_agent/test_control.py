@@ -147,7 +147,7 @@ async def test_a_question_holds_what_its_answer_is_about_and_is_read_strictly(tm
 
 
 async def ask(path: Path, name: str, **about: object) -> object:
-    return await asyncio.to_thread(lambda: ask_daemon(path, name, timeout=30, **about))
+    return await asyncio.to_thread(ask_daemon, path, name, about, 30)
 
 
 async def test_the_kernel_says_who_asks(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ async def test_the_kernel_says_who_asks(tmp_path: Path) -> None:
 async def test_a_stream_goes_on_until_its_reader_leaves(tmp_path: Path) -> None:
     path = tmp_path / "s"
     async with serving(path):
-        stream = follow_daemon(path, "count", **{"from": 5})
+        stream = follow_daemon(path, "count", {"from": 5})
         assert await asyncio.to_thread(lambda: [next(stream) for _ in range(3)]) == [5, 6, 7]
         await asyncio.to_thread(stream.close)
         with pytest.raises(Declined):
@@ -180,7 +180,7 @@ async def test_a_defect_in_an_answer_is_logged_and_others_are_served(
 async def test_a_daemon_that_ends_lets_go_of_those_that_follow(tmp_path: Path) -> None:
     path = tmp_path / "s"
     async with serving(path):
-        stream = follow_daemon(path, "count", **{"from": 0})
+        stream = follow_daemon(path, "count", {"from": 0})
         await asyncio.to_thread(next, stream)
     assert len(await asyncio.to_thread(list, stream)) < 100_000
 

@@ -19,7 +19,7 @@ from tests.components import missing, require_program, require_root
 
 SUITE = "bookworm"
 # What the C programs' packages need comes with them; what ours need is what their control file says.
-PACKAGES = ("fence-virt", "fence-virtd", "python3-libvirt", "python3-lark", "python3-click")
+PACKAGES = ("fence-virt", "fence-virtd", "python3-libvirt", "python3-lark", "python3-click", "python3-rich")
 UNREAD = ("doc", "man", "locale", "i18n")
 BUILD = (
     "--mode=root",

@@ -68,7 +68,7 @@ def test_the_unit_reads_red_hats_place_for_its_options(packages: dict[str, Path]
 
 def test_they_need_what_their_programs_import_and_no_particular_python(packages: dict[str, Path]) -> None:
     needed = {line.split()[0] for line in ask(packages["fencebus-daemon"], "--requires")}
-    assert {"python3", "python3-libvirt", "python3-lark", "python3-click"} <= needed
+    assert {"python3", "python3-libvirt", "python3-lark", "python3-click", "python3-rich"} <= needed
     client = {line for line in ask(packages["fencebus-client"], "--requires") if not line.startswith("rpmlib(")}
     assert client == {"python3 >= 3.9", "/usr/bin/python3", "/bin/sh"}
 

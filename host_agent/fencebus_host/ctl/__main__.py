@@ -6,7 +6,7 @@ import io
 import sys
 from importlib.util import find_spec
 
-LIBRARIES = ("click", "lark", "libvirt")
+LIBRARIES = ("click", "lark", "libvirt", "rich")
 
 
 def main() -> int:

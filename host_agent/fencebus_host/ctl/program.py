@@ -2,38 +2,58 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 
 import click
 
-from fencebus_host.config.problems import ConfigError
-from fencebus_host.control import NoDaemon
-from fencebus_host.ctl.completion import completion
-from fencebus_host.ctl.config_commands import config
-from fencebus_host.ctl.doctor.command import doctor
+from fencebus_host.control_client import NoDaemon
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_schemas import __version__
 from fencebus_schemas.errors import FencebusError
 
 PROGRAM = "fence_virtctl"
+COMMANDS = {
+    "status": "status_command",
+    "config": "config_commands",
+    "doctor": "doctor.command",
+    "completion": "completion",
+}
+"""Each command, which is called as the function that carries it out, and its module, which is imported when it is used:
+whoever asks for the status does not wait for the doctor.
+"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The tree of commands, without its leaves until they are wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See click."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See click."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"fencebus_host.ctl.{COMMANDS[cmd_name]}")
+        found = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name=PROGRAM)
 def commands() -> None:
     """Looks after fence_virtd on this host."""
 
 
-commands.add_command(config)
-commands.add_command(doctor)
-commands.add_command(completion)
-
-
 def _status_of(error: Exception) -> ExitCode:
-    if isinstance(error, ConfigError):
-        return ExitCode.BAD_CONFIG
-    return ExitCode.NO_DAEMON if isinstance(error, NoDaemon) else ExitCode.FAILED
+    if isinstance(error, NoDaemon):
+        return ExitCode.NO_DAEMON
+    from fencebus_host.config.problems import ConfigError
+
+    return ExitCode.BAD_CONFIG if isinstance(error, ConfigError) else ExitCode.FAILED
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,0 +1,60 @@
+"""Decides how an answer of the daemon is printed: text for people, or one of the formats for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fencebus_schemas.status_plain import to_plain
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+FORMATS = ("text", "json", "xml", "html", "tsv")
+Rows = Callable[[], Sequence[Sequence[str]]]
+
+
+def as_json(value: object) -> str:
+    """One JSON document."""
+    return json.dumps(to_plain(value), indent=2, ensure_ascii=False)
+
+
+def as_xml(name: str, value: object) -> str:
+    """One XML document."""
+    from fencebus_schemas.status_xml import to_xml
+
+    return to_xml(name, value)
+
+
+def as_tsv(rows: Sequence[Sequence[str]]) -> str:
+    """Lines with tabs."""
+    from fencebus_schemas.status_tables import tsv
+
+    return tsv(rows).rstrip("\n")
+
+
+def console() -> Console:
+    """Where text goes: with colours on a terminal alone, 80 columns where nobody says how wide it is."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 120
+    return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
+
+
+def show(renderable: RenderableType, paged: bool = False) -> None:
+    """Print text; ``paged`` through the pager if it is longer than the terminal."""
+    out = console()
+    if paged and out.is_terminal:
+        with out.pager(styles=True):
+            out.print(renderable)
+    else:
+        out.print(renderable)
+
+
+def say(text: str) -> None:
+    """Print what another program reads."""
+    click.echo(text)

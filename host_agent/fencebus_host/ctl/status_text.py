@@ -1,0 +1,124 @@
+"""Converts a daemon's state to what people read on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from fencebus_schemas.status import (
+    FinishedFence,
+    Health,
+    HostState,
+    HostStatus,
+    Problem,
+    RunningFence,
+    Status,
+    VmStatus,
+)
+from fencebus_schemas.status_tables import age, clock
+
+HEALTH = {Health.OK: "bold green", Health.WARN: "bold yellow", Health.ERROR: "bold red"}
+STATES = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "blue", "unknown": "bold red"}
+HOSTS = {HostState.SILENT: "bold red", HostState.UNHEARD: "red", HostState.CONFLICT: "bold red"}
+
+
+def status_text(status: Status, by: str, limited: bool) -> RenderableType:
+    """Everything; ``by`` is host, vm or cluster, ``limited`` says that not all VMs were asked for."""
+    pieces: list[RenderableType] = [heading(status), *(_problem(one) for one in status.problems)]
+    if len(status.hosts) > 1:
+        pieces += ["", hosts_table(status.hosts)]
+    if status.vms:
+        pieces += ["", vms_table(status.vms, by, status.at)]
+    if limited and status.vms_known > len(status.vms):
+        hint = "--all shows them; names, --problems and --host choose among them"
+        pieces.append(Text(f"{status.vms_known - len(status.vms)} more VMs: {hint}", style="dim"))
+    if status.parts:
+        pieces += ["", *(_part(part.name, part.trouble) for part in status.parts)]
+    if status.running or status.finished:
+        pieces += ["", fences_table(status.finished, status.running)]
+    return Group(*pieces)
+
+
+def heading(status: Status) -> RenderableType:
+    """One line that says how things stand."""
+    line = Text()
+    line.append(f"{status.host} ", "bold")
+    line.append(status.health.value.upper(), HEALTH[status.health])
+    counted = ", ".join(f"{one.vms} {one.state}" for one in status.states)
+    line.append(f"  router {status.router}; {_many(len(status.hosts), 'host')}; {_many(status.vms_known, 'VM')}")
+    line.append(f" ({counted})" if counted else "")
+    line.append(f"; fence_virtd {status.program} for {age(status.at - status.started)}", "dim")
+    return line
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _problem(problem: Problem) -> RenderableType:
+    line = Text(f"  {problem.health.value.upper():5} ", HEALTH[problem.health])
+    line.append(problem.text, "default")
+    return line.append(f" [{problem.code}]", "dim")
+
+
+def _part(name: str, trouble: str | None) -> RenderableType:
+    return Text(f"  {name}: {trouble}", "red") if trouble else Text(f"  {name}: works")
+
+
+def table(*columns: str) -> Table:
+    """A table without lines, as wide as it has to be."""
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    return made
+
+
+def hosts_table(hosts: Iterable[HostStatus]) -> Table:
+    """A row for each host."""
+    made = table("HOST", "STATE", "HEARD", "VMS", "LIVES", "DAEMON", "PROOF")
+    for host in hosts:
+        state = Text(host.state.value, HOSTS.get(host.state, "green"))
+        heard = "" if host.state is HostState.HERE else f"{age(host.heard_ago)} ago" if host.heard_ago else "never"
+        made.add_row(host.name, state, heard, str(host.vms), str(host.claims), host.incarnation, escape(host.proof))
+    return made
+
+
+def vms_table(vms: Iterable[VmStatus], by: str, now: float) -> Table:
+    """A row for each VM, in the order that ``by`` asks for."""
+    made = table("VM", "UUID", "STATE", "OWNER", "FOR", "CLUSTER", "MARKS")
+    for vm in ordered(vms, by):
+        span = age(now - vm.since) if vm.since is not None else ""
+        state, marks = Text(vm.state, STATES.get(vm.state, "dim")), Text(" ".join(vm.troubles), "bold red")
+        owner = vm.owner or ", ".join(sorted({claim.host for claim in vm.claims if claim.state != "off"}))
+        made.add_row(escape(vm.name), vm.uuid[:8], state, escape(owner), span, escape(vm.cluster or ""), marks)
+    return made
+
+
+def ordered(vms: Iterable[VmStatus], by: str) -> list[VmStatus]:
+    """As they came, or together by owner or by guest cluster."""
+    if by == "host":
+        return sorted(vms, key=lambda vm: (vm.owner is None, vm.owner or ""))
+    if by == "cluster":
+        return sorted(vms, key=lambda vm: (vm.cluster is None, vm.cluster or ""))
+    return list(vms)
+
+
+def fences_table(finished: Iterable[FinishedFence], running: Iterable[RunningFence] = ()) -> Table:
+    """A row for each power action, those that run first."""
+    made = table("TIME", "ACTION", "VM", "BY", "RESULT", "SECONDS", "ID")
+    for one in running:
+        made.add_row(*_asked(one), Text("running", "cyan"), f"{one.seconds:.2f}", one.id[:12])
+    for each in finished:
+        result = Text(each.reason, "green" if each.ok else "bold red")
+        if each.text and not each.ok:
+            result.append(f": {each.text}", "default")
+        made.add_row(*_asked(each), result, f"{each.seconds:.2f}", each.id[:12])
+    return made
+
+
+def _asked(fence: RunningFence | FinishedFence) -> tuple[str, str, str, str]:
+    return clock(fence.at)[:19], fence.action, escape(fence.target), escape(f"{fence.source} ({fence.via})")

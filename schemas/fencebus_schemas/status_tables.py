@@ -1,0 +1,103 @@
+"""Converts values of the data model to tables of text, and those to lines with tabs for other programs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from fencebus_schemas.status import EventStatus, FinishedFence, HostStatus, RunningFence, VmStatus
+
+Row = tuple[str, ...]
+
+VM_HEAD: Row = ("name", "uuid", "state", "owner", "cluster", "since", "marks", "claims")
+HOST_HEAD: Row = ("host", "state", "heard_ago", "vms", "claims", "incarnation", "proof")
+FENCE_HEAD: Row = ("time", "id", "action", "target", "source", "via", "ok", "reason", "seconds", "text")
+EVENT_HEAD: Row = ("number", "time", "kind", "host", "name", "vm", "request", "text")
+STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def vm_rows(vms: Iterable[VmStatus]) -> list[Row]:
+    """A row for each VM."""
+    return [
+        (
+            vm.name,
+            vm.uuid,
+            vm.state,
+            vm.owner or "",
+            vm.cluster or "",
+            clock(vm.since),
+            " ".join(vm.troubles),
+            " ".join(f"{claim.host}={claim.state}{'?' if claim.silent else ''}" for claim in vm.claims),
+        )
+        for vm in vms
+    ]
+
+
+def host_rows(hosts: Iterable[HostStatus]) -> list[Row]:
+    """A row for each host."""
+    return [
+        (
+            host.name,
+            host.state.value,
+            "" if host.heard_ago is None else f"{host.heard_ago:.1f}",
+            str(host.vms),
+            str(host.claims),
+            host.incarnation,
+            host.proof,
+        )
+        for host in hosts
+    ]
+
+
+def fence_rows(finished: Iterable[FinishedFence], running: Iterable[RunningFence] = ()) -> list[Row]:
+    """A row for each power action, those that run first."""
+    pending: list[Row] = [
+        (clock(one.at), one.id, one.action, one.target, one.source, one.via, "", "pending", f"{one.seconds:.2f}", "")
+        for one in running
+    ]
+    return pending + [
+        (
+            clock(one.at),
+            one.id,
+            one.action,
+            one.target,
+            one.source,
+            one.via,
+            "yes" if one.ok else "no",
+            one.reason,
+            f"{one.seconds:.2f}",
+            one.text,
+        )
+        for one in finished
+    ]
+
+
+def event_row(event: EventStatus) -> Row:
+    """The row of one event."""
+    about = (event.host, event.name, event.vm, event.request)
+    return (str(event.number), clock(event.at), event.kind.value, *about, event.text)
+
+
+def tsv(rows: Iterable[Sequence[str]]) -> str:
+    """A line for each row; what would break a cell is written as ``\\t``, ``\\n``, ``\\\\``."""
+    return "".join("\t".join(_cell(cell) for cell in row) + "\n" for row in rows)
+
+
+def clock(at: float | None) -> str:
+    """Local time, as ISO 8601 writes it; empty if there is none."""
+    if at is None:
+        return ""
+    zone = time.strftime("%z", time.localtime(at))
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(at)) + f"{zone[:3]}:{zone[3:]}"
+
+
+def age(seconds: float | None) -> str:
+    """A span of time in its greatest unit: 17 s, 3 min, 2 h, 5 d; empty if there is none."""
+    if seconds is None:
+        return ""
+    length, unit = next((step for step in STEPS if seconds >= step[0]), STEPS[-1])
+    return f"{max(0, int(seconds)) // length} {unit}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n")
