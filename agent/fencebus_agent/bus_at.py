@@ -46,8 +46,24 @@ def _kombu(url: str, terms: BusTerms) -> Bus:
     return KombuBus(url, Terms(terms.domain, terms.tls, terms.client))
 
 
+def _amqp1(url: str, terms: BusTerms) -> Bus:
+    from fencebus_agent.amqp1_bus import Amqp1Bus
+    from fencebus_agent.amqp1_link import Terms
+
+    return Amqp1Bus(url, Terms(terms.domain, terms.tls, terms.client))
+
+
+def _peers(url: str, terms: BusTerms) -> Bus:
+    from fencebus_agent.amqp1_link import Terms
+    from fencebus_agent.peers_bus import PeersBus
+
+    return PeersBus(url, terms.host, terms.keys, Terms(terms.domain, terms.tls, terms.client))
+
+
 MAKERS: Mapping[str, Make] = {
     AMQP_0: _kombu,
+    AMQP_1: _amqp1,
+    PEERS: _peers,
 }
 """By what the URL speaks: one line for each library that this version has.  Each imports its library late, as it may
 not be installed; and each raises BadBusUrl for a URL of which it can make nothing.

@@ -33,12 +33,12 @@ from fencebus_agent.bus import (
 from fencebus_agent.kombu_outbox import Outbox, Parcel
 from fencebus_agent.kombu_url import BadBusUrl
 from fencebus_agent.memory_broker import DIRECT_EXCHANGES, QMF_EXCHANGE
-from fencebus_agent.topics import binding_covers
 from fencebus_agent.peers_call import Call, Mouth
 from fencebus_agent.peers_door import Door
 from fencebus_agent.peers_presence import Presence
 from fencebus_agent.peers_trust import ByCertificate, ByKey, Trust
 from fencebus_agent.peers_url import find, parse
+from fencebus_agent.topics import binding_covers
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fencebus_agent.bus_at import AMQP_0, AMQP_1, MAKERS, PEERS, BusTerms, bus_at, speaks, split
-from fencebus_agent.kombu_url import BadBusUrl
+from fencebus_agent.kombu_url import BadBusUrl, Tls
 from tests.components import require_module
 
 
@@ -53,6 +53,23 @@ def test_a_bus_over_amqp_0_9_1_is_made_without_connecting() -> None:
     bus = bus_at("amqp://u:secret@a, amqps://b", BusTerms(domain="east"))
     assert bus.name == "amqp://u@a:5672,amqps://b:5671"
     assert bus.own.exchange == "qmf.east.direct"
+
+
+def test_a_bus_over_amqp_1_0_is_made_without_connecting() -> None:
+    require_module("proton", extra="qmf")
+    bus = bus_at("amqp1://u:secret@a, amqp1s://b", BusTerms(domain="east"))
+    assert bus.name == "amqp1://u@a:5672,amqp1s://b:5671"
+    assert bus.own.exchange == "qmf.east.direct"
+
+
+def test_direct_links_are_made_from_the_hosts_key_or_their_certificates_and_from_nothing_else() -> None:
+    require_module("proton", extra="qmf")
+    assert bus_at("peers://a,b", BusTerms(host="a", keys=(b"k",))).name == "peers://a:1230,b:1230"
+    bus_at("peers://a,b", BusTerms(host="b", tls=Tls(cert_file="b.pem", key_file="b.key")))
+    with pytest.raises(BadBusUrl, match="a certificate, or a key"):
+        bus_at("peers://a,b", BusTerms(host="a"))
+    with pytest.raises(BadBusUrl, match="none of these is this host, 'c'"):
+        bus_at("peers://a,b", BusTerms(host="c", keys=(b"k",)))
 
 
 def test_what_is_not_in_this_version_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
