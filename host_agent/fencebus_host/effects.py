@@ -11,7 +11,7 @@ from typing import NewType
 
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.model import HostId, Incarnation, Observation, Reason, RequestId, Uuid, VmRecord
-from fencebus_schemas.peer import Forgotten, Message
+from fencebus_schemas.peer import Confirmed, Forgotten, Message
 
 Job = NewType("Job", int)
 
@@ -137,4 +137,4 @@ class Deed:
     """It was a start."""
 
 
-Kept = MemberSeen | Forgotten | HostPicture | VmChanged | Deed
+Kept = MemberSeen | Forgotten | Confirmed | HostPicture | VmChanged | Deed

@@ -44,6 +44,8 @@ class Finding:
     """For people: a clause without a full stop, ``pacemaker switched b off at ...``."""
     not_before: float | None = None
     """For FENCED: it certainly began later than this; ``None`` if nobody knows when."""
+    done_after: float | None = None
+    """For what was done once: it was certainly not over by then; ``None`` where the witness looked just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,10 @@ def s13_of_the_incarnation_that_died(deposition: Deposition, around: Circumstanc
 
 
 def s13_nothing_heard_since(deposition: Deposition, around: Circumstances) -> Objection | None:
-    """S13: the host's next sign of life ends a proof."""
-    if around.heard_at is None or around.heard_at <= deposition.asked_at:
+    """S13: the host's next sign of life ends a proof, and one that is older than the last was none."""
+    done_after = deposition.finding.done_after
+    proven_at = deposition.asked_at if done_after is None else min(done_after, deposition.asked_at)
+    if around.heard_at is None or around.heard_at <= proven_at:
         return None
     return _lack(deposition, f"{deposition.host} has been heard since it was said to be dead")
 

@@ -14,12 +14,24 @@ from dataclasses import dataclass, replace
 
 from fencebus_host.acquaintance import HEARTBEAT, SILENT_AFTER, Acquaintance
 from fencebus_host.catalogue import Catalogue
+from fencebus_host.confirmations import Confirmations
 from fencebus_host.effects import HostPicture, Kept
 from fencebus_host.holdings import says
 from fencebus_host.membership import Membership
 from fencebus_host.pictures import Learnt, Pictures
 from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
-from fencebus_schemas.peer import EVERYONE, Announce, Change, Fetch, Forget, Forgotten, Inventory, Message
+from fencebus_schemas.peer import (
+    EVERYONE,
+    Announce,
+    Change,
+    Confirm,
+    Confirmed,
+    Fetch,
+    Forget,
+    Forgotten,
+    Inventory,
+    Message,
+)
 
 __all__ = ["HEARTBEAT", "SILENT_AFTER", "Heard", "Ownership", "Past"]
 
@@ -36,6 +48,7 @@ class Past:
     pictures: tuple[HostPicture, ...] = ()
     """One of each host at most."""
     last_owners: tuple[tuple[Uuid, HostId], ...] = ()
+    confirmed: tuple[Confirmed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,8 @@ class Ownership:
         self._me, self._incarnation = me, incarnation
         self._membership = Membership(me, configured)
         self._membership.learn(past.members, past.forgotten)
+        self.confirmations = Confirmations(past.confirmed)
+        """Operators' words about dead hosts; for reading only."""
         self._others = Acquaintance(me, incarnation)
         self._catalogue = Catalogue()
         self._pictures = Pictures(self._catalogue)
@@ -197,6 +212,7 @@ class Ownership:
             return NOTHING
         self._others.answered(message.sender)
         learnt = self.members_told((message.sender, *message.members), message.forgotten, now)
+        learnt = _both(learnt, self._confirmed(message.confirmed))
         if message.sender not in self.members:
             return learnt
         return _both(learnt, _heard(self._pictures.inventory(message, self._others.is_twin(message.sender, now))))
@@ -225,6 +241,26 @@ class Ownership:
         if not self._meet(message, "", now):
             return NOTHING
         return self._joined((message.sender,), message.records)
+
+    def confirm_heard(self, message: Confirm, now: float) -> Heard:
+        """An operator's records about dead hosts spread."""
+        return self._confirmed(message.records) if self._meet(message, "", now) else NOTHING
+
+    def life_heard(self, host: HostId) -> Heard:
+        """Any sign of life of a host: an operator's word that it is dead is taken back, for all (S13)."""
+        return self._told(self.confirmations.heard(host))
+
+    def confirm_dead(self, host: HostId, who: str, when: str) -> Heard:
+        """An operator vouches that a host is dead; nothing happens for this host, and for one that nobody has heard."""
+        incarnation = self.incarnation_of(host)
+        if host == self._me or host not in self.members or incarnation is None:
+            return NOTHING
+        return self._told(self.confirmations.confirm(host, incarnation, who, when))
+
+    def confirmed(self) -> tuple[Message, ...]:
+        """What is to be said again and again of operators' words, so that nobody misses it."""
+        records = self.confirmations.records
+        return (Confirm(self._me, self._incarnation, EVERYONE, records),) if records else ()
 
     def token_heard(self, host: HostId, incarnation: Incarnation, token: str, now: float) -> None:
         """An answer to a command of ours: a sign of life with a new token.
@@ -283,7 +319,7 @@ class Ownership:
         """All that this host has and whom it knows, for ``host`` or ``EVERYONE``."""
         generation, digest = self._own()
         records = tuple(self._catalogue.of_host(self._me) or ())
-        who = (self.member_list, self.forgotten)
+        who = (self.member_list, self.forgotten, self.confirmations.records)
         return Inventory(self._me, self._incarnation, host, generation, digest, records, *who)
 
     # -- inside ----------
@@ -316,6 +352,14 @@ class Ownership:
         if not keep:
             return NOTHING
         return Heard((self._spread(back),) if back else (), keep, self._leave_out())
+
+    def _confirmed(self, records: tuple[Confirmed, ...]) -> Heard:
+        # A word about this very host is contradicted by whoever reads it.
+        told = self.confirmations.learn(records)
+        return _both(Heard(keep=told), self.life_heard(self._me))
+
+    def _told(self, records: tuple[Confirmed, ...]) -> Heard:
+        return Heard(self.confirmed(), records) if records else NOTHING
 
     def _spread(self, records: tuple[Forgotten, ...]) -> Forget:
         return Forget(self._me, self._incarnation, EVERYONE, records)

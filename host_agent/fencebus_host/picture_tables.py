@@ -14,8 +14,18 @@ from fencebus_host.catalogue import is_owners_word
 from fencebus_host.effects import Deed, HostPicture, Kept, MemberSeen, VmChanged
 from fencebus_host.ownership import Past
 from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
-from fencebus_schemas.peer import Forgotten
-from fencebus_schemas.peer_fields import FLAG, ID, INCARNATION, NOBODY, OBSERVATION, REASON, REMARK, VM_RECORD
+from fencebus_schemas.peer import Confirmed, Forgotten
+from fencebus_schemas.peer_fields import (
+    CONFIRMED,
+    FLAG,
+    ID,
+    INCARNATION,
+    NOBODY,
+    OBSERVATION,
+    REASON,
+    REMARK,
+    VM_RECORD,
+)
 from fencebus_schemas.strict_json import Kind, Maybe, Shape, dump, load
 
 SCHEMA_VERSION = 1
@@ -24,6 +34,7 @@ CREATE TABLE IF NOT EXISTS member (host TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forgotten (
     host TEXT PRIMARY KEY, version INTEGER NOT NULL, member INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS confirmed (host TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS host (
     host TEXT PRIMARY KEY, incarnation TEXT NOT NULL, generation INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -70,6 +81,8 @@ def write(database: sqlite3.Connection, record: Kept, wall_now: float) -> None:
         _write_picture(database, record)
     elif isinstance(record, VmChanged):
         _write_change(database, record)
+    elif isinstance(record, Confirmed):
+        database.execute("REPLACE INTO confirmed VALUES (?,?)", (record.host, _json(CONFIRMED, record)))
     else:
         database.execute("INSERT INTO deed VALUES (NULL,?,?)", (wall_now, _json(DEED, record)))
 
@@ -86,7 +99,10 @@ def read(database: sqlite3.Connection) -> Memory:
     records = database.execute("SELECT host, version, member FROM forgotten ORDER BY host")
     forgotten = tuple(Forgotten(HostId(host), version, bool(member)) for host, version, member in records)
     owners = database.execute("SELECT vm, host FROM owner ORDER BY vm")
-    past = Past(members, forgotten, _read_pictures(database), tuple((Uuid(vm), HostId(host)) for vm, host in owners))
+    words = database.execute("SELECT record FROM confirmed ORDER BY host")
+    confirmed = tuple(_confirmed(text) for (text,) in words)
+    last_owners = tuple((Uuid(vm), HostId(host)) for vm, host in owners)
+    past = Past(members, forgotten, _read_pictures(database), last_owners, confirmed)
     return Memory(past, tuple(_deed(text) for (text,) in database.execute("SELECT deed FROM deed ORDER BY number")))
 
 
@@ -175,6 +191,12 @@ def _record(text: str) -> VmRecord:
 def _incarnation(text: str) -> Incarnation:
     found = INCARNATION.read(_loaded(text))
     assert isinstance(found, Incarnation)
+    return found
+
+
+def _confirmed(text: str) -> Confirmed:
+    found = CONFIRMED.read(_loaded(text))
+    assert isinstance(found, Confirmed)
     return found
 
 

@@ -51,6 +51,21 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
+class Confirmed:
+    """An operator's word that a host is dead (S13).  The greatest version of a host's record counts."""
+
+    host: HostId
+    version: int
+    incarnation: Incarnation
+    """The one that died."""
+    who: str
+    """For people, as is ``when``: no rule reads the time of a wall clock."""
+    when: str
+    stands: bool = True
+    """False in a later record that takes it back, because the host was heard again."""
+
+
+@dataclass(frozen=True)
 class Announce(Message):
     """A heartbeat, each 5 s and at once on connecting."""
 
@@ -78,6 +93,7 @@ class Inventory(Message):
     records: tuple[VmRecord, ...]
     members: tuple[HostId, ...]
     forgotten: tuple[Forgotten, ...]
+    confirmed: tuple[Confirmed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,3 +259,10 @@ class Forget(Message):
     """An operator's records about members, spreading."""
 
     records: tuple[Forgotten, ...]
+
+
+@dataclass(frozen=True)
+class Confirm(Message):
+    """An operator's records about dead hosts, spreading."""
+
+    records: tuple[Confirmed, ...]

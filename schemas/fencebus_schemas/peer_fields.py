@@ -90,8 +90,13 @@ SIGHT = Shape(
 SOURCE = Shape(model.Source, {"text": NAME, "vm": Maybe(UUID), "vm_name": NAME, "known": FLAG})
 QUOTE = Shape(peer.Quote, {"token": ID, "incarnation": Maybe(INCARNATION), "patience": NUMBER, "age": NUMBER})
 FORGOTTEN = Shape(peer.Forgotten, {"host": HOST, "version": COUNT, "member": FLAG})
+CONFIRMED = Shape(
+    peer.Confirmed,
+    {"host": HOST, "version": COUNT, "incarnation": INCARNATION, "who": REMARK, "when": REMARK, "stands": FLAG},
+)
 MEMBERS = Many(HOST, MOST_MEMBERS)
 FORGOTTENS = Many(FORGOTTEN, MOST_MEMBERS)
+CONFIRMEDS = Many(CONFIRMED, MOST_MEMBERS)
 REFUSAL = Maybe(REASON)
 ANSWER = {"request": ID, "token": ID, "observation": Maybe(OBSERVATION), "refusal": REFUSAL, "text": REMARK}
 ORDER = {"source": SOURCE, "source_cluster": Maybe(NAME), "target": NAME, "via": NAME, "quote": QUOTE}
@@ -105,6 +110,7 @@ BODIES: dict[type[peer.Message], dict[str, Kind]] = {
         "records": Many(VM_RECORD, MOST_RECORDS),
         "members": MEMBERS,
         "forgotten": FORGOTTENS,
+        "confirmed": CONFIRMEDS,
     },
     peer.Change: {"generation": COUNT, "digest": ID, "record": VM_RECORD, "gone": FLAG},
     peer.Guard: {
@@ -152,5 +158,6 @@ BODIES: dict[type[peer.Message], dict[str, Kind]] = {
         "patience": NUMBER,
     },
     peer.Forget: {"records": FORGOTTENS},
+    peer.Confirm: {"records": CONFIRMEDS},
 }
 """The fields of each message beside those that all have."""

@@ -25,12 +25,27 @@ IS_OFF = Deposition(LOST, DAEMON, 20.0, OFF)
 WAS_FENCED = Deposition(LOST, DAEMON, 20.0, FENCED)
 AROUND = Circumstances(DAEMON, 5.0, VmState.RUNNING, requested_at=10.0, stood_at=25.0)
 
+findings = st.builds(
+    Finding,
+    st.sampled_from(Witness),
+    st.sampled_from(Fate),
+    st.just("so it is"),
+    st.none() | TIMES,
+    st.none() | TIMES,
+)
 depositions = st.builds(
     Deposition,
     st.just(LOST),
     st.sampled_from((None, DAEMON, LATER)),
     TIMES,
-    st.builds(Finding, st.sampled_from(Witness), st.sampled_from(Fate), st.just("so it is"), st.none() | TIMES),
+    st.builds(
+        Finding,
+        st.sampled_from(Witness),
+        st.sampled_from(Fate),
+        st.just("so it is"),
+        st.none() | TIMES,
+        st.none() | TIMES,
+    ),
 )
 circumstances = st.builds(
     Circumstances,
@@ -65,7 +80,9 @@ def test_a_proof_is_about_the_incarnation_that_was_last_heard(deposition: Deposi
 @given(depositions, circumstances, TIMES)
 def test_the_next_sign_of_life_ends_a_proof(deposition: Deposition, around: Circumstances, moment: float) -> None:
     heard = replace(around, heard_at=moment)
-    assert not (stands(deposition, heard) and moment > deposition.asked_at)
+    if stands(deposition, heard):
+        assert moment <= deposition.asked_at
+        assert deposition.finding.done_after is None or moment <= deposition.finding.done_after
 
 
 @given(depositions, circumstances)

@@ -9,7 +9,7 @@ from fencebus_host.catalogue import is_owners_word
 from fencebus_host.effects import Deed, HostPicture, Kept, MemberSeen, VmChanged
 from fencebus_host.ownership import Past
 from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord
-from fencebus_schemas.peer import Forgotten
+from fencebus_schemas.peer import Confirmed, Forgotten
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class Disk:
         """Somebody removes the folder."""
         self._members: dict[HostId, None] = {}
         self._forgotten: dict[HostId, Forgotten] = {}
+        self._confirmed: dict[HostId, Confirmed] = {}
         self._pictures: dict[HostId, _Picture] = {}
         self._owners: dict[Uuid, HostId] = {}
         self.deeds: list[Deed] = []
@@ -52,7 +53,8 @@ class Disk:
             HostPicture(host, each.incarnation, each.generation, tuple(each.records.values()))
             for host, each in self._pictures.items()
         )
-        return Past(tuple(self._members), tuple(self._forgotten.values()), pictures, tuple(self._owners.items()))
+        forgotten, confirmed = tuple(self._forgotten.values()), tuple(self._confirmed.values())
+        return Past(tuple(self._members), forgotten, pictures, tuple(self._owners.items()), confirmed)
 
     def crash(self, chance: Callable[[], float]) -> None:
         """What was being written survives up to some record, as in one journal."""
@@ -74,6 +76,8 @@ class Disk:
             self._members[record.host] = None
         elif isinstance(record, Forgotten):
             self._forgotten[record.host] = record
+        elif isinstance(record, Confirmed):
+            self._confirmed[record.host] = record
         elif isinstance(record, Deed):
             self.deeds.append(record)
         elif isinstance(record, HostPicture):

@@ -33,6 +33,7 @@ from fencebus_schemas.peer import (
     EVERYONE,
     Announce,
     Change,
+    Confirm,
     Fence,
     FenceAnswer,
     Fetch,
@@ -98,7 +99,8 @@ class Federation:
             return []  # an echo of our own broadcast
         if message.to not in (self._me, EVERYONE):
             return []
-        return self._settle(self._handle(message, now), now)
+        alive = self._heard(self.ownership.life_heard(message.sender))
+        return self._settle(alive + self._handle(message, now), now)
 
     def submit_fence(self, matter: Matter, now: float) -> Effects:
         """A request that entered here wants its target ended; ends in a ``Conclude``."""
@@ -154,6 +156,10 @@ class Federation:
         """An operator ends a host's membership."""
         return self._settle(self._heard(self.ownership.forget(host, now)), now)
 
+    def confirm_dead(self, host: HostId, who: str, when: str, now: float) -> Effects:
+        """An operator vouches that a host is dead (S13)."""
+        return self._settle(self._heard(self.ownership.confirm_dead(host, who, when)), now)
+
     def looked(self, job: Job, sight: Sight, now: float) -> Effects:
         """Answers ``Look``."""
         return self._settle(self._member.looked(job, sight, now), now)
@@ -180,7 +186,8 @@ class Federation:
     def connected(self, now: float) -> Effects:
         """The others can be reached, again or for the first time: they are told at once what is here."""
         self._announced_at = now
-        return [Send(self.ownership.announce(self._tokens.newest(now)))]
+        announce = self.ownership.announce(self._tokens.newest(now))
+        return [Send(announce), *(Send(words) for words in self.ownership.confirmed())]
 
     def departed(self, host: HostId) -> None:
         """The carrier knows that nobody speaks for ``host`` any more, until it is heard again."""
@@ -276,6 +283,8 @@ class Federation:
             return self._heard(ownership.fetch_heard(message, now))
         if isinstance(message, Forget):
             return self._heard(ownership.forget_heard(message, now))
+        if isinstance(message, Confirm):
+            return self._heard(ownership.confirm_heard(message, now))
         return []
 
     def _heard(self, heard: Heard) -> Effects:

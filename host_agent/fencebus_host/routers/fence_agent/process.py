@@ -90,13 +90,13 @@ class _Stream:
 class _Child:
     """A running agent."""
 
-    def __init__(self, program: Path, text: bytes, account: Account | None) -> None:
+    def __init__(self, argv: tuple[str, ...], text: bytes, account: Account | None) -> None:
         loop = asyncio.get_running_loop()
         self.flooded = False
         self.ended: asyncio.Future[int] = loop.create_future()
         self.stopped = asyncio.Event()
         """It has ended, or there is a reason to end it."""
-        self._process = _started(program, account)
+        self._process = _started(argv, account)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
@@ -139,14 +139,17 @@ class _Child:
         self.stopped.set()
 
 
-async def run(program: Path, text: bytes, account: Account | None, deadline: Deadline) -> Finished:
-    """Run ``program`` without arguments, with ``text`` on its stdin; over at the deadline whatever it does.
+async def run(
+    program: Path, text: bytes, account: Account | None, deadline: Deadline, arguments: tuple[str, ...] = ()
+) -> Finished:
+    """Run ``program`` with ``text`` on its stdin; over at the deadline whatever it does.
 
-    account: ``None`` to run it as who we are.  Raises OSError if it cannot be started.
+    account: ``None`` to run it as who we are.  arguments: none for an agent, which reads its stdin only without any.
+    Raises OSError if it cannot be started.
     """
     if len(text) > MOST_STDIN:
         raise OSError(0, f"its options have more than {MOST_STDIN} bytes")
-    child = _Child(program, text, account)
+    child = _Child((str(program), *arguments), text, account)
     try:
         await _wait(child.stopped, deadline.sooner(deadline.remaining() - min(GRACE, deadline.remaining() / 4)))
         in_time = child.stopped.is_set() and not child.flooded
@@ -170,10 +173,10 @@ def _finished(child: _Child, in_time: bool) -> Finished:
     return Finished(None, output, complaint, why)
 
 
-def _started(program: Path, account: Account | None) -> subprocess.Popen[bytes]:
+def _started(argv: tuple[str, ...], account: Account | None) -> subprocess.Popen[bytes]:
     environment: Mapping[str, str] = {**_ENVIRONMENT, **({"HOME": account.home} if account else {})}
     return subprocess.Popen(
-        [str(program)],
+        argv,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

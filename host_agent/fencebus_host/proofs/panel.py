@@ -1,0 +1,60 @@
+"""Asks all witnesses about a host's death at once, and decides whose word counts.
+
+``weigh`` decides and is pure; the panel is a shell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from fencebus_host.effects import AskProof
+from fencebus_host.host_death import Fate, Finding, Witness
+
+log = logging.getLogger(__name__)
+
+_WEIGHT = {Fate.ALIVE: 3, Fate.OFF: 2, Fate.FENCED: 1, Fate.UNKNOWN: 0}
+
+
+class HostWitness(Protocol):
+    """One way to learn that a host is dead; it never guesses."""
+
+    async def run(self) -> None:
+        """Whatever has to go on between two questions; returns only when cancelled."""
+
+    async def ask(self, question: AskProof) -> Finding:
+        """What it says, by ``question.until``."""
+
+
+def weigh(findings: Sequence[Finding], host: str) -> Finding:
+    """Who sees the host alive outweighs everybody; off outweighs fenced once.  Doubts are told together."""
+    if not findings:
+        return Finding(Witness.OPERATOR, Fate.UNKNOWN, f"nothing is configured that could tell whether {host} is dead")
+    best = max(findings, key=lambda finding: _WEIGHT[finding.fate])
+    if best.fate is not Fate.UNKNOWN:
+        return best
+    return Finding(best.by, Fate.UNKNOWN, "; ".join(finding.text for finding in findings if finding.text))
+
+
+class Panel:
+    """Implements ``Witnesses``."""
+
+    def __init__(self, witnesses: Sequence[HostWitness]) -> None:
+        self._witnesses = tuple(witnesses)
+
+    async def run(self) -> None:
+        """Keep all witnesses going; returns only when cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for witness in self._witnesses:
+                group.create_task(witness.run())
+            await asyncio.get_running_loop().create_future()
+
+    async def ask(self, question: AskProof) -> Finding:
+        """All at once; a defect in one is its own doubt."""
+        answers = await asyncio.gather(*(each.ask(question) for each in self._witnesses), return_exceptions=True)
+        findings = [answer for answer in answers if isinstance(answer, Finding)]
+        for defect in (answer for answer in answers if isinstance(answer, Exception)):
+            log.error("request=%s defect in a witness of %s", question.request, question.host, exc_info=defect)
+        return weigh(findings, question.host)

@@ -1,0 +1,1 @@
+"""Tests of the witnesses of a host's death."""
