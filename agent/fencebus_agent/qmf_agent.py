@@ -121,8 +121,10 @@ class QmfAgent:
     async def _pause(self) -> None:
         """Until there is something to say."""
         left = self._plan.next - asyncio.get_running_loop().time()
+        # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the event.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), None if left == float("inf") else max(0.0, left))
+            async with asyncio.timeout(None if left == float("inf") else max(0.0, left)):
+                await self._wake.wait()
         self._wake.clear()
 
     async def _indicate(self, to: Address, message: BusMessage) -> None:
@@ -157,8 +159,8 @@ class QmfAgent:
     async def _outcome(self, call: Call) -> MethodResponse | Failure:
         agent = str(self.name)
         try:
-            outputs = await asyncio.wait_for(self._handler.call(call, Deadline.after(CALL_SECONDS)), CALL_SECONDS)
-            return MethodResponse(agent, outputs)
+            async with asyncio.timeout(CALL_SECONDS):
+                return MethodResponse(agent, await self._handler.call(call, Deadline.after(CALL_SECONDS)))
         except CallRefused as refusal:
             return self._desk.refusal(refusal)
         except TimeoutError:

@@ -192,7 +192,8 @@ class QmfConsole:
         message = to_bus(request, self._bus.own, correlation_id, max(0.0, deadline.remaining()))
         try:
             await self._bus.send(Address(self._direct, agent), message, deadline, Priority.COMMAND)
-            return await asyncio.wait_for(inquiry.done, deadline.remaining())
+            async with asyncio.timeout(deadline.remaining()):
+                return await inquiry.done
         except TimeoutError:
             raise NoAnswer(agent, "no answer until the deadline") from None
         finally:

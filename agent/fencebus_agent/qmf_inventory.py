@@ -81,7 +81,9 @@ class Inventory:
             self._show()
             await asyncio.sleep(APART)
             try:
-                await asyncio.wait_for(self._stir.wait(), REREAD_SECONDS)
+                # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the event.
+                async with asyncio.timeout(REREAD_SECONDS):
+                    await self._stir.wait()
             except TimeoutError:
                 self._stale = True
 

@@ -73,8 +73,7 @@ class Daemon:
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
         self._face = build_face(config, self._core)
         self._showing = [Part("QMF agent", self._show, self._tell_status)] if self._face else []
-        handle = self._face.handle if self._face else self._core.service.handle
-        self._listening = Listening(self._factory, handle, self._tell_status)
+        self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
         self._site = control_site.build(self._core, lambda: self._config, self._parts)
         self._control = Part("control socket", self._run_control, lambda: None)
         self._view = Part("view", lambda _ready: self._site.watch.run(), lambda: None)

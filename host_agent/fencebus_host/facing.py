@@ -31,4 +31,5 @@ def build_face(config: Config, core: Core) -> QmfFace | None:
     site = Site(core.hypervisors, courtesies, core.service.handle, core.router.find, federated.ownership)
     face = QmfFace(terms, bus, site)
     keeper.watch(face.kept)
+    core.service.join(face)
     return face

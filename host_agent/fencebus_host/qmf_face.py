@@ -7,9 +7,9 @@ What is needed to start it, once the service stands:
 * a ``Site``: the host's hypervisors and their courtesies, ``service.handle``, ``router.find``, and the router's
   ownership (``None`` where the router knows no other hosts).
 
-Then ``face.run()`` is a part of the daemon like the router; ``face.handle`` takes the place of ``service.handle``
-everywhere else (listeners, control socket), so that consoles hear of every request; and ``face.kept`` is told of every
-record that the federation keeps (``WatchedKeeper`` around its keeper), so that the VMs shown follow their owners.
+Then ``face.run()`` is a part of the daemon like the router; it joins the service's audience, so that consoles hear of
+every request; ``face.kept`` is told of every record that the federation keeps (``WatchedKeeper`` around its keeper),
+so that the VMs shown follow their owners.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from fencebus_agent.qmf_inventory import Inventory, alive_here
 from fencebus_agent.qmf_reports import ownership_values
 from fencebus_host.config.model import REQUEST_TIMEOUT
 from fencebus_host.effects import Kept
-from fencebus_host.ports import Answer, Handle, Wanted
+from fencebus_host.ports import Handle
 from fencebus_host.qmf_face_calls import FaceCalls, Find
 from fencebus_host.qmf_face_owner import Owners, Passages, is_shown_here, vms_of
 from fencebus_host.qmf_face_record import Chronicle
@@ -36,7 +36,7 @@ from fencebus_host.routers.federated.carrier import Keeper
 from fencebus_schemas import __version__
 from fencebus_schemas.amqp010 import Map
 from fencebus_schemas.deadline import Clock, Deadline, boottime
-from fencebus_schemas.model import FenceRequest, HostId, VmRecord
+from fencebus_schemas.model import FenceOutcome, FenceRequest, HostId, VmRecord
 from fencebus_schemas.qmf2_classes import OWNERSHIP_CHANGED
 
 KeptSink = Callable[[Kept], None]
@@ -78,7 +78,7 @@ class QmfFace:
         )
         self._agent = QmfAgent(bus, names, self)
         self._chronicle = Chronicle(self._agent, terms.host, __version__, terms.router)
-        self._calls = FaceCalls(self.handle, site.find, site.courtesies, self._chronicle, terms.patience)
+        self._calls = FaceCalls(site.handle, site.find, site.courtesies, self._chronicle, terms.patience)
         self._inventory = Inventory(self._agent, site.hypervisors, self._owner_of, self._chronicle.fence_of)
         self._passages = Passages(site.owners) if site.owners else None
 
@@ -89,14 +89,13 @@ class QmfFace:
             await self._agent.run()
             showing.cancel()
 
-    async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
-        """As the service's ``handle``, and consoles hear of power actions."""
-        if not request.action.changes:
-            return await self._site.handle(request, wanted)
-        began = self._chronicle.asked(request)
-        answer = await self._site.handle(request, wanted)
-        self._inventory.owners_changed(self._chronicle.ended(request, answer.outcome, began))
-        return answer
+    def accepted(self, request: FenceRequest) -> None:
+        """As an audience of the service: consoles hear of power actions."""
+        self._chronicle.asked(request)
+
+    def answered(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
+        """As an audience of the service."""
+        self._inventory.owners_changed(self._chronicle.ended(request, outcome, seconds))
 
     async def call(self, call: Call, deadline: Deadline) -> Map:
         """As ``qmf_calls.Handler``: what the agent has admitted."""

@@ -55,14 +55,14 @@ class Chronicle:
         self._last: dict[Uuid, LastFence] = {}
         self._show_control()
 
-    def asked(self, request: FenceRequest) -> int:
-        """A power action was asked for.  The time, for ``ended``."""
+    def asked(self, request: FenceRequest) -> None:
+        """A power action was asked for."""
         self._agent.tell(FENCE_REQUESTED, requested_values(request, self._host))
-        return self._wall_clock()
 
-    def ended(self, request: FenceRequest, outcome: FenceOutcome, began: int) -> frozenset[Uuid]:
-        """It has its verdict.  The VMs whose last fence it is."""
+    def ended(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> frozenset[Uuid]:
+        """It has its verdict, ``seconds`` after its receipt.  The VMs whose last fence it is."""
         now = self._wall_clock()
+        began = now - int(seconds * 1e9)
         self._agent.tell(FENCE_COMPLETED, completed_values(request, outcome, self._host), completed_severity(outcome))
         self._keep(record_values(request, outcome, began, now))
         self._total += 1

@@ -60,7 +60,7 @@ class FenceService:
         self._clock = clock
         self._label_of = label_of
         self._recall = recall
-        self._audience = audience
+        self._audiences = [audience]
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
             Action.MONITOR: self._monitor,
@@ -75,13 +75,18 @@ class FenceService:
         """Put new groups in force for requests that arrive from now on."""
         self._policy = policy
 
+    def join(self, audience: Audience) -> None:
+        """Tell one more of whatever happens from now on."""
+        self._audiences.append(audience)
+
     async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
         """Answer one request; never raises (save when cancelled), never takes longer than the request's deadline."""
         level = logging.INFO if request.action.changes else logging.DEBUG
         log.log(level, "%s", _Accepted(request))
         asking.REQUEST.set(request.id)
         if request.action.changes:
-            self._audience.accepted(request)
+            for audience in self._audiences:
+                audience.accepted(request)
         answer = await self._answered(request, wanted)
         outcome = answer.outcome
         seconds = self._clock() - request.received_at
@@ -89,7 +94,8 @@ class FenceService:
         log.log(logging.INFO if denied else level, "%s", _Verdict(request, outcome, seconds))
         if request.action.changes:
             self._history.note(request, outcome, seconds)
-            self._audience.answered(request, outcome, seconds)
+            for audience in self._audiences:
+                audience.answered(request, outcome, seconds)
         return answer
 
     async def _answered(self, request: FenceRequest, wanted: Wanted) -> Answer:

@@ -10,6 +10,7 @@ import pytest
 
 from fencebus_agent import qmf_agent
 from fencebus_agent.bus import Address, direct_exchange, topic_exchange
+from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_agent.qmf_agent import QmfAgent
 from fencebus_agent.qmf_calls import CallRefused
@@ -241,3 +242,16 @@ async def test_it_is_deaf_while_it_does_not_run(company: Company) -> None:
     await listener.ask(TO_HOSTA, QueryRequest(What.SCHEMA_ID))
     await asyncio.sleep(SHORT)
     assert listener.answers == []
+
+
+async def test_it_ends_though_something_happens_at_the_same_moment() -> None:
+    bus = MemoryBus(MemoryBroker(), "hosta")
+    agent = QmfAgent(bus, AgentTerms(HostId("hosta"), 1))
+    for _ in range(3):
+        running = asyncio.create_task(agent.run())
+        await asyncio.sleep(0.01)
+        agent.tell(DOMAIN_LIFECYCLE, {})
+        await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=20)
+        assert done

@@ -97,3 +97,18 @@ async def test_what_cannot_be_read_any_more_is_unknown_and_so_alive(monkeypatch:
 def test_alone_a_host_owns_what_has_a_life_there(state: VmState) -> None:
     record = VmRecord(VMS[0], "vm0", state, HOST, INCARNATION)
     assert (alive_here(record) == HOST) == (state not in (VmState.OFF, VmState.UNKNOWN))
+
+
+async def test_it_ends_though_something_happens_at_the_same_moment() -> None:
+    hypervisor = MemoryHypervisor(HOST, INCARNATION)
+    async with Company() as company:
+        inventory = Inventory(await company.agent(HOST), [hypervisor])
+        for ticks in range(3):
+            running = asyncio.create_task(inventory.run())
+            await asyncio.sleep(0.1)
+            inventory.reread()
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            running.cancel()
+            done, _ = await asyncio.wait([running], timeout=20)
+            assert done

@@ -119,6 +119,7 @@ def face(host: Host, butlers: Sequence[Butler] = (), patience: float = 5.0) -> Q
     terms = FaceTerms(host.name, 7, host.router.name, trusted=frozenset({"console"}), patience=patience)
     made = QmfFace(terms, host.bus, place)
     host.kept.watch(made.kept)
+    host.service.join(made)
     return made
 
 

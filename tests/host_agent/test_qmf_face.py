@@ -149,10 +149,10 @@ async def test_status_says_where_a_vm_is() -> None:
 
 async def test_what_guests_ask_for_is_told_counted_and_kept() -> None:
     async with faces(TWO) as show:
-        face = show.faces["hosta"]
-        good = await face.handle(fence_request(Action.OFF, "vm2"), lambda: True)
-        bad = await face.handle(fence_request(Action.OFF, "nobody"), lambda: True)
-        await face.handle(fence_request(Action.STATUS, "vm1"), lambda: True)
+        service = show.hosts["hosta"].service
+        good = await service.handle(fence_request(Action.OFF, "vm2"), lambda: True)
+        bad = await service.handle(fence_request(Action.OFF, "nobody"), lambda: True)
+        await service.handle(fence_request(Action.STATUS, "vm1"), lambda: True)
         assert (good.outcome.ok, bad.outcome.ok) == (True, False)
         await eventually(lambda: len(show.told("fenceCompleted")) == 2)
         assert [(host, one["target"], one["source"]) for host, one in show.told("fenceRequested")] == [

@@ -17,6 +17,8 @@ from tests.host_agent.federated_site import fence_request, vm
 
 SEEN = Observation(vm(7), VmState.OFF, HostId("hosta"), Incarnation("b", "m", "1"), Proof.PROCESS_EXIT, 1.0)
 
+NOW = 1_800_000_000_000_000_000
+
 
 @dataclass
 class Notes:
@@ -36,17 +38,17 @@ class Notes:
 
 
 def chronicle() -> tuple[Notes, Chronicle]:
-    notes, times = Notes(), iter(range(1000, 9999))
-    return notes, Chronicle(notes, HostId("hosta"), "1.2", "qmf", lambda: next(times))
+    notes = Notes()
+    return notes, Chronicle(notes, HostId("hosta"), "1.2", "qmf", lambda: NOW)
 
 
 def happened(book: Chronicle, target: str, ok: bool = True) -> str:
     """One request from its arrival to its end; returns its id."""
     request = fence_request(Action.OFF, target)
-    began = book.asked(request)
+    book.asked(request)
     reason = Reason.PROVEN_OFF if ok else Reason.UNKNOWN_VM
     outcome = FenceOutcome(request.id, ok, reason, (SEEN,) if ok else (), "" if ok else "no such VM")
-    assert book.ended(request, outcome, began) == (frozenset({vm(7)}) if ok else frozenset())
+    assert book.ended(request, outcome, 2.5) == (frozenset({vm(7)}) if ok else frozenset())
     return str(request.id)
 
 
@@ -66,8 +68,13 @@ def test_a_request_is_told_kept_and_counted() -> None:
     number = happened(book, "vm7")
     assert notes.events == [("fenceRequested", None), ("fenceCompleted", Severity.WARNING)]
     record = notes.objects["FenceRecord", number]
-    assert (record["target"], record["startTime"], record["endTime"], record["ok"]) == ("vm7", 1000, 1001, True)
-    assert book.fence_of(vm(7)) == LastFence(1001, "off", "proven-off", "192.0.2.1", number)
+    assert (record["target"], record["startTime"], record["endTime"], record["ok"]) == (
+        "vm7",
+        NOW - 2_500_000_000,
+        NOW,
+        True,
+    )
+    assert book.fence_of(vm(7)) == LastFence(NOW, "off", "proven-off", "192.0.2.1", number)
     happened(book, "nobody", ok=False)
     assert notes.events[-1] == ("fenceCompleted", Severity.ERROR)
     control = notes.objects["FenceControl", "hosta"]
@@ -92,6 +99,6 @@ def test_only_the_last_ones_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [key for name, key in notes.objects if name == "FenceRecord"]
     assert kept == numbers[1:]
     other = fence_request(Action.ON, str(vm(8)))
-    book.ended(other, FenceOutcome(other.id, False, Reason.NOT_STARTED), book.asked(other))
+    book.ended(other, FenceOutcome(other.id, False, Reason.NOT_STARTED), 1.0)
     assert book.fence_of(vm(7)) is None
     assert book.fence_of(vm(8)) is not None
