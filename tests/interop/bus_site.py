@@ -61,6 +61,8 @@ class BusHost:
     def knows(self, *vms: str) -> None:
         """Return once it lists these VMs, whoever has them."""
 
+        self.daemon.wait_ready()
+
         def listed() -> bool:
             names = [line.split()[0] for line in self.ask("list").text.splitlines()]
             return set(vms) <= set(names)

@@ -67,6 +67,10 @@ RUN = {
     "docs/guests-without-network.md": {
         r"virsh metadata": "tests/package/test_documentation.py::test_virsh_sets_a_label_as_the_page_says",
     },
+    "docs/bus.md": {
+        r"(install|dd|chmod) ": "tests/interop/test_bus_page.py::"
+        "test_the_quick_start_leads_to_hosts_that_fence_each_others_vms",
+    },
     "docs/fence_virtctl.md": {
         r"fence_virtctl ": "tests/host_agent/ctl/test_documentation.py::test_every_command_on_the_page_works",
     },
