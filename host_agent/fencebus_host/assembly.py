@@ -33,6 +33,7 @@ from fencebus_host.config.model import (
 )
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.control_events import Events
+from fencebus_host.control_pause import Pause
 from fencebus_host.control_requests import Requests
 from fencebus_host.door import Door
 from fencebus_host.fencing import Fencing
@@ -48,9 +49,11 @@ from fencebus_host.listeners.tty import TtyListener
 from fencebus_host.listeners.vsock import VsockWire
 from fencebus_host.locality import GuestLocator
 from fencebus_host.neighbours import OwnAddresses, mac_addresses_of
+from fencebus_host.ownership import Ownership
 from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Listener, Router
+from fencebus_host.proofs.build import build_panel
 from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
@@ -98,6 +101,7 @@ class Core:
     incarnation: Incarnation
     events: Events
     requests: Requests
+    pause: Pause
     terms: PolicyInForce
     """Who may fence whom, for the service and for the orders of other hosts."""
     only_looks: bool = False
@@ -182,12 +186,22 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
     local, terms = LocalRouter(hypervisors), PolicyInForce(Policy(config.groups))
     hosts = frozenset(map(HostId, config.hosts))
+    known: list[Ownership] = []
     ground = Ground(
-        host, incarnation, config.daemon.state_dir, local, hypervisors, lambda: terms.policy, hosts, recollection
+        host,
+        incarnation,
+        config.daemon.state_dir,
+        local,
+        hypervisors,
+        lambda: terms.policy,
+        hosts,
+        recollection,
+        build_panel(config, incarnation.boot_id, lambda: known[0]) if recollection else None,
     )
     router = build(config.backend, ground)
     federated = _federated(router)
-    fencing = Fencing(router, Ledger(), records)
+    known += [federated.ownership] if federated else []
+    fencing = Fencing(router, Ledger(), records, witness=records.saw)
 
     def label_of(vm: Uuid) -> str | None:
         return next((label for one in hypervisors if (label := one.cluster_of(vm))), None)
@@ -195,8 +209,19 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
     history: History = Histories(records, federated) if federated else records
     events = Events(time.time)
     requests = Requests(events)
+    pause = Pause(config.daemon.state_dir)
     recall = federated.recall if federated else _nothing
-    service = FenceService(router, terms.policy, fencing, history, label_of=label_of, recall=recall, audience=requests)
+    service = FenceService(
+        router,
+        terms.policy,
+        fencing,
+        history,
+        label_of=label_of,
+        recall=recall,
+        audience=requests,
+        gate=pause.objection,
+        witness=records.saw,
+    )
     return Core(
         hypervisors,
         records,
@@ -208,6 +233,7 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
         incarnation,
         events,
         requests,
+        pause,
         terms,
         only_looks=not any(map(own_libvirt, parts_of(config.backend))),
         federated=federated,

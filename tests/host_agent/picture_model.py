@@ -20,7 +20,7 @@ from fencebus_schemas.model import (
     VmRecord,
     VmState,
 )
-from fencebus_schemas.peer import Forgotten
+from fencebus_schemas.peer import Confirmed, Forgotten
 from tests.host_agent.federated_words import incarnation, vm_number
 
 STATES = tuple(VmState)
@@ -38,6 +38,8 @@ def numbered(number: int) -> Kept:
         )
     if number % 17 == 0:
         return Forgotten(host, number // 20, bool(number % 2))
+    if number % 19 == 0:
+        return Confirmed(host, number // 19, start, "root\udcff", "now", bool(number % 2))
     if number % 5 == 0:
         return MemberSeen(HostId(f"host{number % 11}"))
     return VmChanged(host, number, _record(host, number, start), number % 3 == 1)
@@ -65,7 +67,8 @@ def perfect(records: Sequence[Kept]) -> Memory:
         disk.keep(record)
     pictures = tuple(HostPicture(host, *disk.hosts[host], disk.records(host)) for host in sorted(disk.hosts))
     forgotten = tuple(disk.forgotten[host] for host in sorted(disk.forgotten))
-    past = Past(tuple(sorted(disk.members)), forgotten, pictures, tuple(sorted(disk.owners.items())))
+    confirmed = tuple(disk.confirmed[host] for host in sorted(disk.confirmed))
+    past = Past(tuple(sorted(disk.members)), forgotten, pictures, tuple(sorted(disk.owners.items())), confirmed)
     return Memory(past, tuple(disk.deeds))
 
 
@@ -76,6 +79,7 @@ class _Disk:
     def __init__(self) -> None:
         self.members: set[HostId] = set()
         self.forgotten: dict[HostId, Forgotten] = {}
+        self.confirmed: dict[HostId, Confirmed] = {}
         self.hosts: dict[HostId, tuple[Incarnation, int]] = {}
         self.vms: dict[HostId, dict[Place, VmRecord]] = {}
         self.owners: dict[Uuid, HostId] = {}
@@ -87,6 +91,8 @@ class _Disk:
         elif isinstance(record, Forgotten):
             greatest = (self.forgotten.get(record.host, record), record)
             self.forgotten[record.host] = max(greatest, key=lambda each: (each.version, each.member))
+        elif isinstance(record, Confirmed):
+            self.confirmed[record.host] = record
         elif isinstance(record, HostPicture):
             self._picture(record)
         elif isinstance(record, VmChanged):

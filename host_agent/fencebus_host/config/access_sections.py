@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fencebus_host.config import key_table as keys
+from fencebus_host.config.host_section import host_agent
+from fencebus_host.config.host_settings import HostAgentSettings
 from fencebus_host.config.model import Group
 from fencebus_host.config.problems import Problems
 from fencebus_host.config.section import Reading, children, unknown
@@ -27,19 +29,23 @@ def groups(section: Item | None, problems: Problems) -> tuple[Group, ...] | None
     return found
 
 
-def hosts(section: Item | None, problems: Problems) -> tuple[str, ...]:
-    """The ids of the hosts, each once, in the order of the file."""
+def hosts(section: Item | None, problems: Problems) -> dict[str, HostAgentSettings | None]:
+    """The ids of the hosts, each once, in the order of the file, with the fence agent of each that has one."""
     items = children(section, problems)
     unknown(items, ["host"], "unknown-section", problems)
-    found: dict[str, Item] = {}
+    found: dict[str, HostAgentSettings | None] = {}
+    lines: dict[str, int] = {}
     for item in items:
-        name = _host(item, problems) if item.called("host") else None
-        if name is not None and name in found:
-            message = f"the host `{name}` is listed already in line {found[name].where.line}"
+        reading = Reading(item, keys.HOST, problems) if item.called("host") else None
+        name = _host(item, reading) if reading is not None else None
+        if reading is None or name is None:
+            continue
+        if name in found:
+            message = f"the host `{name}` is listed already in line {lines[name]}"
             problems.warning(item.where, "repeated-host", message)
-        if name is not None:
-            found.setdefault(name, item)
-    return tuple(found)
+        lines.setdefault(name, item.where.line)
+        found[name] = host_agent(name, reading) or found.get(name)
+    return found
 
 
 def _group(item: Item, problems: Problems) -> Group:
@@ -57,8 +63,8 @@ def _group(item: Item, problems: Problems) -> Group:
     return Group(name, uuids, ips, item.where)
 
 
-def _host(item: Item, problems: Problems) -> str | None:
-    name = Reading(item, keys.HOST, problems).get(keys.HOST_ID)
+def _host(item: Item, reading: Reading) -> str | None:
+    name = reading.get(keys.HOST_ID)
     if name is None and not any(child.called("name") for child in item.children or ()):
-        problems.error(item.where, "missing-name", "a host needs a name", 'host { name = "..."; }')
+        reading.problems.error(item.where, "missing-name", "a host needs a name", 'host { name = "..."; }')
     return name

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 
-from fencebus_host.config import bus_keys, fence_agent_keys, ovirt_keys
+from fencebus_host.config import bus_keys, fence_agent_keys, host_keys, ovirt_keys
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.backends import ManagerSettings, OvirtSettings
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.fence_agent_settings import AgentSettings, FenceAgentSettings, MappedVm
+from fencebus_host.config.host_settings import HostAgentSettings
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import BackendSettings, Config, DaemonSettings, Group, ListenerSettings, SerialSettings
 from fencebus_host.config.ordered_settings import parts_of
@@ -22,7 +23,9 @@ NOWHERE = Where("effective")
 # Keys that take several values, whose settings are named for that.
 _FIELDS = {"key_file": "key_files"}
 _LINE: tuple[Key[object], ...] = (keys.DEVICE, keys.PARAMS, keys.LINE_VM)
-Settings = DaemonSettings | ListenerSettings | BackendSettings | ManagerSettings | AgentSettings | MappedVm
+Settings = (
+    DaemonSettings | ListenerSettings | BackendSettings | ManagerSettings | AgentSettings | MappedVm | HostAgentSettings
+)
 _SECTIONS = {section.path: section for section in keys.SECTIONS}
 # What these say stands in other keys of the result.
 _OLD_NAMES = (keys.WAIT_FOR_BACKEND.name, keys.OLD_NAME_MODE.name, keys.HOST_SHORT.name)
@@ -43,7 +46,7 @@ def effective(config: Config) -> tuple[Item, ...]:
     if config.groups is not None:
         found.append(_section("groups", [_group(group) for group in config.groups]))
     if config.hosts:
-        found.append(_section("hosts", [_section("host", [_key("name", name)]) for name in config.hosts]))
+        found.append(_section("hosts", [_host(name, config) for name in config.hosts]))
     return tuple(found)
 
 
@@ -129,6 +132,12 @@ def _plain(key: Key[object], settings: Settings) -> Iterator[Item]:
         yield from (_key(f"{key.name}{number or ''}", text) for number, text in enumerate(texts))
     elif any(texts):
         yield _key(key.name, ", ".join(texts))
+
+
+def _host(name: str, config: Config) -> Item:
+    agents = (agent for agent in config.host_agents if agent.name == name)
+    told = [item for agent in agents for key in host_keys.HOST_KEYS for item in _plain(key, agent)]
+    return _section("host", [_key("name", name), *told])
 
 
 def _group(group: Group) -> Item:

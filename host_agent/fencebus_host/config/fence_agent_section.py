@@ -120,7 +120,7 @@ def _checked(
     found = replace(agent, options=options)
     for code, trouble in (
         ("unsafe-agent", why_unsafe_program(agent.program)),
-        ("bad-user", _why_bad_user(agent.user)),
+        ("bad-user", why_bad_user(agent.user)),
         ("loop", why_loop(found, listeners, _is_own)),
     ):
         if trouble:
@@ -128,7 +128,8 @@ def _checked(
     return found
 
 
-def _why_bad_user(user: str | None) -> str:
+def why_bad_user(user: str | None) -> str:
+    """Why an agent cannot run as this user; empty if it can."""
     if user is None:
         return "" if os.geteuid() else 'as whom is the agent to run? user = "...";'
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencebus_host.config import bus_keys, fence_agent_keys, ovirt_keys, values
+from fencebus_host.config import bus_keys, fence_agent_keys, host_keys, ovirt_keys, values
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import (
     DEFAULT_KEY,
@@ -184,6 +184,7 @@ DAEMON = Section(
         HOST_NAME,
         HOST_SHORT,
         REQUEST_TIMEOUT_KEY,
+        *host_keys.DAEMON_KEYS,
         _dead("module_path", "Where the C program looks for its plugins."),
     ),
 )
@@ -216,7 +217,7 @@ CHECKPOINT = Section("backends/checkpoint", "Another name of `cpg`.", (URI, NAME
 PM_FENCE = Section("backends/pm-fence", "VMs that are resources of a Pacemaker cluster of hosts.", (PMLIB_LOGLEVEL,))
 NULL = Section("backends/null", "Fails every action.", (MESSAGE,))
 GROUP = Section("groups/group", "Machines that may fence each other.", (GROUP_NAME, GROUP_UUID, GROUP_IP))
-HOST = Section("hosts/host", "One host of those that fence together.", (HOST_ID,), OURS)
+HOST = Section("hosts/host", "One host of those that fence together.", (HOST_ID, *host_keys.HOST_KEYS), OURS)
 
 LISTENER_SECTIONS = (MULTICAST, TCP, VSOCK, SERIAL)
 BACKEND_SECTIONS = (

@@ -6,9 +6,11 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+from fencebus_host.config import host_keys
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.access_sections import groups, hosts
 from fencebus_host.config.backend_section import FEDERATED, backend, candidates, opened
+from fencebus_host.config.host_section import with_host_options
 from fencebus_host.config.key_files import check_mode
 from fencebus_host.config.listener_sections import listeners
 from fencebus_host.config.model import DEFAULT_CONFIG, REQUEST_TIMEOUT, Config, DaemonSettings
@@ -78,6 +80,7 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read
     reading = Reading(top["fence_virtd"], keys.DAEMON, problems)
     daemon = _daemon(reading, problems)
     place = top["fence_virtd"].where if top["fence_virtd"] else Where(str(path or "default"))
+    listed = hosts(top["hosts"], problems)
     config = Config(
         daemon=daemon,
         listeners=listeners(
@@ -96,13 +99,15 @@ def _config(items: tuple[Item, ...], path: Path | None, problems: Problems, read
             problems,
         ),
         groups=groups(top["groups"], problems),
-        hosts=hosts(top["hosts"], problems),
+        hosts=tuple(listed),
+        host_agents=tuple(agent for agent in listed.values() if agent is not None),
         file=path,
     )
     if reading.where(keys.BACKEND) is None:
         config = replace(config, candidates=candidates(top["backends"], reading.get(keys.OLD_NAME_MODE)))
     if read_keys:  # else the file may be another machine's
         config = replace(config, backend=opened(config.backend, config.listeners, problems))
+        config = replace(config, host_agents=with_host_options(config.host_agents, problems))
         _check_listed(config, top["hosts"].where if top["hosts"] else place, problems)
     config = replace(config, warnings=problems.in_order())
     if problems.has_errors:
@@ -130,6 +135,9 @@ def _daemon(reading: Reading, problems: Problems) -> DaemonSettings:
         wait_for_init=reading.get(keys.WAIT_FOR_INIT) or reading.get(keys.WAIT_FOR_BACKEND),
         state_dir=reading.get(keys.STATE_DIR),
         request_timeout=reading.get(keys.REQUEST_TIMEOUT_KEY) or REQUEST_TIMEOUT,
+        host_fencing=reading.get(host_keys.HOST_FENCING),
+        host_fencing_seconds=reading.get(host_keys.HOST_FENCING_SECONDS),
+        host_fencing_at_once=reading.get(host_keys.HOST_FENCING_AT_ONCE),
     )
 
 

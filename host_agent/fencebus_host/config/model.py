@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+from fencebus_host.config.host_settings import HostAgentSettings, HostFencing
 from fencebus_host.config.problems import Problem, Where
 
 DEFAULT_CONFIG = Path("/etc/fence_virt.conf")
@@ -77,6 +78,9 @@ class DaemonSettings:
     state_dir: Path = DEFAULT_STATE_DIR
     request_timeout: float = REQUEST_TIMEOUT
     """Seconds from receipt to answer, for listeners that do not say otherwise (S9)."""
+    host_fencing: HostFencing = HostFencing.VERIFY
+    host_fencing_seconds: float = 600.0
+    host_fencing_at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +255,8 @@ class Config:
     """``None``: there is no ``groups`` section, and so no check of who may fence whom.  ``()`` denies everybody."""
     hosts: tuple[str, ...] = ()
     """The ids of all hosts, if the administrator lists them; else empty."""
+    host_agents: tuple[HostAgentSettings, ...] = ()
+    """The fence agents of those that have one."""
     file: Path | None = None
     """The file that was read; ``None`` for the defaults."""
     candidates: tuple[BackendSettings, ...] = field(default=(), compare=False)

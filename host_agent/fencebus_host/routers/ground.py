@@ -11,6 +11,7 @@ from fencebus_host.picture import Picture
 from fencebus_host.picture_tables import Memory
 from fencebus_host.policy import Policy
 from fencebus_host.qmf_face import WatchedKeeper
+from fencebus_host.routers.federated.carrier import Witnesses
 from fencebus_host.routers.local import LocalRouter
 from fencebus_schemas.model import HostId, Incarnation
 
@@ -42,3 +43,5 @@ class Ground:
     """The ``hosts`` of the configuration; empty if there is no such list."""
     recollection: Recollection | None = None
     """``None`` where no router needs to know other hosts."""
+    witnesses: Witnesses | None = None
+    """Who can say that another host is dead (S13)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from fencebus_schemas.model import HostId, Incarnation
 
 class Nobody:
     """Where no witness is configured."""
+
+    async def run(self) -> None:
+        """As ``Witnesses``."""
+        await asyncio.get_running_loop().create_future()
 
     async def ask(self, question: AskProof) -> Finding:
         """As ``Witnesses``."""
@@ -55,7 +60,14 @@ def build_on(ground: Ground, carrier: Carrier, name: str) -> FederatedRouter:
     assert ground.recollection is not None, "other hosts are remembered on disk"
     (hypervisor,) = ground.hypervisors
     memory = ground.recollection.memory
-    membership = Membership(ground.host, ground.incarnation, hosts=ground.hosts, past=memory.past, deeds=memory.deeds)
+    membership = Membership(
+        ground.host,
+        ground.incarnation,
+        hosts=ground.hosts,
+        past=memory.past,
+        deeds=memory.deeds,
+        witnesses=ground.witnesses or Nobody(),
+    )
     return build_over(membership, hypervisor, carrier, ground.recollection.keeper, ground.policy, name=name)
 
 

@@ -36,5 +36,8 @@ class Keeper(Protocol):
 class Witnesses(Protocol):
     """Know whether other hosts are dead."""
 
+    async def run(self) -> None:
+        """Whatever has to go on between two questions; returns only when cancelled."""
+
     async def ask(self, question: AskProof) -> Finding:
         """What they say, by ``question.until``; never raises, never guesses."""

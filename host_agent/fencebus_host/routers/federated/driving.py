@@ -65,6 +65,7 @@ class Driving:
                 group.create_task(self._carrier.run(self._received, self._connected), name="carrier")
                 group.create_task(self._take_stock(), name="inventory")
                 group.create_task(self._tick(), name="heartbeat")
+                group.create_task(self._witnesses.run(), name="witnesses")
         finally:
             for task in tuple(self._tasks):
                 task.cancel()
