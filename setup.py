@@ -117,6 +117,7 @@ setup(
         "console_scripts": [
             "fence_virtd = fencebus_host.launch:main",
             "fence_virtctl = fencebus_host.ctl.__main__:main",
+            "fencebus-agentd = fencebus_agent.__main__:main",
             "fencebus_broker = fencebus_broker.__main__:main",
         ]
     },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fencebus_agent import agentd_options
 from fencebus_guest import options
 from fencebus_host.config.command_line import OPTIONS
 
@@ -16,7 +17,7 @@ WORDS = {
     "auth": DIGESTS,
     "ip_family": "auto ipv4 ipv6",
 }
-FILES = ("<file>", "<device>", "FILE")
+FILES = ("<file>", "<device>", "FILE", "FOLDER")
 
 BASH = """\
 # bash completion for {program}; made from its option table
@@ -92,6 +93,12 @@ def _client_flag(option: options.Option) -> Flag:
 def daemon_flags() -> list[Flag]:
     """Return what completes after fence_virtd."""
     return [Flag((f"-{each.letter}", f"--{each.name}"), each.text, each.metavar, "") for each in OPTIONS]
+
+
+def agent_flags() -> list[Flag]:
+    """Return what completes after fencebus-agentd."""
+    known = agentd_options.OPTIONS
+    return [Flag((f"-{each.letter}", f"--{each.name}"), each.text, each.metavar, "") for each in known]
 
 
 def bash(program: str, flags: Iterable[Flag]) -> str:

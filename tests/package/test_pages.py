@@ -15,7 +15,14 @@ from fencebus_host.config.command_line import OPTIONS
 from fencebus_host.config.key_table import SECTIONS
 from tests.components import CHECKOUT, require_program
 
-PAGES = ("fence_virt.8", "fence_xvm.8", "fence_virtd.8", "fence_virtctl.8", "fence_virt.conf.5")
+PAGES = (
+    "fence_virt.8",
+    "fence_xvm.8",
+    "fence_virtd.8",
+    "fence_virtctl.8",
+    "fencebus-agentd.8",
+    "fence_virt.conf.5",
+)
 # What bash's completion does is asked of bash itself: the words for a command line, one a line.
 COMPLETE = """
 source "$1"
@@ -95,6 +102,7 @@ def test_bash_completes_options_and_their_values(pages: Path) -> None:
     assert complete(pages, "fence_virt", "--hash", "sha5") == ["sha512"]
     assert "/etc/passwd" in complete(pages, "fence_virt", "-k", "/etc/pass")
     assert complete(pages, "fence_virtd", "--conf") == ["--config", "--configure"]
+    assert complete(pages, "fencebus-agentd", "--c") == ["--ca-file", "--cert-file", "--certkey-file"]
     assert complete(pages, "fence_virt", "-n", "") == []
 
 
@@ -112,8 +120,8 @@ def test_the_control_program_completes_by_itself(pages: Path, monkeypatch: pytes
 def test_zsh_reads_its_completions(pages: Path) -> None:
     zsh = require_program("zsh", package="zsh")
     files = sorted((pages / "zsh").iterdir())
-    assert [path.name for path in files] == ["_fence_virt", "_fence_virtctl", "_fence_virtd"]
+    assert [path.name for path in files] == ["_fence_virt", "_fence_virtctl", "_fence_virtd", "_fencebus-agentd"]
     for path in files:
-        assert path.read_text().startswith("#compdef fence_")
+        assert path.read_text().startswith("#compdef fence")
         read = subprocess.run([zsh, "-fn", path], capture_output=True)
         assert (read.returncode, read.stderr) == (0, b"")
