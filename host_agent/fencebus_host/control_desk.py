@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from fencebus_host.control import Answers, Question
+from fencebus_host.control import Answers, Declined, Once, Question
+from fencebus_host.control_acts import Acts
+from fencebus_host.control_course import Course
 from fencebus_host.control_events import Events
+from fencebus_host.control_explain import explain
 from fencebus_host.control_health import problems, worst
 from fencebus_host.control_history import Wanted
+from fencebus_host.control_pause import Pause
 from fencebus_host.control_requests import Requests
 from fencebus_host.control_select import Selection, select
 from fencebus_host.control_view import counts
@@ -20,14 +25,16 @@ from fencebus_schemas import __version__
 from fencebus_schemas.status import (
     VERSION,
     FinishedFence,
+    HistoryStatus,
     PartStatus,
-    PauseStatus,
     Status,
 )
 from fencebus_schemas.status_plain import to_plain
 
 FIRST_LOOK_SECONDS = 1.0
 LAST_FENCES = 5
+LEAST_ID = 4
+"""So many characters of a request's id are taken for the beginning of one."""
 
 
 class Chronicle(Protocol):
@@ -35,6 +42,9 @@ class Chronicle(Protocol):
 
     async def finished(self, wanted: Wanted) -> tuple[FinishedFence, ...]:
         """Newest first.  Raises RecordError."""
+
+    async def course(self, request: str) -> Course | None:
+        """What a verdict was drawn from, as far as it was kept.  Raises RecordError."""
 
 
 class HasState(Protocol):
@@ -65,19 +75,31 @@ class Sources:
     requests: Requests
     events: Events
     chronicle: Chronicle
+    pause: Pause
 
 
 class Desk:
     """The answers of one daemon."""
 
-    def __init__(self, sources: Sources, wall_clock: Callable[[], float] = time.time) -> None:
-        self._sources, self._wall_clock = sources, wall_clock
+    def __init__(self, sources: Sources, acts: Acts, wall_clock: Callable[[], float] = time.time) -> None:
+        self._sources, self._acts, self._wall_clock = sources, acts, wall_clock
         self._started = wall_clock()
 
     @property
     def answers(self) -> Answers:
         """For the control socket."""
-        return Answers({"status": self._tell_status, "config": self._tell_config}, {})
+        acts = self._acts
+        once: dict[str, Once] = {
+            "status": self._tell_status,
+            "config": self._tell_config,
+            "history": self._tell_history,
+            "explain": self._tell_explanation,
+            "fence": acts.fence,
+            "rehearse": acts.rehearse,
+            "pause": acts.pause,
+            "resume": acts.resume,
+        }
+        return Answers(once, {"events": self._tell_events})
 
     async def _tell_config(self, _question: Question) -> object:
         return self._sources.config()
@@ -85,13 +107,38 @@ class Desk:
     async def _tell_status(self, question: Question) -> object:
         return to_plain(await self.status(selection_of(question)))
 
+    async def _tell_history(self, question: Question) -> object:
+        sources = self._sources
+        finished = await sources.chronicle.finished(wanted_of(question))
+        return to_plain(HistoryStatus(VERSION, sources.host, finished, sources.requests.running))
+
+    async def _tell_explanation(self, question: Question) -> object:
+        """By the id of a request or the beginning of it, or else the last power action on a VM."""
+        about = question.text("about")
+        chronicle = self._sources.chronicle
+        found = await chronicle.finished(Wanted(request=about, most=2)) if len(about) >= LEAST_ID else ()
+        found = found or await chronicle.finished(Wanted(vm=about, most=1))
+        if not found:
+            text = f"no power action has the id {about!r}, and none was about a VM {about!r}"
+            raise Declined("unknown-request", text)
+        if len({each.id for each in found}) > 1:
+            raise Declined("ambiguous-request", f"several power actions have ids that begin with {about!r}")
+        return to_plain(explain(found[0], await chronicle.course(found[0].id)))
+
+    async def _tell_events(self, question: Question) -> AsyncIterator[object]:
+        after, most = question.number("after"), int(question.number("most", 0) or 0)
+        following = self._sources.events.follow(None if after is None else int(after), most)
+        async with aclosing(following):
+            async for event in following:
+                yield to_plain(event)
+
     async def status(self, selection: Selection) -> Status:
         """All that is known, with the VMs that are chosen."""
         sources = self._sources
         view = await sources.watch.first(FIRST_LOOK_SECONDS)
         finished = await sources.chronicle.finished(Wanted(most=LAST_FENCES))
         parts = tuple(PartStatus(part.name, part.trouble) for part in sources.parts())
-        pause: PauseStatus | None = None
+        pause = sources.pause.current
         found = problems(view, parts, pause, finished)
         return Status(
             version=VERSION,
@@ -114,6 +161,17 @@ class Desk:
             finished=finished,
             incarnation=sources.incarnation,
         )
+
+
+def wanted_of(question: Question) -> Wanted:
+    """Which finished power actions the question is about."""
+    return Wanted(
+        request=question.text("request", ""),
+        vm=question.text("vm", ""),
+        since=question.number("since"),
+        failed=question.flag("failed"),
+        most=int(question.number("most", 20) or 0),
+    )
 
 
 def selection_of(question: Question) -> Selection:

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fencebus_schemas.errors import FencebusError
+from fencebus_host.control_course import Course
+from fencebus_schemas.errors import FencebusError, WireError
 from fencebus_schemas.status import FinishedFence, SeenStatus
+from fencebus_schemas.status_plain import from_plain
 
 COLUMNS = "request, at, action, target, source, via, ok, reason, text, seconds, observations"
 MOST = 10_000
@@ -47,6 +49,16 @@ def read_history(database: sqlite3.Connection, wanted: Wanted) -> tuple[Finished
     where, values = _conditions(wanted)
     query = f"SELECT {COLUMNS} FROM history {where} ORDER BY number DESC LIMIT ?"
     return tuple(_finished(row) for row in database.execute(query, (*values, min(wanted.most, MOST))))
+
+
+def read_course(database: sqlite3.Connection, request: str) -> Course | None:
+    """What a verdict was drawn from; ``None`` if that was not kept, or cannot be read any more."""
+    query = "SELECT evidence FROM history WHERE request = ? ORDER BY number DESC LIMIT 1"
+    row = database.execute(query, (request,)).fetchone()
+    try:
+        return from_plain(Course, json.loads(row[0])) if row and row[0] else None
+    except (ValueError, WireError):
+        return None
 
 
 def read_file(state_dir: Path, wanted: Wanted) -> tuple[FinishedFence, ...]:

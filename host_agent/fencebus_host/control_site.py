@@ -10,6 +10,7 @@ from fencebus_host.assembly import Core
 from fencebus_host.config.effective import effective
 from fencebus_host.config.model import Config
 from fencebus_host.config.tree import render
+from fencebus_host.control_acts import Acts
 from fencebus_host.control_desk import Desk, HasState, Sources
 from fencebus_host.control_members import short
 from fencebus_host.control_watch import AskingEyes, PictureEyes, Watch
@@ -41,5 +42,7 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
         requests=core.requests,
         events=core.events,
         chronicle=core.records,
+        pause=core.pause,
     )
-    return Site(Desk(sources, time.time), watch)
+    acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view)
+    return Site(Desk(sources, acts, time.time), watch)

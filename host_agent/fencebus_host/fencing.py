@@ -51,6 +51,15 @@ class Course:
     start: Evidence | None = None
 
 
+Witness = Callable[[FenceRequest, Evidence, Evidence | None, bool], None]
+"""Sees what each verdict is drawn from, before it is told: a request, the evidence of its end (or start), for a reboot
+that of its start; true if it was refused at the door.  Never blocks, never fails."""
+
+
+def no_witness(_request: FenceRequest, _end: Evidence, _start: Evidence | None, _at_the_door: bool) -> None:
+    """Nobody looks."""
+
+
 class Case:
     """One requester's power action, from its admission to its outcome."""
 
@@ -70,11 +79,19 @@ class Case:
 class Fencing:
     """All power actions of this host."""
 
-    def __init__(self, router: Router, ledger: Ledger, record: Record, clock: Clock = boottime) -> None:
+    def __init__(
+        self,
+        router: Router,
+        ledger: Ledger,
+        record: Record,
+        clock: Clock = boottime,
+        witness: Witness = no_witness,
+    ) -> None:
         self._router = router
         self._ledger = ledger
         self._record = record
         self._clock = clock
+        self._witness = witness
         self._cases: dict[RequestId, Case] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -164,6 +181,8 @@ class Fencing:
             case.course.set_result(
                 Course(dataclasses.replace(case.found, objection=Objection(outcome.reason, outcome.text)))
             )
+        course = case.joined if case.joined is not None and case.joined.done() else case.course
+        self._witness(case.request, course.result().evidence, course.result().start, False)
         case.outcome.set_result(outcome)
         del self._cases[case.request.id]
         for waiter, admission in self._ledger.finish(outcome):

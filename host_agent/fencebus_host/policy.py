@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from fencebus_host.config.model import Group
 from fencebus_schemas.model import Source, VmRecord
 
+HOST = "host"
+"""The source of what root of a host orders; only where the source is ``known`` (an address may be called anything)."""
+
 Spellings = frozenset[str]
 """All names of one VM, lower case: what was asked for, its UUID, its name."""
 
@@ -45,8 +48,11 @@ class Policy:
 
         ``source_names`` are the names of the guest behind the source, where the listener knows it for certain
         (serial, channel, vsock); empty for a source that is only an address.  Two VMs with one label may act on each
-        other, and a VM with a label is open to nobody else, unless a group says so.
+        other, and a VM with a label is open to nobody else, unless a group says so.  The administrator of a host, who
+        may do anything to its VMs, is not a guest that groups are about.
         """
+        if source.known and source.text == HOST:
+            return True
         if labels != UNLABELLED:
             return labels.source == labels.target or self._a_group_permits(source, source_names, target)
         return self._groups is None or self._a_group_permits(source, source_names, target)

@@ -20,18 +20,21 @@ from typing import Any, TypeVar
 
 from fencebus_agent.lives import PastLives
 from fencebus_agent.roster import EndedDomain, Remembered
-from fencebus_host.control_history import Wanted, read_history
+from fencebus_host.control_course import Course, course_of
+from fencebus_host.control_history import Wanted, read_course, read_history
 from fencebus_host.fencing import RecordError
 from fencebus_host.replay import KEPT_SECONDS
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.digest import DIGEST_LENGTH
 from fencebus_schemas.model import LEFT_UNMARKED, FenceOutcome, FenceRequest, Observation, Uuid
 from fencebus_schemas.status import FinishedFence
+from fencebus_schemas.status_plain import to_plain
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+MOST_COURSES = 1000
 MOST_HISTORY = 10_000
 """Finished power actions kept; older ones are dropped."""
 
@@ -88,6 +91,7 @@ class Records:
         self._path = folder / "records.sqlite"
         self._memories = memories
         self._kept: dict[str, Remembered] = {}
+        self._courses: dict[str, Course] = {}
         self._wall_clock = wall_clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._database: sqlite3.Connection | None = None
@@ -151,14 +155,22 @@ class Records:
 
     def note(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
         """Take down a finished power action; returns at once, a failure is logged."""
+        course = self._courses.pop(request.id, None)
         observations = json.dumps([_plain(seen) for seen in outcome.observations])
         action = request.action.name.lower()
-        row = (self._wall_clock(), request.id, request.source.text, request.via, action, request.target)
+        asked = (self._wall_clock(), request.id, request.source.text, request.via, action, request.target)
         result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
-        vm, name = next(((seen.vm, "") for seen in outcome.observations), ("", ""))
-        insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [(*row, *result, vm, name, "")])
+        vm, name = next(((one.uuid, one.name) for one in course.end.records), ("", "")) if course else ("", "")
+        row = (*asked, *result, vm, name, json.dumps(to_plain(course)) if course else "")
+        insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [row])
         trim = ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
         self._write_behind("history", [insert, trim])
+
+    def saw(self, request: FenceRequest, end: Evidence, start: Evidence | None, at_the_door: bool) -> None:
+        """What the verdict on a power action is drawn from: goes into the history with it."""
+        self._courses[request.id] = course_of(request, end, start, at_the_door)
+        while len(self._courses) > MOST_COURSES:  # of requests whose requester is gone and that nobody notes
+            del self._courses[next(iter(self._courses))]
 
     def keep_signature(self, signature: bytes) -> None:
         """Take down that a signed power action was seen; returns at once, a failure is logged."""
@@ -176,6 +188,10 @@ class Records:
     async def finished(self, wanted: Wanted) -> tuple[FinishedFence, ...]:
         """The finished power actions that are wanted, newest first.  Raises RecordError."""
         return await self._in_thread(lambda: read_history(self._opened(), wanted))
+
+    async def course(self, request: str) -> Course | None:
+        """What the verdict on a finished power action was drawn from, as far as it was kept.  Raises RecordError."""
+        return await self._in_thread(lambda: read_course(self._opened(), request))
 
     async def history(self, most: int = 100) -> Sequence[tuple[str, str, str, str]]:
         """The last finished power actions, newest first: (request id, action, target, reason)."""

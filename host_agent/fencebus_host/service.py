@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host import asking, verdict
 from fencebus_host.control_requests import NOBODY, Audience
-from fencebus_host.fencing import Fencing
+from fencebus_host.fencing import Fencing, Witness, no_witness
 from fencebus_host.objection import Objection
 from fencebus_host.policy import Labels, Policy, Spellings, spellings
 from fencebus_host.ports import Answer, Router, Wanted
@@ -39,6 +40,25 @@ class History(Protocol):
         """Take down one finished power action; never blocks, never fails."""
 
 
+Gate = Callable[[], Objection | None]
+"""Why no power action is taken at all for now, if none is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a power action would find."""
+
+    found: Evidence
+    permitted: bool
+    """S6"""
+    objection: Objection | None
+    """Why it would be refused before anything is done, apart from S6."""
+
+
+def open_gate() -> None:
+    """Everything is taken."""
+
+
 class FenceService:
     """What a listener calls with each request."""
 
@@ -52,6 +72,8 @@ class FenceService:
         label_of: LabelOf = lambda _vm: None,
         recall: Recall = lambda _request: None,
         audience: Audience = NOBODY,
+        gate: Gate = open_gate,
+        witness: Witness = no_witness,
     ) -> None:
         self._router = router
         self._policy = policy
@@ -60,6 +82,7 @@ class FenceService:
         self._clock = clock
         self._label_of = label_of
         self._recall = recall
+        self._gate, self._witness = gate, witness
         self._audiences = [audience]
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
@@ -135,6 +158,8 @@ class FenceService:
     async def _fence(self, request: FenceRequest, wanted: Wanted) -> Answer:
         if known := self._fencing.recall(request, wanted):
             return Answer(await asyncio.shield(known))
+        if refusal := self._gate():
+            return Answer(verdict.failure(request, refusal))
         if told := self._recall(request):
             return Answer(verdict.repeated(request, told))
         found = await self._router.find(request.target, request.deadline)
@@ -142,10 +167,20 @@ class FenceService:
             return _denied(request)
         objection = verdict.first_objection(request, found, verdict.DOOR_RULES)
         if objection:
+            self._witness(request, found, None, True)
             return Answer(verdict.failure(request, objection, found))
         # Again, as the same request may have arrived twice while its target was looked up.
         outcome = self._fencing.recall(request, wanted) or self._fencing.submit(request, found, wanted)
         return Answer(await asyncio.shield(outcome))
+
+    async def look(self, request: FenceRequest) -> Look:
+        """What a power action would find; nothing is done.  Ends by the request's deadline."""
+        try:
+            found = await self._router.find(request.target, request.deadline)
+        except HypervisorError as error:
+            return Look(Evidence(()), False, Objection(Reason.HYPERVISOR_ERROR, str(error)))
+        objection = verdict.first_objection(request, found, verdict.DOOR_RULES)
+        return Look(found, self._permits(request, found), objection)
 
     def _permits(self, request: FenceRequest, found: Evidence) -> bool:
         """S6; an ambiguous name needs permission for every VM that has it."""

@@ -240,6 +240,7 @@ class Reason(Enum):
     NOT_RECORDED = "not-recorded"
     START_CANCELLED = "start-cancelled"
     UNSUPPORTED = "unsupported"
+    PAUSED = "paused"
     STALE_COMMAND = "stale-command"
     HOST_SILENT = "host-silent"
     CONFLICT = "conflict"

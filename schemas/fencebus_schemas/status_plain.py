@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from enum import Enum
 from functools import cache
 from typing import Callable, TypeVar, Union
@@ -64,7 +64,13 @@ def plain_type(hint: object) -> object:
 def item_of(hint: object) -> object | None:
     """The type of the items of a tuple of any length; ``None`` for everything else."""
     inside = typing.get_args(hint)
-    return inside[0] if typing.get_origin(hint) is tuple else None
+    return inside[0] if typing.get_origin(hint) is tuple and inside[-1] is ... else None
+
+
+def parts_of(hint: object) -> Sequence[object] | None:
+    """The types of the parts of a tuple of a fixed length; ``None`` for everything else."""
+    inside = typing.get_args(hint)
+    return inside if typing.get_origin(hint) is tuple and inside[-1] is not ... else None
 
 
 def inside_optional(hint: object) -> object | None:
@@ -90,7 +96,9 @@ def _writer(hint: Hashable) -> ToPlain:
         return _as_it_is
     item, inside = item_of(hint), inside_optional(hint)
     if item is not None:
-        return _list_writer(_writer(item))
+        return _list_writer(_writer(_hint(item)))
+    if parts := parts_of(hint):
+        return _parts_writer([_writer(_hint(part)) for part in parts])
     if inside is not None:
         return _optional(_writer(inside))
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -117,6 +125,14 @@ def _list_writer(write: ToPlain) -> ToPlain:
     return written
 
 
+def _parts_writer(writers: Sequence[ToPlain]) -> ToPlain:
+    def written(value: object) -> object:
+        assert isinstance(value, tuple)
+        return [write(each) for write, each in zip(writers, value)]
+
+    return written
+
+
 def _optional(convert: ToPlain) -> ToPlain:
     return lambda value: None if value is None else convert(value)
 
@@ -134,7 +150,9 @@ def _reader(hint: Hashable) -> FromPlain:
     hint = plain_type(hint)
     item, inside = item_of(hint), inside_optional(hint)
     if item is not None:
-        return _list_reader(_reader(item))
+        return _list_reader(_reader(_hint(item)))
+    if parts := parts_of(hint):
+        return _parts_reader([_reader(_hint(part)) for part in parts])
     if inside is not None:
         return _optional(_reader(inside))
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -178,6 +196,15 @@ def _list_reader(read: FromPlain) -> FromPlain:
         return tuple(read(each) for each in plain)
 
     return read_all
+
+
+def _parts_reader(readers: Sequence[FromPlain]) -> FromPlain:
+    def read_each(plain: object) -> object:
+        if not isinstance(plain, list) or len(plain) != len(readers):
+            raise WireError("type", f"a list of {len(readers)} expected, found {repr(plain)[:80]}")
+        return tuple(read(each) for read, each in zip(readers, plain))
+
+    return read_each
 
 
 def _object_reader(kind: type) -> FromPlain:

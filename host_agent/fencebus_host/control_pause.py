@@ -1,0 +1,86 @@
+"""Keeps whether power actions are refused for now, because an administrator wants it so.
+
+It stands on disk: a daemon that is restarted, or crashes, while somebody works on the machines stays paused.  A pause
+with an end ends by itself.  A file that cannot be read counts as a pause: what is refused is answered as a failure, so
+that nothing is taken for fenced.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from fencebus_host.objection import Objection
+from fencebus_schemas.errors import WireError
+from fencebus_schemas.model import Reason
+from fencebus_schemas.status import PauseStatus
+from fencebus_schemas.status_plain import from_plain, to_plain
+from fencebus_schemas.status_tables import clock
+
+log = logging.getLogger(__name__)
+
+
+class Pause:
+    """The pause of one daemon."""
+
+    def __init__(self, state_dir: Path, wall_clock: Callable[[], float] = time.time) -> None:
+        self._path, self._wall_clock = state_dir / "paused.json", wall_clock
+        self._pause = self._read()
+        if self.current:
+            log.warning("%s", self._text(self.current))
+
+    @property
+    def current(self) -> PauseStatus | None:
+        """The pause, if there is one now."""
+        if self._pause and self._pause.until is not None and self._pause.until <= self._wall_clock():
+            log.warning("the pause is over: fencing goes on")
+            self.end()
+        return self._pause
+
+    def objection(self) -> Objection | None:
+        """What every new power action is answered."""
+        pause = self.current
+        return Objection(Reason.PAUSED, self._text(pause)) if pause else None
+
+    def begin(self, why: str, seconds: float | None, by: str) -> PauseStatus:
+        """Refuse from now on, for so long or until ``end``.  Raises OSError if it cannot be written down."""
+        now = self._wall_clock()
+        pause = PauseStatus(now, why, None if seconds is None else now + seconds, by)
+        self._write(pause)
+        self._pause = pause
+        log.warning("%s", self._text(pause))
+        return pause
+
+    def end(self) -> PauseStatus | None:
+        """Go on; returns the pause that is over, if there was one.  Raises OSError if that cannot be written down."""
+        before, self._pause = self._pause, None
+        self._path.unlink(missing_ok=True)
+        return before
+
+    def _text(self, pause: PauseStatus) -> str:
+        until = f" until {clock(pause.until)}" if pause.until is not None else ""
+        why = f" ({pause.why})" if pause.why else ""
+        return f"fencing is paused since {clock(pause.since)}{until}{why}: `fence_virtctl resume` ends it"
+
+    def _read(self) -> PauseStatus | None:
+        try:
+            return from_plain(PauseStatus, json.loads(self._path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, WireError) as error:
+            return PauseStatus(self._wall_clock(), f"{self._path} cannot be read: {error}")
+
+    def _write(self, pause: PauseStatus) -> None:
+        """All of it or nothing, and on the disk."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = self._path.with_suffix(".new")
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(to_plain(replace(pause)), file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path)
