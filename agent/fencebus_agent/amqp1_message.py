@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from proton import Array, Message, ProtonException, int32, ulong
 
 from fencebus_agent.amqp1_profile import Profile, reply_address
+from fencebus_agent.amqp1_section import APP_ID, PREFIX
 from fencebus_agent.bus import LIST, MAP, Address, BusMessage, HeaderValue
 from fencebus_schemas import amqp010
 from fencebus_schemas.amqp010 import Int32, Value
 from fencebus_schemas.errors import WireError
 
-APP_ID = "x-amqp-0-10.app-id"
-"""The property from which qpidd makes the app-id of AMQP 0-10 (facts: qmf2 0.3)."""
 KEY_BYTES = 255
 LONGEST_INT = 2**63
 
@@ -159,7 +158,7 @@ def _name(name: object) -> str:
 def _headers(properties: Mapping[object, object]) -> list[tuple[str, HeaderValue]]:
     found: list[tuple[str, HeaderValue]] = []
     for name, value in properties.items():
-        if not isinstance(name, str) or name == APP_ID:
+        if not isinstance(name, str) or name == APP_ID or name.startswith(PREFIX):
             continue
         if value is None or isinstance(value, (str, int, bool)):
             found.append((str(name), str(value) if isinstance(value, str) else value))

@@ -12,7 +12,7 @@ from kombu.transport.pyamqp import Channel, Connection
 
 from fencebus_agent.bus import BusError, BusRefused
 from fencebus_agent.kombu_outbox import Parcel
-from fencebus_agent.kombu_wire import blamed, is_of_qmf, properties
+from fencebus_agent.kombu_wire import blamed, headers_of, is_of_qmf, properties
 from fencebus_agent.topics import exchange_type
 
 WINDOW = 256
@@ -116,7 +116,7 @@ class Publisher:
             message.body,
             content_type=message.content_type or None,
             content_encoding="binary",
-            headers=dict(message.headers),
+            headers=headers_of(message),
             properties=dict(properties(message, self._user)),
         )
         self._channel.basic_publish(prepared, parcel.to.exchange, parcel.to.key)

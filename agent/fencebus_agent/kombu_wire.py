@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 from urllib.parse import unquote
 
+from fencebus_agent import amqp1_section
 from fencebus_agent.bus import Address, BusMessage, HeaderValue
+from fencebus_schemas.errors import WireError
 
 KEY_BYTES = 255
 """Of a routing key and of each property that is text: a short string's length is one byte."""
@@ -37,16 +40,22 @@ def properties(message: BusMessage, user: str) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
+def headers_of(message: BusMessage) -> dict[str, HeaderValue]:
+    """The headers of a message, and what RabbitMQ makes of them for hosts on AMQP 1.0, as it hands on no others."""
+    properties = amqp1_section.section(message)
+    return {**dict(message.headers), **({amqp1_section.HEADER: properties} if properties else {})}
+
+
 def message_of(to: Address, body: object, given: Mapping[str, object], headers: Mapping[object, object]) -> BusMessage:
     """A message as it came.  Every byte of it is hostile (S11): what has the wrong type counts as absent."""
-    reply_to = _text(given, "reply_to")
+    reply_to, known = _text(given, "reply_to"), _known(headers)
     return BusMessage(
         body if isinstance(body, bytes) else bytes(body) if isinstance(body, (bytearray, memoryview)) else b"",
         _text(given, "content_type"),
-        tuple((name, value) for name, value in headers.items() if isinstance(name, str) and _is_header(value)),
+        tuple((name, value) for name, value in known.items() if name != amqp1_section.APP_ID),
         address_of(reply_to) if reply_to else None,
         _text(given, "correlation_id"),
-        _text(given, "app_id"),
+        _text(given, "app_id") or _text(known, amqp1_section.APP_ID),
         _seconds(_text(given, "expiration")),
         _text(given, "user_id"),
         to,
@@ -88,6 +97,16 @@ def is_of_qmf(exchange: str) -> bool:
 def _text(given: Mapping[str, object], name: str) -> str:
     value = given.get(name)
     return value if isinstance(value, str) else ""
+
+
+def _known(headers: Mapping[object, object]) -> dict[str, HeaderValue]:
+    """The headers, and those that a host on AMQP 1.0 has sent."""
+    from_afar: dict[str, HeaderValue] = {}
+    if isinstance(given := headers.get(amqp1_section.HEADER), bytes):
+        with contextlib.suppress(WireError):
+            from_afar = amqp1_section.headers_of(given)
+    named = {name: value for name, value in headers.items() if isinstance(name, str) and _is_header(value)}
+    return from_afar | {name: each for name, each in named.items() if not name.startswith(amqp1_section.PREFIX)}
 
 
 def _is_header(value: object) -> TypeGuard[HeaderValue]:
