@@ -106,7 +106,7 @@ $(STAMPS)/python: | debian-runtime
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/host: $(STAMPS)/python $(RECIPE)
-	$(PIP_INSTALL) --editable '.[host]' </dev/null
+	$(PIP_INSTALL) --editable '.[host,qmf]' </dev/null
 	@$(LINK_LAUNCHERS)
 	@touch $@
 

@@ -34,6 +34,12 @@ def run(step: Step, folder: Path, port: int) -> bool:
     return as_expected
 
 
+def said(folder: Path, port: int, *arguments: str) -> str:
+    """What the client prints, shown to nobody."""
+    command = [str(program("fence_virt")), "-T", "127.0.0.1", "-p", str(port), "-k", "key", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=40, check=False).stdout
+
+
 def program(name: str) -> Path:
     """The program that was installed beside this interpreter; from an editable installation, the checkout's."""
     installed = Path(sys.executable).parent / name

@@ -1,43 +1,22 @@
-"""Shows a fence across hosts: two hosts in one process, a bus in memory between them, and the real client in front."""
+"""Shows a fence across hosts: two daemons that know each other over direct links, and the real client in front."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+import sys
+import time
 from pathlib import Path
 
-from fencebus_agent.memory_broker import MemoryBroker
-from fencebus_agent.memory_bus import MemoryBus
-from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
-from fencebus_host.complaints import Complaints
-from fencebus_host.config.model import TcpSettings
-from fencebus_host.config.problems import Where
-from fencebus_host.demo.client import Step, free_port, run, write
-from fencebus_host.door import Door
-from fencebus_host.effects import Kept
-from fencebus_host.fencing import Fencing
-from fencebus_host.ledger import Ledger
-from fencebus_host.listeners.refusal import Refusals
-from fencebus_host.listeners.session import Handshake
-from fencebus_host.listeners.stream import Reception, StreamListener
-from fencebus_host.listeners.tcp import TcpWire
-from fencebus_host.locality import GuestLocator
-from fencebus_host.neighbours import OwnAddresses, mac_addresses_of
-from fencebus_host.policy import Policy
-from fencebus_host.replay import SeenRequests
-from fencebus_host.routers.federated import FederatedRouter
-from fencebus_host.routers.federated.build import Membership, build
-from fencebus_host.service import FenceService
-from fencebus_host.verdict import Evidence
-from fencebus_schemas.digest import HASH_SHA256
-from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Uuid, VmRecord
+from fencebus_host.demo.client import Step, free_port, run, said, write
+from fencebus_host.demo.daemon import DidNotStart, running, write_world
 
-HOSTS = {HostId("host1"): ("node1", "database"), HostId("host2"): ("node2", "webserver")}
-PATIENCE = 25.0
+HOSTS = {"host1": ("node1", "database"), "host2": ("node2", "webserver")}
+BUS_KEY = secrets.token_bytes(512)
+"""What the hosts have, and no guest."""
+ACQUAINTED_SECONDS = 15.0
+"""A host that starts hears of the others at the latest with their next heartbeat, after 5 s."""
 STEPS = (
+    Step("host1 is asked: which VMs are there, on either host?", ("-o", "list")),
     Step(
         "host1 is asked to fence node2, which runs on host2: host2 kills it, and host1 answers.",
         ("-o", "off", "-n", "node2"),
@@ -49,90 +28,64 @@ STEPS = (
     ),
     Step("Reboot another VM of host2.", ("-o", "reboot", "-n", "webserver")),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """One host: its way to the others, and the TCP port at which guests ask it."""
-
-    router: FederatedRouter
-    port: int
-
-
-class NoDisk:
-    """Keeps nothing: the demonstration's hosts do not outlive it."""
-
-    async def keep(self, record: Kept) -> bool:
-        """As ``Keeper``."""
-        return True
-
-    async def ended(self, request: FenceRequest, evidence: Evidence) -> None:
-        """As ``ports.Record``."""
+UNKNOWN = Step(
+    "Without host2's daemon nobody can say whether its VM runs, and so nobody says that it is off.",
+    ("-o", "off", "-n", "node2"),
+    1,
+)
+PATIENCE = 3
+"""Seconds that a request may take here; 25 where more than a demonstration waits for it."""
 
 
 def show(folder: Path) -> bool:
     """Run the demonstration in a folder of its own; true if every step ended as it must."""
-    return asyncio.run(_show(folder))
-
-
-async def _show(folder: Path) -> bool:
-    key = secrets.token_bytes(512)
-    await asyncio.to_thread(write, folder / "key", key)
-    broker, bus_key = MemoryBroker(), secrets.token_bytes(64)
-    async with AsyncExitStack() as stack:
-        hosts = [await stack.enter_async_context(_host(name, broker, bus_key, key)) for name in HOSTS]
-        print("\nTwo hosts that know each other, each with its VMs. Who owns what, as host1 sees it:\n")
-        await _until_known(hosts[0].router)
-        _print_owners(hosts[0].router.owners())
-        first = await asyncio.to_thread(run, STEPS[0], folder, hosts[0].port)
-        _print_owners(hosts[0].router.owners())
-        rest = [await asyncio.to_thread(run, step, folder, hosts[0].port) for step in STEPS[1:]]
-        _print_owners(hosts[0].router.owners())
-    return all([first, *rest])
-
-
-async def _until_known(router: FederatedRouter) -> None:
-    expected = sum(len(vms) for vms in HOSTS.values())
-    for _ in range(500):
-        if len(list(router.owners())) == expected:
-            return
-        await asyncio.sleep(0.01)
-
-
-def _print_owners(records: Iterable[VmRecord]) -> None:
-    print(f"    {'VM':<12}{'state':<10}host")
-    for record in records:
-        print(f"    {record.name:<12}{record.state.value:<10}{record.host}")
-    print()
-
-
-@asynccontextmanager
-async def _host(name: HostId, broker: MemoryBroker, bus_key: bytes, key: bytes) -> AsyncIterator[Host]:
-    incarnation = Incarnation("demo", name, secrets.token_hex(8))
-    hypervisor = MemoryHypervisor(name, incarnation, [MemoryVm(_uuid(vm), vm) for vm in HOSTS[name]])
-    membership = Membership(name, incarnation, (bus_key,), frozenset(HOSTS))
-    policy, disk = Policy(None), NoDisk()
-    router = build(membership, hypervisor, MemoryBus(broker, name), disk, lambda: policy)
-    service = FenceService(router, policy, Fencing(router, Ledger(), disk), router, recall=router.recall)
-    port, open_ = free_port(), asyncio.Event()
-    listener = _listener(port, key, hypervisor)
-    tasks = [asyncio.create_task(router.run()), asyncio.create_task(listener.serve(service.handle, open_.set))]
+    ports = {name: free_port() for name in HOSTS}
+    write(folder / "key", secrets.token_bytes(512))
+    links = ",".join(f"{name}@127.0.0.1:{free_port()}" for name in HOSTS)
+    for name in HOSTS:
+        _configure(folder / name, name, links, ports[name])
+    print(f"\nTwo hosts, each a fence_virtd of its own with its VMs, that know each other: peers://{links}\n")
     try:
-        await open_.wait()
-        yield Host(router, port)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        with running(folder / "host1"):
+            with running(folder / "host2"):
+                _wait_until_acquainted(folder, ports["host1"])
+                done = [run(step, folder, ports["host1"]) for step in STEPS]
+            done.append(run(UNKNOWN, folder, ports["host1"]))
+            print(f"host1's log says: {_reason(folder / 'host1')}\n")
+            return all(done)
+    except DidNotStart as error:
+        print(error, file=sys.stderr)
+        return False
 
 
-def _listener(port: int, key: bytes, hypervisor: MemoryHypervisor) -> StreamListener:
-    settings = TcpSettings(port=port, keys=(key,), where=Where("the demonstration"))
-    locator = GuestLocator(OwnAddresses(), mac_addresses_of, hypervisor.neighbours)
-    door = Door((key,), HASH_SHA256, SeenRequests(PATIENCE))
-    reception = Reception(door, Handshake(HASH_SHA256), Refusals(Complaints()), PATIENCE)
-    return StreamListener("tcp", TcpWire(settings, locator), reception)
+def _configure(folder: Path, name: str, links: str, port: int) -> None:
+    folder.mkdir()
+    write_world(folder, HOSTS[name])
+    write(folder / "bus.key", BUS_KEY)
+    listed = " ".join(f'host {{ name = "{each}"; }}' for each in HOSTS)
+    conf = f"""
+        fence_virtd {{
+            listener = "tcp"; backend = "qmf"; host = "{name}"; state_dir = "{folder}/state";
+            request_timeout = "{PATIENCE}";
+        }}
+        listeners {{ tcp {{ address = "127.0.0.1"; port = "{port}"; key_file = "{folder.parent}/key"; }} }}
+        hosts {{ {listed} }}
+        backends {{
+            libvirt {{ uri = "test://{folder}/vms.xml"; }}
+            qmf {{ url = "peers://{links}"; key_file = "{folder}/bus.key"; }}
+        }}
+    """
+    write(folder / "conf", conf.encode())
 
 
-def _uuid(name: str) -> Uuid:
-    return Uuid(f"{sum(name.encode()):08x}-0000-4000-8000-000000000000")
+def _wait_until_acquainted(folder: Path, port: int) -> None:
+    """A host that knows nothing of a VM fails a request for it, as it must; a demonstration waits."""
+    until = time.monotonic() + ACQUAINTED_SECONDS
+    while time.monotonic() < until and "node2" not in said(folder, port, "-o", "list"):
+        time.sleep(0.1)
+
+
+def _reason(folder: Path) -> str:
+    """Why the last request of a host failed."""
+    lines = [line for line in (folder / "log").read_text("utf-8", "replace").splitlines() if " verdict " in line]
+    return lines[-1].partition(" text=")[2].strip("'\"")
