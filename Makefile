@@ -5,6 +5,7 @@
 #   make bench   a table of times, C programs against ours
 #   make bench-guests   the same for lines to guests, and from inside real guests
 #   make bench-managers an off through a manager's stand-in, beside fence_rhevm
+#   make bench-bus      a fence across hosts on RabbitMQ beside a bare echo over it; events, idle traffic, silence
 #   make bench-hosts    a fence across hosts on a bus in memory; a thousand hosts in one picture
 #   make mutation       changes what decides in every small way; docs/mutation.md tells what no test notices (MODULES=..., ANEW=yes)
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
@@ -15,7 +16,7 @@
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-guests bench-managers bench-hosts mutation guest package fuzz sim sim-bites soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests bench-managers bench-hosts bench-bus mutation guest package fuzz sim sim-bites soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -65,6 +66,9 @@ bench-guests: $(STAMPS)/dev debian-tests
 bench-hosts: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.bench.federation
 	$(VENV)/bin/python -m tests.bench.ownership
+
+bench-bus: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.bench.bus
 
 mutation: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.mutation $(if $(ANEW),--all) $(MODULES)

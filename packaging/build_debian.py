@@ -13,7 +13,10 @@ import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SOURCES = ("agent", "guest_client", "host_agent", "schemas", "packaging", "docs", "README.md", "CHANGELOG.md")
+SOURCES = (
+    *("agent", "broker_config", "guest_client", "host_agent", "schemas"),
+    *("packaging", "docs", "README.md", "CHANGELOG.md"),
+)
 # A fixed time makes the packages of the same source the same.
 CHANGELOG = """\
 fencebus ({version}) unstable; urgency=medium

@@ -14,13 +14,20 @@ from fencebus_schemas import __version__
 
 def page() -> str:
     """Return the page, in roff."""
+    return click_page(PROGRAM, "looks after fence_virtd", commands) + roff.see_also(
+        "fence_virtd(8)", "fence_virt.conf(5)"
+    )
+
+
+def click_page(program: str, meaning: str, tree: click.Group, text: str = "") -> str:
+    """Return the page of a program with commands, up to what else to see."""
     return (
-        roff.page(PROGRAM, 8, "looks after fence_virtd", __version__)
+        roff.page(program, 8, meaning, __version__)
         + roff.heading("SYNOPSIS")
-        + f"\\fB{roff.escaped(PROGRAM)}\\fR command [options] [arguments]\n"
+        + f"\\fB{roff.escaped(program)}\\fR command [options] [arguments]\n"
+        + (roff.heading("DESCRIPTION") + roff.paragraphs(text) if text else "")
         + roff.heading("COMMANDS")
-        + "".join(_command(name, command) for name, command in leaves(commands, ""))
-        + roff.see_also("fence_virtd(8)", "fence_virt.conf(5)")
+        + "".join(_command(name, command) for name, command in leaves(tree, ""))
     )
 
 

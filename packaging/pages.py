@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / name) for name in ("schemas", "agent", "host_agent", "guest_client"))]
+sys.path[:0] = [
+    str(HERE),
+    *(str(HERE.parent / name) for name in ("schemas", "agent", "host_agent", "guest_client", "broker_config")),
+]
 
 import agentd_page  # noqa: E402
+import broker_page  # noqa: E402
 import client_pages  # noqa: E402
 import completions  # noqa: E402
 import ctl_page  # noqa: E402
@@ -35,13 +39,16 @@ def files() -> dict[str, str]:
         f"man/{DAEMON}.8": daemon_pages.daemon(),
         "man/fence_virtctl.8": ctl_page.page(),
         "man/fencebus-agentd.8": agentd_page.page(),
+        "man/fencebus_broker.8": broker_page.page(),
         "man/fence_virt.conf.5": daemon_pages.configuration(),
         **{f"bash/{name}": completions.bash(name, flags[name]) for name in flags},
         "bash/fence_virtctl": completions.BASH_CLICK,
+        "bash/fencebus_broker": broker_page.bash(),
         "zsh/_fence_virt": completions.zsh(CLIENTS, flags),
         "zsh/_fence_virtd": completions.zsh((DAEMON,), flags),
         "zsh/_fencebus-agentd": completions.zsh((AGENT,), flags),
         "zsh/_fence_virtctl": completions.ZSH_CLICK,
+        "zsh/_fencebus_broker": broker_page.zsh(),
     }
 
 

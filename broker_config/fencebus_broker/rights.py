@@ -12,8 +12,11 @@ from dataclasses import dataclass
 
 from fencebus_schemas.qmf2_names import LOCATE_KEY, TO_AGENTS, AgentName
 
-OWN_QUEUES = r"fencebus-[0-9a-f]{16}"
+DRAWN = "[0-9a-f]{16}"
+OWN_QUEUES = f"fencebus-{DRAWN}"
 """What our clients call their queues; each is exclusive, so that no other connection reads it."""
+PROGRAMS = ("fence_virtd", "fencebus-agentd")
+"""What runs on hosts, and calls its queues after itself and its host."""
 TO_ALL_HOSTS = r"fencebus\.hosts"
 LINKS = r"federation: .*"
 """What RabbitMQ's own federation calls its queues and exchanges at the other broker."""
@@ -43,10 +46,11 @@ def of_host(host: str, topic: str, direct: str) -> Rights:
     """A host talks to all hosts and to consoles; as an agent it speaks in its own name alone, and is reached by it."""
     exchanges = (re.escape(topic), re.escape(direct))
     own, ends = agent(host), re.escape(agent(host).key)
+    queues = (OWN_QUEUES, rf"({'|'.join(PROGRAMS)}) on {re.escape(host)}-{DRAWN}")
     return Rights(
-        _any(OWN_QUEUES),
-        _any(OWN_QUEUES, *exchanges),
-        _any(OWN_QUEUES, *exchanges),
+        _any(*queues),
+        _any(*queues, *exchanges),
+        _any(*queues, *exchanges),
         _any(
             TO_ALL_HOSTS,
             rf"agent\.ind\.heartbeat\.{ends}",

@@ -43,6 +43,11 @@ class Figures:
         return self.times[ceil(0.9 * len(self.times)) - 1]
 
     @property
+    def p99(self) -> float:
+        """The shortest time that at least 99 of 100 do not exceed."""
+        return self.times[ceil(0.99 * len(self.times)) - 1]
+
+    @property
     def most(self) -> float:
         """The longest time."""
         return self.times[-1]

@@ -10,7 +10,7 @@ import secrets
 import selectors
 import socket
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -41,12 +41,13 @@ Exchange = Generator[Wait, bool, None]
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Whom to ask for whose status."""
+    """Whom to ask for what."""
 
     transport: Transport
     port: int
     key: bytes
     vm: str
+    action: int = ACTION_STATUS
 
 
 @dataclass(slots=True)
@@ -96,18 +97,37 @@ def ask_once(aim: Aim) -> Tally:
     return ask_for(aim, 1, 0.0)
 
 
+def ask_each(aims: Sequence[Aim], in_flight: int) -> Tally:
+    """Ask each once, so many at a time; how it went."""
+    tally = Tally()
+    began = time.monotonic()
+    left = iter(aims)
+    _run([_ask_next(left, slot, tally) for slot in range(in_flight)])
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+def _ask_next(left: Iterator[Aim], slot: int, tally: Tally) -> Exchange:
+    for aim in left:
+        yield from _asked(aim, slot, secrets.randbelow(1 << 32), tally)
+
+
 def _keep_asking(aim: Aim, slot: int, until: float, tally: Tally) -> Exchange:
     numbers = count(secrets.randbelow(1_000_000))
     while True:
-        began = time.monotonic()
-        try:
-            yield from _ask(aim, slot, next(numbers) & 0xFFFFFFFF, began + PATIENCE)
-        except (OSError, WireError) as error:
-            tally.errors.append((time.monotonic() - began, str(error)))
-        else:
-            tally.waits.append(time.monotonic() - began)
+        yield from _asked(aim, slot, next(numbers) & 0xFFFFFFFF, tally)
         if time.monotonic() >= until:
             return
+
+
+def _asked(aim: Aim, slot: int, number: int, tally: Tally) -> Exchange:
+    began = time.monotonic()
+    try:
+        yield from _ask(aim, slot, number, began + PATIENCE)
+    except (OSError, WireError) as error:
+        tally.errors.append((time.monotonic() - began, str(error)))
+    else:
+        tally.waits.append(time.monotonic() - began)
 
 
 def _ask(aim: Aim, slot: int, number: int, until: float) -> Exchange:
@@ -122,7 +142,7 @@ def _ask_tcp(aim: Aim, number: int, until: float) -> Exchange:
         line.connect_ex(("127.0.0.1", aim.port))
         yield from _waited(line, selectors.EVENT_WRITE, until)
         _raise_pending(line)
-        line.send(_signed(XvmRequest(ACTION_STATUS, aim.vm, random=_random(), seqno=number), aim))
+        line.send(_signed(XvmRequest(aim.action, aim.vm, random=_random(), seqno=number), aim))
         yield from _hear(line, aim, until)
 
 
@@ -150,7 +170,7 @@ def _ask_multicast(aim: Aim, slot: int, number: int, until: float) -> Exchange:
 def _call_me_back(aim: Aim, port: int, number: int) -> XvmRequest:
     address = socket.inet_aton("127.0.0.1")
     return XvmRequest(
-        ACTION_STATUS, aim.vm, address=address, port=port, random=_random(), seqno=number, family=FAMILY_IPV4
+        aim.action, aim.vm, address=address, port=port, random=_random(), seqno=number, family=FAMILY_IPV4
     )
 
 

@@ -21,6 +21,7 @@ class Place:
 
 BENCH = Place("<!-- measured: begin, written by make bench -->", "<!-- measured: end -->")
 GUESTS = Place("<!-- lines: begin, written by make bench-guests -->", "<!-- lines: end -->")
+BUS = Place("<!-- bus: begin, written by make bench-bus -->", "<!-- bus: end -->")
 
 
 class NoMarksError(Exception):

@@ -26,6 +26,12 @@ async def test_hosts_at_different_nodes_fence_each_others_vms(cluster: Brokers) 
         await ask_everything(hosts["host1"], hosts["host2"], 2)
 
 
+def test_rabbitmqs_own_program_sees_three_nodes_as_the_page_says(cluster: Brokers) -> None:
+    said = cluster.nodes[0].control("cluster_status")
+    running_nodes = said.partition("Running Nodes")[2].partition("Versions")[0]
+    assert all(broker.name in running_nodes for broker in cluster.site.brokers)
+
+
 async def test_a_message_keeps_its_content_its_sender_and_its_order_between_nodes(cluster: Brokers) -> None:
     one, other = cluster.client("host1", 0), cluster.client("host2", 1)
     heard: list[BusMessage] = []

@@ -73,6 +73,13 @@ def test_consoles_cannot_write_where_hosts_take_commands(granted: rights.Rights)
     assert may(granted.sends, LOCATE_KEY)
 
 
+def test_a_host_has_queues_by_its_programs_and_its_own_name() -> None:
+    for name in ("fencebus", "fence_virtd on host1", "fencebus-agentd on host1"):
+        for granted in (HOST.configure, HOST.write, HOST.read):
+            assert may(granted, f"{name}-0123456789abcdef")
+    assert not may(HOST.configure, "fence_virtd on host2-0123456789abcdef")
+
+
 def test_a_watcher_reaches_no_single_agent_while_an_operator_does() -> None:
     assert not may(WATCHER.sends, "direct-agent.route.host1")
     assert may(OPERATOR.sends, "direct-agent.route.host1")

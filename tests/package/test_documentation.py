@@ -33,9 +33,10 @@ FIRST_WORDS = (
         "fence_virtctl",
         "fence_virtd",
         "fence_xvm",
+        "fencebus_broker",
         "firewall-cmd",
     ),
-    *("install", "kill", "make", "mkdir", "pcs", "pip", "restorecon", "systemctl", "udevadm", "virsh"),
+    *("install", "kill", "make", "mkdir", "pcs", "pip", "rabbitmqctl", "restorecon", "systemctl", "udevadm", "virsh"),
 )
 """What a command begins with; other lines apart are output, logs or pictures."""
 
@@ -70,6 +71,15 @@ RUN = {
     "docs/bus.md": {
         r"(install|dd|chmod) ": "tests/interop/test_bus_page.py::"
         "test_the_quick_start_leads_to_hosts_that_fence_each_others_vms",
+    },
+    "docs/brokers.md": {
+        r"fencebus_broker render ": "tests/broker_config/test_page.py::test_every_site_of_the_page_can_be_rendered",
+        r"fencebus_broker check ": "tests/broker_config/test_program.py::"
+        "test_all_is_well_for_a_host_at_both_brokers_and_between_them",
+        r"rabbitmqctl cluster_status": "tests/broker_config/test_cluster.py::"
+        "test_rabbitmqs_own_program_sees_three_nodes_as_the_page_says",
+        r"rabbitmqctl (eval|import_definitions) ": "tests/broker_config/test_page.py::"
+        "test_rabbitmqs_own_program_takes_the_commands_of_the_page",
     },
     "docs/fence_virtctl.md": {
         r"fence_virtctl ": "tests/host_agent/ctl/test_documentation.py::test_every_command_on_the_page_works",

@@ -21,6 +21,7 @@ PAGES = (
     "fence_virtd.8",
     "fence_virtctl.8",
     "fencebus-agentd.8",
+    "fencebus_broker.8",
     "fence_virt.conf.5",
 )
 # What bash's completion does is asked of bash itself: the words for a command line, one a line.
@@ -117,10 +118,27 @@ def test_the_control_program_completes_by_itself(pages: Path, monkeypatch: pytes
     assert complete(pages, "fence_virtctl", "config", "ch") == ["check"]
 
 
+def test_the_program_for_brokers_completes_by_itself(
+    pages: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "fencebus_broker"
+    program.write_text(f"#!{sys.executable}\nimport sys\nfrom fencebus_broker.__main__ import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert complete(pages, "fencebus_broker", "ren") == ["render"]
+    assert complete(pages, "fencebus_broker", "render", "--broker", "rab") == ["rabbitmq"]
+
+
 def test_zsh_reads_its_completions(pages: Path) -> None:
     zsh = require_program("zsh", package="zsh")
     files = sorted((pages / "zsh").iterdir())
-    assert [path.name for path in files] == ["_fence_virt", "_fence_virtctl", "_fence_virtd", "_fencebus-agentd"]
+    assert [path.name for path in files] == [
+        "_fence_virt",
+        "_fence_virtctl",
+        "_fence_virtd",
+        "_fencebus-agentd",
+        "_fencebus_broker",
+    ]
     for path in files:
         assert path.read_text().startswith("#compdef fence")
         read = subprocess.run([zsh, "-fn", path], capture_output=True)
