@@ -150,6 +150,8 @@ class BrokerLink:
 
     def on_lost(self, reason: str) -> None:
         """See Handler."""
+        if self._speaking is None and self._user:  # RabbitMQ gives no reason
+            reason += ", before it let us in: the user or the password may be wrong"
         self._hooks.lost(reason)
         if self._speaking is not None:
             unknown = f"sent, but not confirmed when the connection ended, so it may arrive, or not: {reason}"
