@@ -47,6 +47,8 @@ CREATE TABLE IF NOT EXISTS deed (number INTEGER PRIMARY KEY, at REAL NOT NULL, d
 """
 DEED_SECONDS = 24 * 3600.0
 """For so long a deed can be attested."""
+SURE_DEEDS = 1_000
+"""So many of the last are kept whatever the wall clock says: it may have jumped by years since (S4)."""
 MOST_DEEDS = 10_000
 
 DEED = Shape(
@@ -88,9 +90,10 @@ def write(database: sqlite3.Connection, record: Kept, wall_now: float) -> None:
 
 
 def prune(database: sqlite3.Connection, wall_now: float) -> None:
-    """Let go of what was done more than a day ago, inside a transaction."""
-    database.execute("DELETE FROM deed WHERE at < ?", (wall_now - DEED_SECONDS,))
-    database.execute("DELETE FROM deed WHERE number <= (SELECT max(number) FROM deed) - ?", (MOST_DEEDS,))
+    """Let go of what was done more than a day ago and of what is too much, inside a transaction."""
+    beyond = "DELETE FROM deed WHERE number <= (SELECT max(number) FROM deed) - ?"
+    database.execute(f"{beyond} AND at < ?", (SURE_DEEDS, wall_now - DEED_SECONDS))
+    database.execute(beyond, (MOST_DEEDS,))
 
 
 def read(database: sqlite3.Connection) -> Memory:

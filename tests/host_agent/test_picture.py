@@ -107,6 +107,7 @@ async def test_records_of_one_host_share_its_incarnation_in_memory(tmp_path: Pat
 
 
 async def test_deeds_are_kept_a_day_and_no_more_than_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_tables, "SURE_DEEDS", 1)
     monkeypatch.setattr(picture_tables, "MOST_DEEDS", 3)
     for number, at in ((1, 0.0), (2, 10.0), (3, DEED_SECONDS + 5.0)):
         async with opened(tmp_path, at) as (picture, _):
@@ -116,6 +117,14 @@ async def test_deeds_are_kept_a_day_and_no_more_than_so_many(tmp_path: Path, mon
         for number in range(4, 8):
             assert await picture.keep(deed(number))
     assert (await remembered(tmp_path)).deeds == (deed(5), deed(6), deed(7))
+
+
+@pytest.mark.parametrize("jump", (10 * 365 * DEED_SECONDS, -10 * 365 * DEED_SECONDS))
+async def test_s4_a_wall_clock_that_jumps_by_years_takes_no_deed_away(tmp_path: Path, jump: float) -> None:
+    for number, at in ((1, 1e9), (2, 1e9 + jump)):
+        async with opened(tmp_path, at) as (picture, _):
+            assert await picture.keep(deed(number))
+    assert (await remembered(tmp_path)).deeds == (deed(1), deed(2))
 
 
 def test_no_field_of_a_deed_is_left_out() -> None:

@@ -37,7 +37,7 @@ class Places:
         return holding[-1] if holding else MODULE
 
     def is_annotation(self, position: tuple[int, int]) -> bool:
-        """Annotations are not evaluated: no test could tell."""
+        """Annotations are not evaluated, and a class's decorators are its meaning: no test could tell."""
         return any(span.holds(position) for span in self._annotations)
 
     def lines(self, name: str) -> list[str]:
@@ -70,6 +70,8 @@ class Places:
                 name = f"{prefix}.{child.name}".lstrip(".")
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 self._take_function(name, child)
+            if isinstance(child, ast.ClassDef):
+                self._annotations += [_span(each) for each in child.decorator_list]
             if isinstance(child, ast.arg | ast.AnnAssign) and child.annotation is not None:
                 self._annotations.append(_span(child.annotation))
             self._walk(child, name)

@@ -13,25 +13,34 @@ from collections.abc import Iterator
 from itertools import islice
 
 from tests.sim.generating import Mode, generate
-from tests.sim.happening import FAULTS
-from tests.sim.running import Tally, run_batch
+from tests.sim.happening import FAULTS, Kind
+from tests.sim.running import Batch, Tally, run_batch
 from tests.sim.shrinking import breaks, shrink, story
+from tests.sim.witness import CLAUSES
 
 BATCH = 25
 MODES = (Mode.DEFAULT, Mode.DENSE)
-COLUMNS = (
-    "host-silent", "not-proven", "still-claimed", "source-fenced", "younger-life", "requester-gone", "not-started",
-    "deadline",
-)  # fmt: skip
-"""Reasons that stand for rules: S2 and S13, S2, S3 and S14, S16, S12, S12, S15, S9."""
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FILLED = 60
+"""So many schedules at most are made for one empty cell of the table."""
 
 
-def batches(first: int, seeds: int | None, until: float | None) -> Iterator[tuple[range, Mode]]:
+def batches(first: int, seeds: int | None, until: float | None) -> Iterator[Batch]:
     """Ranges of seeds, both modes in turn, until there are enough or the time is over."""
     number = 0
     while (seeds is None or number < seeds) and (until is None or time.monotonic() < until):
-        yield range(first + number, first + number + BATCH), MODES[number // BATCH % len(MODES)]
+        yield Batch(range(first + number, first + number + BATCH), MODES[number // BATCH % len(MODES)])
         number += BATCH
+
+
+def empty_cells(tally: Tally) -> list[tuple[Kind, str]]:
+    """Faults under which a clause has not spoken yet."""
+    return [(fault, clause) for clause in CLAUSES for fault in FAULTS if not tally.spoke[fault, clause]]
+
+
+def fillers(tally: Tally, first: int) -> list[Batch]:
+    """Schedules in which the clause of an empty cell may speak under its fault: in the world that was made for it."""
+    return [Batch(range(first, first + 3), Mode.DENSE, fault, clause) for fault, clause in empty_cells(tally)]
 
 
 def progress(tally: Tally, share: float, began: float) -> None:
@@ -44,29 +53,37 @@ def progress(tally: Tally, share: float, began: float) -> None:
 
 
 def table(tally: Tally) -> str:
-    """Reasons by faults: how often each rule spoke in schedules with each fault."""
-    rows = ["fault".ljust(14) + "".join(column.rjust(16) for column in COLUMNS)]
-    rows += [
-        fault.name.lower().ljust(14) + "".join(str(tally.reasons[fault, column]).rjust(16) for column in COLUMNS)
-        for fault in FAULTS
+    """Clauses by faults: in how many schedules with each fault each clause objected or decided."""
+    legend = [
+        f"  {letter} {fault.name.lower().replace('_', ' ')}" for letter, fault in zip(LETTERS, FAULTS, strict=False)
     ]
-    return "\n".join(rows)
+    head = "".join(letter.rjust(6) for letter in LETTERS[: len(FAULTS)])
+    rows = [
+        clause.ljust(52) + "".join(str(tally.spoke[fault, clause]).rjust(6) for fault in FAULTS) for clause in CLAUSES
+    ]
+    return "\n".join(["schedules in which each clause spoke, by fault:", *legend, " " * 52 + head, *rows])
 
 
 def run(first: int, seeds: int | None, seconds: float | None) -> Tally:
-    """Run schedules on all cores."""
+    """Run schedules on all cores; then some for each cell of the table that is still empty."""
     began, tally = time.monotonic(), Tally()
     until = None if seconds is None else began + seconds
-    work, cores = batches(first, seeds, until), os.cpu_count() or 1
+    cores = os.cpu_count() or 1
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         # A few at a time, so that the clock is asked when it matters.
+        work = batches(first, seeds, until)
         while chunk := list(islice(work, 2 * cores)):
             for part in pool.imap_unordered(run_batch, chunk):
                 tally.add(part)
-                share = tally.seeds / seeds if seeds else (time.monotonic() - began) / (seconds or 1)
-                progress(tally, share, began)
+                progress(tally, tally.seeds / seeds if seeds else (time.monotonic() - began) / (seconds or 1), began)
+        whole = Tally()
+        whole.add(tally)
+        for seed in range(0, FILLED, 3):
+            for part in pool.imap_unordered(run_batch, fillers(whole, seed)):
+                whole.add(part)
+    tally.spoke, tally.violations = whole.spoke, whole.violations
     spent = time.monotonic() - began
-    print(f"\n{tally.seeds} schedules, {tally.events:,} events in {spent:.0f} s: {tally.events / spent:,.0f} events/s")
+    print(f"\n{whole.seeds} schedules, {whole.events:,} events in {spent:.0f} s: {whole.events / spent:,.0f} events/s")
     return tally
 
 
@@ -86,11 +103,13 @@ def main() -> int:
     print(f"{tally.ok} of {tally.asked} requests ok ({tally.ok_rate:.1%}); {len(tally.violations)} violations")
     print("documented residues:", *(f"\n  {count:6} {text}" for text, count in sorted(tally.residues.items())))
     print(table(tally))
-    for seed, mode, text in tally.violations:
-        print(f"seed {seed} ({mode.value}): {text}")
+    for fault, clause in empty_cells(tally):
+        print(f"never heard: {clause}, under {fault.name.lower().replace('_', ' ')}")
+    for plan, text in tally.violations:
+        print(f"seed {plan.seed}: {text}")
     if tally.violations:
-        seed, mode, text = tally.violations[0]
-        print(story(shrink(generate(seed, mode), breaks(_rule(text)))))
+        plan, text = tally.violations[0]
+        print(story(shrink(plan, breaks(_rule(text)))))
     return 1 if tally.violations else 0
 
 

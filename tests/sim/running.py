@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 
+from tests.sim import worlds
 from tests.sim.generating import Mode, generate
 from tests.sim.happening import Kind
+from tests.sim.mutations import MUTATIONS
 from tests.sim.plan import Plan
 from tests.sim.simulation import Simulation
+from tests.sim.witness import Witness, listening
 
 
 @dataclass(slots=True)
@@ -21,9 +25,9 @@ class Tally:
     asked: int = 0
     ok: int = 0
     residues: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[tuple[Kind, str]] = field(default_factory=Counter)
-    """How often each reason was given in schedules with each fault."""
-    violations: list[tuple[int, Mode, str]] = field(default_factory=list)
+    spoke: Counter[tuple[Kind, str]] = field(default_factory=Counter)
+    """In how many schedules with each fault each clause objected or decided."""
+    violations: list[tuple[Plan, str]] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
     """Numbers of the seeds in which something failed."""
 
@@ -34,7 +38,7 @@ class Tally:
         self.asked += other.asked
         self.ok += other.ok
         self.residues += other.residues
-        self.reasons += other.reasons
+        self.spoke += other.spoke
         self.violations += other.violations
         self.failed += other.failed
 
@@ -44,31 +48,62 @@ class Tally:
         return self.ok / max(self.asked, 1)
 
 
-def run_plan(plan: Plan, mode: Mode, tally: Tally) -> None:
+WORLDS = {
+    **{str(each): each.world for each in MUTATIONS},
+    "S4 what is not on the disk is a failure": worlds.unrecorded,
+    "S8 a name waits for all members": worlds.named,
+    "S16 the smaller id wins": worlds.shooting,
+}
+"""Where each clause is likely to speak; ``None`` and what is missing: in the dense world."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some schedules for one process."""
+
+    seeds: range
+    mode: Mode = Mode.DEFAULT
+    wanted: Kind | None = None
+    """A fault that is in all of them."""
+    clause: str = ""
+    """Whose world they are of, if one was made for it."""
+
+    def plans(self) -> Iterator[Plan]:
+        """The schedules."""
+        world = WORLDS.get(self.clause)
+        wanted = () if self.wanted is None else (self.wanted,)
+        for seed in self.seeds:
+            yield generate(seed, self.mode, wanted) if world is None else worlds.make(world, seed, wanted)
+
+
+def run_plan(plan: Plan, tally: Tally, witness: Witness | None = None) -> None:
     """Run one schedule."""
     simulation = Simulation(plan)
     oracle = simulation.run()
     tally.seeds += 1
     tally.events += simulation.scheduler.events
     tally.residues += oracle.residues
-    for asked in oracle.asked:
-        tally.asked += 1
-        tally.ok += asked.ok
-        for fault in sorted(plan.faults, key=lambda each: each.name):
-            tally.reasons[fault, asked.reason] += 1
+    tally.asked += len(oracle.asked)
+    tally.ok += sum(asked.ok for asked in oracle.asked)
+    if witness is not None:
+        tally.spoke.update(product(plan.faults, witness.take()))
     if not all(asked.ok for asked in oracle.asked):
         tally.failed.append(plan.seed)
-    tally.violations += [(plan.seed, mode, str(each)) for each in oracle.violations]
+    tally.violations += [(plan, str(each)) for each in oracle.violations]
 
 
 def run_seeds(seeds: Iterable[int], mode: Mode) -> Tally:
     """Run the schedules of some seeds."""
     tally = Tally()
     for seed in seeds:
-        run_plan(generate(seed, mode), mode, tally)
+        run_plan(generate(seed, mode), tally)
     return tally
 
 
-def run_batch(batch: tuple[range, Mode]) -> Tally:
-    """The same, for a process of its own."""
-    return run_seeds(*batch)
+def run_batch(batch: Batch) -> Tally:
+    """Run some schedules, and hear which clauses speak."""
+    tally = Tally()
+    with listening() as witness:
+        for plan in batch.plans():
+            run_plan(plan, tally, witness)
+    return tally

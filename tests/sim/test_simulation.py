@@ -16,8 +16,10 @@ from tests.sim.shrinking import breaks, shrink, story
 from tests.sim.simulation import tell
 
 SHARE = 100
-LEAST_OK = {Mode.DEFAULT: 0.60, Mode.DENSE: 0.45}
-"""The rate of successes may not fall from one change to the next without a reason."""
+LEAST_OK = {Mode.DEFAULT: 0.65, Mode.DENSE: 0.475}
+"""The rate of successes may not fall from one change to the next without a reason.  Of all 1,000 it was 0.710 and 0.532
+when this was written down; the worst hundred had 0.669 and 0.490.
+"""
 
 
 @contextmanager
@@ -35,8 +37,8 @@ def told(tally: Tally) -> str:
     """The first violation as a story."""
     if not tally.violations:
         return ""
-    seed, mode, text = tally.violations[0]
-    return text + "\n" + story(shrink(generate(seed, mode), breaks(text[9:].split(":", 1)[0].strip())))
+    plan, text = tally.violations[0]
+    return text + "\n" + story(shrink(plan, breaks(text[9:].split(":", 1)[0].strip())))
 
 
 @pytest.mark.timeout(300)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 
-from tests.sim.generating import Draft, duel
+from tests.sim.generating import Draft, duel, fault
 from tests.sim.happening import Happening, Kind
 from tests.sim.plan import Plan, VmPlan
 
@@ -17,10 +18,8 @@ def ask(
 ) -> int:
     """A request about one of the first two VMs."""
     draft.numbers += 1
-    request = draft.request()
-    draft.add(
-        Happening(at, Kind.ASK, host, 0, vm, span, number=draft.numbers, action=action, source=source, request=request)
-    )
+    ask_ = Happening(at, Kind.ASK, host, 0, vm, span, number=draft.numbers, action=action, source=source)
+    draft.add(replace(ask_, request=draft.request()))
     return draft.numbers
 
 
@@ -171,12 +170,32 @@ def shooting(draft: Draft) -> None:
     draft.add(Happening(2.0, Kind.LOSS, span=40.0, rate=rng.choice((0.0, 0.1, 0.4))))
 
 
-def make(world: World, seed: int) -> Plan:
-    """The schedule of a seed in that world."""
+def unrecorded(draft: Draft) -> None:
+    """The owner's disk is full, and it is asked for again and again."""
+    at = draft.when(0.3)
+    draft.add(Happening(at - 1.0, Kind.FULL_DISK, 0, span=30.0))
+    for number in range(3):
+        ask(draft, at + 6.0 * number, draft.host(), span=6.0)
+
+
+def named(draft: Draft) -> None:
+    """Requests by name at daemons that have just begun, and know of others only that they are there."""
+    for _ in range(4):
+        at, host = draft.when(), draft.host()
+        draft.add(Happening(at, Kind.WIPE, host, span=0.2))
+        ask(draft, at + draft.rng.uniform(0.2, 1.0), host)
+        draft.happenings.append(replace(draft.happenings.pop(), by_name=True))
+        draft.add(Happening(at - 0.5, Kind.ONE_WAY, draft.host(), host, span=2.0))
+
+
+def make(world: World, seed: int, wanted: Sequence[Kind] = ()) -> Plan:
+    """The schedule of a seed in that world; ``wanted`` faults are in it, too."""
     rng = Random(seed)
     draft = Draft(rng, rng.choice((3, 3, 4)), 1, 1, 2, 30.0)
     world(draft)
+    configured = world is not alone and rng.random() < 0.8
+    for kind in wanted:
+        fault(draft, kind, draft.when(0.6))
     vms = (VmPlan(0, "vm1", defined=(1,)), VmPlan(1, "vm2"))
     happenings = tuple(sorted(draft.happenings, key=lambda each: each.at))
-    configured = world is not alone and rng.random() < 0.8
     return Plan(seed, draft.hosts, vms, happenings, 1, 1, configured, length=48.0)
