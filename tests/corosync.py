@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +17,7 @@ from pathlib import Path
 
 from fencebus_host.routers.checkpoint.connection import Connect, Connection, connect
 from tests.components import require_file, require_program, require_root
-from tests.server_process import ServerProcess
+from tests.server_process import GRACE, NotReadyError, ServerProcess
 
 CLONE_FS = 0x200
 TOKEN = 1000
@@ -23,7 +25,7 @@ TOKEN = 1000
 PATIENCE = 40.0
 """Seconds for which a loaded machine may keep a cluster waiting."""
 # What corosync, libvirt and the daemons of one node share among themselves lies in these places.
-_OWN_PLACES = {"/run": "run", "/var/lib/corosync": "totem", "/etc/corosync": "etc"}
+_OWN_PLACES = {"/run": "run", "/var/lib/corosync": "totem", "/etc/corosync": "corosync"}
 _NODE_CONF = """\
   node {{
     ring0_addr: {address}
@@ -54,10 +56,42 @@ system {{
 COUNTED = "  provider: corosync_votequorum\n"
 """The inside of ``quorum`` where there is one."""
 
+_here = threading.local()
+"""On which node a thread is."""
+
+
+class NodeProcess(ServerProcess):
+    """A program on a node, where it has another process id: signals go to itself, not to what brought it there."""
+
+    @property
+    def pid(self) -> int:
+        """Out here."""
+        parent = self.process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children")
+        wait_for(lambda: not children.exists() or bool(children.read_text().split()), "process on the node")
+        found = children.read_text().split() if children.exists() else []
+        return int(found[0]) if found else parent
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the program; what brought it there stops with it, and goes on with it."""
+        os.kill(self.pid, number)
+        if number is signal.SIGCONT:
+            self.process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> int:
+        """End the program, by SIGKILL after ``grace`` seconds; returns its exit status as what brought it tells it."""
+        for each in (number, signal.SIGKILL):
+            if self.running:
+                with contextlib.suppress(ProcessLookupError):
+                    self.send(each)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.process.wait(grace)
+        raise NotReadyError(f"{self.argv} does not end")
+
 
 @dataclass
 class Node:
-    """One node: whatever runs with ``prefix`` before it is on this machine and sees no other."""
+    """One node: whatever runs with ``prefix`` before it is on this machine and sees no other, nor its processes."""
 
     name: str
     number: int
@@ -65,20 +99,18 @@ class Node:
     folder: Path
     holder: int
     """The process id of what keeps the node's namespaces."""
-    corosync: ServerProcess = field(init=False)
+    corosync: NodeProcess = field(init=False)
 
     def __post_init__(self) -> None:
         program = require_program("corosync", "corosync")
-        # It ends with the test's main thread, however that ends: frozen it would outlive everything else.
-        tied = (require_program("setpriv", "util-linux"), "--pdeathsig", "KILL")
-        argv: list[str | Path] = [*tied, *self.prefix, program, "-f", "-c", "/etc/corosync/corosync.conf"]
-        self.corosync = ServerProcess(argv, self.folder / "corosync.log")
+        argv: list[str | Path] = [*self.prefix, program, "-f", "-c", "/etc/corosync/corosync.conf"]
+        self.corosync = NodeProcess(argv, self.folder / "corosync.log")
 
     @property
     def prefix(self) -> tuple[str, ...]:
-        """What makes a command run on this node; the program takes the place of the prefix, its pid is the same."""
-        kinds = ("net", "mnt", "uts")
-        files = [f"--{kind.replace('mnt', 'mount')}=/proc/{self.holder}/ns/{kind}" for kind in kinds]
+        """What makes a command run on this node, as a child of a process that waits for it."""
+        kinds = {"net": "net", "mount": "mnt", "uts": "uts", "pid": "pid_for_children"}
+        files = [f"--{kind}=/proc/{self.holder}/ns/{file}" for kind, file in kinds.items()]
         return (str(require_program("nsenter", "util-linux")), *files, "--")
 
     def does(self, *argv: str, check: bool = True) -> str:
@@ -104,6 +136,8 @@ class Node:
         return self.connect
 
     def _enter(self) -> None:
+        if getattr(_here, "holder", 0) == self.holder:
+            return  # on the node, where the holder has another process id
         libc = ctypes.CDLL(None, use_errno=True)
         libc.unshare(CLONE_FS)  # without a folder of its own a thread may not have mounts of its own
         for kind in ("net", "mnt"):
@@ -113,6 +147,7 @@ class Node:
                     raise OSError(ctypes.get_errno(), f"setns {kind}")
             finally:
                 os.close(descriptor)
+        _here.holder = self.holder
 
 
 @dataclass(frozen=True)
@@ -159,7 +194,7 @@ def cluster(
         conf = _configuration(made, quorum, token)
         site = Cluster(tuple(made), bridge)
         for node in made:
-            (node.folder / "etc" / "corosync.conf").write_text(conf)
+            (node.folder / "corosync" / "corosync.conf").write_text(conf)
             node.corosync.start()
             stack.callback(node.corosync.stop, signal.SIGKILL)
         if quorum == COUNTED:
@@ -172,7 +207,9 @@ def _node(stack: ExitStack, folder: Path, bridge: int, number: int, name: str) -
     for place in _OWN_PLACES.values():
         (own / place).mkdir(parents=True)
     (own / "machine-id").write_text(f"{number:032x}\n")
-    holder = stack.enter_context(_held(("--net", "--mount", "--uts"), _places(own, name)))
+    holder = stack.enter_context(
+        _held(("--net", "--mount", "--uts", "--pid", "--fork", "--kill-child"), _places(own, name))
+    )
     address = f"10.91.0.{number}"
     _ip(bridge, f"link add v{number} type veth peer name eth0 netns {holder}")
     _ip(bridge, f"link set v{number} master br0 up")
@@ -184,9 +221,8 @@ def _node(stack: ExitStack, folder: Path, bridge: int, number: int, name: str) -
 def _places(own: Path, name: str) -> str:
     binds = [f"mount --bind {own}/{part} {place}" for place, part in _OWN_PLACES.items()]
     machine = f"test ! -e /etc/machine-id || mount --bind {own}/machine-id /etc/machine-id"
-    return " && ".join(
-        ["mount --make-rprivate /", "mount -t tmpfs none /dev/shm", *binds, f"({machine})", f"hostname {name}"]
-    )
+    private = ("mount --make-rprivate /", "mount -t proc proc /proc", "mount -t tmpfs none /dev/shm")
+    return " && ".join([*private, *binds, f"({machine})", f"hostname {name}"])
 
 
 def _configuration(nodes: Sequence[Node], quorum: str, token: int) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fencebus_schemas.model import Action
-from tests.components import require_program
-from tests.corosync import Cluster, Node, wait_for
+from tests.corosync import Cluster, Node, NodeProcess, wait_for
 from tests.daemon_process import DaemonProcess
+from tests.interop.programs import Make, client_program
 
 ADDRESS = "127.0.0.1"
 PORT = 1229
@@ -33,7 +33,7 @@ class Host:
     def asks(self, action: Action | str, vm: str, seconds: float = 40.0) -> subprocess.CompletedProcess[str]:
         """The C client on this node asks its daemon; exit status 0 says that it is done, or ON for status."""
         word = action if isinstance(action, str) else action.name.lower()
-        client = require_program("fence_virt", "fence-virt")
+        client = client_program(Make.C, "fence_virt")
         where = ["-T", ADDRESS, "-p", str(PORT), "-k", str(self.daemon.key_file)]
         target = ["-n", vm] if vm else []
         argv: list[str | Path] = [*self.node.prefix, client, *where, "-o", word, *target, "-t", "30"]
@@ -65,12 +65,16 @@ class Site:
         return self.hosts[number - 1]
 
 
-def daemon_on(node: Node, folder: Path, vms: Mapping[str, str], extra: str = "") -> DaemonProcess:
-    """A daemon for the node; it is not started."""
+def daemon_on(node: Node, folder: Path, vms: Mapping[str, str], uri: str = "") -> DaemonProcess:
+    """A daemon for the node, on libvirt's test driver if no ``uri`` is given; it is not started."""
     folder.mkdir(exist_ok=True)
     listener = f'tcp {{ key_file = "KEY"; address = "{ADDRESS}"; port = "{PORT}"; }}'
-    identity = f'host = "{node.name}"; request_timeout = "8"; {extra}'
-    return DaemonProcess(folder, listener, identity, backend="checkpoint", vms=vms, prefix=node.prefix, port=PORT)
+    identity = f'host = "{node.name}"; request_timeout = "2";'
+    daemon = DaemonProcess(
+        folder, listener, identity, backend="checkpoint", uri=uri, vms=vms, prefix=node.prefix, port=PORT
+    )
+    daemon.process = NodeProcess(daemon.process.argv, daemon.process.log)
+    return daemon
 
 
 @contextmanager

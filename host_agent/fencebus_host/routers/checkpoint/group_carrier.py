@@ -84,7 +84,7 @@ class GroupCarrier:
     async def run(self, receive: Callable[[Message], None], connected: Callable[[], None]) -> None:
         """Be in the group, and join it again whenever corosync comes back."""
         self._receive, self._connected = receive, connected
-        threads = WorkerThreads("corosync", limit=1)
+        threads = WorkerThreads("corosync", limit=2)
         pause = FIRST_PAUSE
         try:
             while True:

@@ -1,4 +1,4 @@
-"""Three nodes with a real corosync, shared by the tests of a module, which leave it as it was."""
+"""Three nodes with a real corosync, shared by all tests of this folder, which leave it as it was."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.corosync import Cluster, cluster
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A quorate cluster."""
     folder: Path = tmp_path_factory.mktemp("corosync")

@@ -15,6 +15,8 @@ from fencebus_schemas.model import HostId, Incarnation, RequestId, Uuid, VmRecor
 from fencebus_schemas.peer import EVERYONE, Fetch, Inventory, Lift, Message
 from tests.corosync import Cluster, Node
 
+pytestmark = pytest.mark.xdist_group("corosync")
+
 KEY = b"the hosts' own key"
 NOW = Incarnation("boot", "machine", "1")
 VM = Uuid("00000001-0000-4000-8000-000000000000")

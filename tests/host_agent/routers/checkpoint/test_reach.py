@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from fencebus_host.routers.checkpoint import reach
 from fencebus_host.routers.checkpoint.reach import Reach
 from tests.corosync import Cluster, Node
+
+pytestmark = pytest.mark.xdist_group("corosync")
 
 ASKING = "from fencebus_host.routers.checkpoint import reach; print(reach.look(0.5 if {frozen} else 20.0))"
 

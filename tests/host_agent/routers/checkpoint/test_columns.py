@@ -1,0 +1,45 @@
+"""What is told of a real VM whose host's daemon, node or link is broken: never a fence that did not take place.
+
+`python -m tests.corosync_columns` plays all scenarios, and the C daemon's answers beside ours; here are the quick ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.corosync_columns import SCENARIOS, OurDaemons, Scenario, World, ours, play, world
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("corosync-qemu")]
+
+QUICK = ("nothing is broken", "kill -9 of the owner's daemon", "the owner's node stands still")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, OurDaemons]]:
+    """Three hosts with a VM of QEMU each."""
+    folder: Path = tmp_path_factory.mktemp("columns")
+    with world(folder) as made, ours(made, folder) as side:
+        yield made, side
+
+
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if each.title in QUICK], ids=lambda each: each.title)
+def test_no_fence_is_told_that_did_not_take_place(stage: tuple[World, OurDaemons], scenario: Scenario) -> None:
+    told = play(*stage, scenario)
+    if scenario.succeeds and not told.success:  # on a busy machine 2 s are short; an off may be repeated
+        told = play(*stage, scenario)
+    assert told.answered
+    assert not told.is_a_lie
+    assert told.success == scenario.succeeds
+    assert told.runs == (not scenario.succeeds)
+
+
+def test_what_a_host_is_told_while_it_stands_still_is_not_carried_out_when_it_goes_on(
+    stage: tuple[World, OurDaemons],
+) -> None:
+    made, side = stage
+    # The scenario before has let node2 go on, with all that had been sent to it meanwhile (S12).
+    side.wait()
+    assert made.runs("node2")
