@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,7 +31,7 @@ from fencebus_schemas.status import (
 )
 from fencebus_schemas.status_plain import to_plain
 
-FIRST_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 LAST_FENCES = 5
 LEAST_ID = 4
 """So many characters of a request's id are taken for the beginning of one."""
@@ -81,8 +81,11 @@ class Sources:
 class Desk:
     """The answers of one daemon."""
 
-    def __init__(self, sources: Sources, acts: Acts, wall_clock: Callable[[], float] = time.time) -> None:
-        self._sources, self._acts, self._wall_clock = sources, acts, wall_clock
+    def __init__(
+        self, sources: Sources, acts: Acts, more: Mapping[str, Once], wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        """``more``: what others answer on this socket."""
+        self._sources, self._acts, self._more, self._wall_clock = sources, acts, more, wall_clock
         self._started = wall_clock()
 
     @property
@@ -99,7 +102,7 @@ class Desk:
             "pause": acts.pause,
             "resume": acts.resume,
         }
-        return Answers(once, {"events": self._tell_events})
+        return Answers({**once, **self._more}, {"events": self._tell_events})
 
     async def _tell_config(self, _question: Question) -> object:
         return self._sources.config()
@@ -127,6 +130,10 @@ class Desk:
 
     async def _tell_events(self, question: Question) -> AsyncIterator[object]:
         after, most = question.number("after"), int(question.number("most", 0) or 0)
+        if question.flag("stop"):
+            for event in self._sources.events.last(most):
+                yield to_plain(event)
+            return
         following = self._sources.events.follow(None if after is None else int(after), most)
         async with aclosing(following):
             async for event in following:
@@ -135,7 +142,7 @@ class Desk:
     async def status(self, selection: Selection) -> Status:
         """All that is known, with the VMs that are chosen."""
         sources = self._sources
-        view = await sources.watch.first(FIRST_LOOK_SECONDS)
+        view = await sources.watch.fresh(LOOK_SECONDS)
         finished = await sources.chronicle.finished(Wanted(most=LAST_FENCES))
         parts = tuple(PartStatus(part.name, part.trouble) for part in sources.parts())
         pause = sources.pause.current

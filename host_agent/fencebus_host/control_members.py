@@ -17,7 +17,9 @@ def _member(ownership: Ownership, host: HostId, me: HostId, twins: frozenset[Hos
     ago = ownership.heard_ago(host, now)
     _, incarnation = ownership.quote(host)
     state = HostState.CONFLICT if host in twins else _state(ownership, host, me, ago, now)
-    return HostStatus(host, state, heard_ago=ago, incarnation=short(incarnation) if incarnation else "")
+    word = ownership.confirmations.standing(host)
+    said = f"confirmed dead by {word.who} at {word.when}" if word else ""
+    return HostStatus(host, state, heard_ago=ago, incarnation=short(incarnation) if incarnation else "", proof=said)
 
 
 def _state(ownership: Ownership, host: HostId, me: HostId, ago: float | None, now: float) -> HostState:

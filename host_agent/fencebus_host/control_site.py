@@ -12,6 +12,7 @@ from fencebus_host.config.model import Config
 from fencebus_host.config.tree import render
 from fencebus_host.control_acts import Acts
 from fencebus_host.control_desk import Desk, HasState, Sources
+from fencebus_host.control_hosts import HostOrders
 from fencebus_host.control_members import short
 from fencebus_host.control_watch import AskingEyes, PictureEyes, Watch
 
@@ -29,6 +30,7 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
     daemon = config().daemon
     alone = AskingEyes(core.host, core.router)
     watch = Watch(PictureEyes(core.host, core.federated.ownership) if core.federated else alone, core.events)
+    core.service.join(watch)
     for hypervisor in core.hypervisors:
         hypervisor.subscribe(watch.changed)
     sources = Sources(
@@ -44,5 +46,6 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
         chronicle=core.records,
         pause=core.pause,
     )
+    hosts = HostOrders(core.federated, core.host)
     acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view)
-    return Site(Desk(sources, acts, time.time), watch)
+    return Site(Desk(sources, acts, hosts.answers, time.time), watch)

@@ -20,7 +20,7 @@ from fencebus_host.control_view import View, Viewer
 from fencebus_host.ownership import Ownership
 from fencebus_host.ports import Router
 from fencebus_schemas.deadline import Clock, Deadline, boottime
-from fencebus_schemas.model import HostId, VmRecord
+from fencebus_schemas.model import FenceOutcome, FenceRequest, HostId, VmRecord
 from fencebus_schemas.status import HostState, HostStatus
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ GLANCE_SECONDS = 1.0
 """Between two readings of a picture in memory."""
 READ_SECONDS = 30.0
 """Between two readings of a hypervisor that has not reported anything."""
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.1
 """Between two readings at least, however many events there are."""
 PATIENCE = 5.0
 
@@ -88,6 +88,7 @@ class Watch:
         self._eyes, self._events, self._wall_clock = eyes, events, wall_clock
         self._viewer = Viewer()
         self._wake = asyncio.Event()
+        self._looking = False
         self._read = asyncio.Event()
 
     @property
@@ -99,19 +100,32 @@ class Watch:
         """A hypervisor has reported something."""
         self._wake.set()
 
-    async def first(self, seconds: float) -> View:
-        """The view, once there is one; an empty one if that takes longer than ``seconds``."""
+    def accepted(self, request: FenceRequest) -> None:
+        """See ``control_requests.Audience``: nothing has changed yet."""
+
+    def answered(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
+        """A power action is over."""
+        self._wake.set()
+
+    async def fresh(self, seconds: float) -> View:
+        """The view after the next look, if something has changed or nothing was seen yet; after ``seconds`` as it is
+        in any case.
+        """
+        if self._wake.is_set() or self._looking:
+            self._read.clear()
         try:
             await asyncio.wait_for(self._read.wait(), seconds)
         except TimeoutError:
-            log.debug("nothing has been read yet")
+            log.debug("not read again within %.1f s", seconds)
         return self.view
 
     async def run(self) -> None:
         """Look, until cancelled."""
         while True:
             self._wake.clear()
+            self._looking = True
             await self.look()
+            self._looking = False
             await asyncio.sleep(PAUSE_SECONDS)
             try:
                 await asyncio.wait_for(self._wake.wait(), self._eyes.pause)

@@ -81,8 +81,9 @@ class House:
         self.hypervisors = hypervisors
         self.router = CountingRouter(hypervisors)
         self.records = Records(folder, {})
-        self.fencing = Fencing(self.router, Ledger(), self.records)
-        self.service = FenceService(self.router, Policy(None), self.fencing, self.records)
+        self.fencing = Fencing(self.router, Ledger(), self.records, witness=self.records.saw)
+        saw = self.records.saw
+        self.service = FenceService(self.router, Policy(None), self.fencing, self.records, witness=saw)
 
     @property
     def hypervisor(self) -> MemoryHypervisor:

@@ -19,12 +19,14 @@ class ExitCode(IntEnum):
     DIFFERENT = 4
     """``config diff`` found differences."""
     WARNING = 5
-    """``doctor``'s worst finding is a warning."""
+    """``doctor``'s worst finding, or ``status``, is a warning."""
     BROKEN = 6
-    """``doctor``'s worst finding is an error."""
+    """``doctor``'s worst finding, or ``status``, is an error."""
     DECLINED = 7
     """The preview was shown, and nothing was written, because nobody said yes."""
     NO_DAEMON = 8
     """The running daemon was needed and does not answer."""
     BAD_SOURCE = 9
     """``config convert`` cannot read what it is to convert."""
+    NOT_FENCED = 10
+    """``fence`` did not succeed, or ``test-fence`` found why it would not."""

@@ -16,6 +16,15 @@ from fencebus_schemas.errors import FencebusError
 PROGRAM = "fence_virtctl"
 COMMANDS = {
     "status": "status_command",
+    "owners": "status_owners",
+    "history": "history_command",
+    "explain": "explain_command",
+    "events": "events_command",
+    "fence": "fence_commands",
+    "test-fence": "fence_commands",
+    "pause": "fence_pause",
+    "resume": "fence_pause",
+    "host": "host_commands",
     "config": "config_commands",
     "doctor": "doctor.command",
     "completion": "completion",

@@ -52,7 +52,7 @@ def asked(
     return _read(kind, path, ask_daemon(path, name, about, timeout=timeout))
 
 
-def events(file: Path | None, about: Mapping[str, object] | None = None) -> Generator[EventStatus, None, None]:
+def events_of(file: Path | None, about: Mapping[str, object] | None = None) -> Generator[EventStatus, None, None]:
     """Each event as it comes, until the daemon ends.  Raises as ``asked``."""
     path = socket_of(file)
     for told in follow_daemon(path, "events", about):

@@ -1,0 +1,93 @@
+"""`fence_virtctl fence` and `test-fence`: a fence that root of this host orders, and its rehearsal."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from fencebus_host.ctl import status_print
+from fencebus_host.ctl.completion import vm_names
+from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.options import config_option, format_option
+from fencebus_host.ctl.status_source import asked
+from fencebus_schemas.status import FinishedFence, Rehearsal
+
+ACTIONS = click.Choice(["off", "reboot", "on"])
+ANSWER_SECONDS = 10.0
+"""Beyond the patience of the request itself."""
+
+vm_argument = click.argument("vm", metavar="VM", shell_complete=vm_names)
+action_option = click.option("--action", type=ACTIONS, default="off", help="What is done; off by default.")
+
+
+@click.command()
+@vm_argument
+@action_option
+@click.option("--dry-run", is_flag=True, help="Say what would be done, by whom, and what would be missing.")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@click.option("--patience", type=click.FloatRange(1, 300), default=25.0, help="Seconds until it has failed.")
+@format_option("text", "json", "xml")
+@config_option
+def fence(vm: str, action: str, dry_run: bool, yes: bool, patience: float, form: str, file: Path | None) -> ExitCode:
+    """Fence VM, by name or UUID: kill it wherever it runs, and say whether its end is proven.
+
+    The groups of the configuration do not apply: root of this host asks. The exit status is 0 if the fence succeeded,
+    10 if it did not.
+
+    \b
+    Examples:
+      fence_virtctl fence node1 --dry-run
+      fence_virtctl fence node1 --action reboot --yes
+    """
+    if dry_run:
+        return _rehearse(vm, action, "", form, file)
+    if not yes:
+        click.confirm(f"{action} of {vm}: really?", abort=True, err=True)
+    about = {"vm": vm, "action": action, "patience": patience}
+    found = asked(FinishedFence, file, "fence", about, patience + ANSWER_SECONDS)
+    if form == "text":
+        from fencebus_host.ctl.explain_text import outcome_line
+
+        status_print.show(outcome_line(found))
+        if not found.ok:
+            sys.stderr.write(f"fence_virtctl explain {found.id[:12]} says more\n")
+    else:
+        status_print.say(status_print.as_json(found) if form == "json" else status_print.as_xml("fence", found))
+    return ExitCode.OK if found.ok else ExitCode.NOT_FENCED
+
+
+@click.command("test-fence")
+@vm_argument
+@action_option
+@click.option("--from", "guest", default="", shell_complete=vm_names, help="Rehearse it as if this guest had asked.")
+@format_option("text", "json", "xml")
+@config_option
+def test_fence(vm: str, action: str, guest: str, form: str, file: Path | None) -> ExitCode:
+    """Rehearse a fence of VM: every step up to where something would be done; nothing is.
+
+    Also this host's own multicast and TCP listeners are asked, signed as a guest's request is, whether they answer. The
+    exit status is 0 if the fence would go well, 10 if not.
+
+    \b
+    Examples:
+      fence_virtctl test-fence node1
+      fence_virtctl test-fence node1 --from node2
+    """
+    return _rehearse(vm, action, guest, form, file, ways=True)
+
+
+def _rehearse(vm: str, action: str, guest: str, form: str, file: Path | None, ways: bool = False) -> ExitCode:
+    found = asked(Rehearsal, file, "rehearse", {"vm": vm, "action": action, "from": guest}, ANSWER_SECONDS)
+    if ways:
+        from fencebus_host.ctl.fence_ways import with_ways
+
+        found = with_ways(found, file)
+    if form == "text":
+        from fencebus_host.ctl.explain_text import rehearsal_text
+
+        status_print.show(rehearsal_text(found))
+    else:
+        status_print.say(status_print.as_json(found) if form == "json" else status_print.as_xml("rehearsal", found))
+    return ExitCode.OK if found.ok else ExitCode.NOT_FENCED
