@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from fencebus_agent import kombu_url, peers_url
 from fencebus_agent.bus import Bus
 from fencebus_agent.kombu_url import BadBusUrl, Tls
 
@@ -30,10 +31,6 @@ class BusTerms:
     """The hosts' own keys, for links without a broker: the first signs, all verify."""
     host: str = ""
     """This host's id; tells it, in a list of peers, which of them it is."""
-    service: str = ""
-    """The service that SASL is asked for; empty: the library's own."""
-    gssapi: bool = False
-    """Log in by GSSAPI alone."""
 
 
 Make = Callable[[str, BusTerms], Bus]
@@ -92,6 +89,15 @@ def speaks(urls: str) -> str:
             raise BadBusUrl(number, f"it speaks {protocol}, and those before it {spoken}: a list has to be of one kind")
         spoken = protocol
     return spoken
+
+
+def check(urls: str) -> None:
+    """Raises BadBusUrl for a list of which no bus can be made, as far as that shows without the libraries."""
+    protocol, each = speaks(urls), split(urls)
+    if protocol == PEERS:
+        peers_url.parse(",".join(each))
+    else:  # one syntax for both
+        kombu_url.parse(",".join(url.replace("amqp1", "amqp", 1) for url in each))
 
 
 def bus_at(urls: str, terms: BusTerms) -> Bus:

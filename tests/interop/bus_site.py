@@ -82,7 +82,7 @@ class BusSite:
     key: bytes = BUS_KEY
 
     def host(
-        self, name: str, vms: Mapping[str, str], *, uri: str = "", rest: str = "", port: int | None = None
+        self, name: str, vms: Mapping[str, str], *, uri: str = "", rest: str = "", scheme: str = "amqp"
     ) -> BusHost:
         """A host that has not been started, on libvirt's test driver if no ``uri`` is given."""
         folder = self.folder / name
@@ -91,7 +91,7 @@ class BusSite:
         key.touch(mode=0o600)
         key.write_bytes(self.key)
         listed = " ".join(f'host {{ name = "{each}"; }}' for each in self.names)
-        url, more = self.broker.url(name, port=port), f'trusted_users = "{TRUSTED}";'
+        url, more = self.broker.url(name).replace("amqp", scheme, 1), f'trusted_users = "{TRUSTED}";'
         daemon = DaemonProcess(
             folder,
             backend="qmf",

@@ -1,7 +1,7 @@
 """Three daemons on one RabbitMQ, and the C client: what a guest of one host can have done to the VMs of the others.
 
 The first and the third host have libvirt's test driver, the second one real QEMU machines, so that it can be seen
-from outside what lives there.
+from outside what lives there.  The third speaks AMQP 1.0 to the broker, the others 0-9-1.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ def three(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMq, libvirtd
         "host3",
         {"node3": "52:54:00:00:00:03", "node5": "52:54:00:00:00:05", ELSEWHERE: "52:54:00:00:00:08"},
         rest=GROUPS,
+        scheme="amqp1",
     )
     with ExitStack() as stack:
         for name in (REAL, ELSEWHERE):

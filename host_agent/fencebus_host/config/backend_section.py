@@ -82,7 +82,7 @@ def opened(settings: BackendSettings, listeners: tuple[ListenerSettings, ...], p
     if isinstance(settings, OrderedSettings):
         return replace(settings, parts=tuple(opened(part, listeners, problems) for part in settings.parts))
     if isinstance(settings, QmfSettings):
-        return with_bus_keys(settings, problems)
+        return with_bus_keys(settings, listeners, problems)
     if isinstance(settings, ClusterSettings):
         return with_cluster_keys(settings, problems)
     if isinstance(settings, OvirtSettings):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fencebus_agent.bus_at import speaks
+from fencebus_agent.bus_at import check
 from fencebus_agent.kombu_url import BadBusUrl
 from fencebus_host.config import values
 from fencebus_host.config.bus_settings import DEFAULT_BUS_KEY
@@ -21,7 +21,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 def bus_urls(value: str) -> str:
     """One or more URLs with commas in between, of one kind."""
     try:
-        speaks(value)
+        check(value)
     except BadBusUrl as error:
         raise BadValueError(f"of {error}") from None
     if f":{HIDDEN}@" in value:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from urllib.parse import quote
 
 from fencebus_host.config import bus_keys as keys
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.key_files import with_keys
-from fencebus_host.config.model import LibvirtSettings
+from fencebus_host.config.model import KeyedSettings, LibvirtSettings, ListenerSettings
 from fencebus_host.config.problems import Problems, Where
 from fencebus_host.config.section import Reading
 
@@ -38,6 +39,9 @@ def bus(kind: str, port: int | None, libvirt: LibvirtSettings, reading: Reading,
         reading.problems.error(reading.place, "half-certificate", text)
     if port is None:
         return settings
+    if reading.get(keys.GSSAPI):
+        text = "GSSAPI is not spoken here: the broker has to let this host in by a password, a certificate or as it is"
+        reading.problems.warning(reading.where(keys.GSSAPI) or reading.place, "no-gssapi", text, "see docs/bus.md")
     return replace(settings, service=reading.get(keys.SERVICE), gssapi=reading.get(keys.GSSAPI))
 
 
@@ -65,6 +69,14 @@ def _old_url(port: int, reading: Reading) -> str:
     return f"amqp1://{quote(user, safe='')}{'@' if user else ''}{name}:{reading.get(keys.PORT) or port}"
 
 
-def with_bus_keys(settings: QmfSettings, problems: Problems) -> QmfSettings:
-    """The settings with what the key files hold.  S10: a file that is missing, unreadable or empty is a mistake."""
-    return replace(settings, keys=with_keys(settings.key_files, settings.where or Where(""), False, problems))
+def with_bus_keys(settings: QmfSettings, listeners: Iterable[ListenerSettings], problems: Problems) -> QmfSettings:
+    """The settings with what the key files hold.  S10: a file that is missing, unreadable or empty is a mistake, and so
+    is a key that guests have: whoever has it may order any host to kill.
+    """
+    where = settings.where or Where("")
+    found = with_keys(settings.key_files, where, False, problems)
+    for listener in listeners:
+        if isinstance(listener, KeyedSettings) and not set(found).isdisjoint(listener.keys):
+            text = f"the hosts' key is also that of listener {listener.name}: every guest has it"
+            problems.error(where, "guests-key", text, f"make another one: {settings.key_files[0]}")
+    return replace(settings, keys=found)

@@ -65,8 +65,6 @@ def _terms(settings: QmfSettings, ground: Ground) -> BusTerms:
         tls=Tls(*(str(file) if file else None for file in files)),
         keys=settings.keys,
         host=ground.host,
-        service=settings.service,
-        gssapi=settings.gssapi,
     )
 
 

@@ -63,7 +63,9 @@ def test_what_this_host_has_itself_stands_in_the_section_of_libvirt(tmp_path: Pa
 @pytest.mark.parametrize(("kind", "port"), (("libvirt-qmf", 5672), ("libvirt-qpid", 49000)))
 def test_the_bus_of_old_files_is_spoken_to_by_amqp_1(tmp_path: Path, key_file: Path, kind: str, port: int) -> None:
     old = f'host = "b"; username = "u@r"; service = "s"; gssapi = "1"; key_file = "{key_file}";'
-    found = settings(loaded(tmp_path, text(old, kind)))
+    config = loaded(tmp_path, text(old, kind))
+    found = settings(config)
+    assert codes(config.warnings) == ["no-gssapi"]
     assert (found.kind, found.url) == (kind, f"amqp1://u%40r@b:{port}")
     assert (found.service, found.gssapi) == ("s", True)
     assert settings(loaded(tmp_path, text(f'host = "::1"; port = "7"; key_file = "{key_file}";', kind))).url == (
@@ -83,6 +85,9 @@ def test_an_old_file_needs_nothing_but_the_hosts_key(tmp_path: Path, key_file: P
         ("", ["missing-key"]),
         ('url = "broker";', ["bad-value"]),
         ('url = "amqp://a, amqp1://b";', ["bad-value"]),
+        ('url = "amqp://:5672";', ["bad-value"]),
+        ('url = "amqp1://a:port";', ["bad-value"]),
+        ('url = "peers://a,a";', ["bad-value"]),
         ('url = "amqp://a:***@b";', ["bad-value"]),
         (f'{URL} domain = "a.b";', ["bad-value"]),
         (f'{URL} host = "b";', ["unknown-key"]),
@@ -105,6 +110,13 @@ def test_a_key_that_is_missing_or_empty_refuses_to_start(tmp_path: Path, content
     if content is not None:
         file.touch(mode=0o600)
     assert codes(refused(tmp_path, text(f'{URL} key_file = "{file}";'))) == ["bad-key"]
+
+
+def test_a_key_that_guests_have_too_refuses_to_start(tmp_path: Path, key_file: Path) -> None:
+    shared = text(f'{URL} key_file = "{key_file}";', rest=f'{HOSTS} listeners {{ tcp {{ key_file = "{key_file}"; }} }}')
+    (problem,) = refused(tmp_path, shared.replace('"serial"', '"tcp"'))
+    assert problem.code == "guests-key"
+    assert "listener tcp" in problem.message
 
 
 def test_a_host_that_is_not_in_its_own_list_refuses_to_start(tmp_path: Path, key_file: Path) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import click
 
+from fencebus_host.config.kills_here import own_libvirt
 from fencebus_host.config.load import find, load
-from fencebus_host.config.model import Config, LibvirtSettings
+from fencebus_host.config.model import Config
+from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.control import NoDaemon, ask_daemon, read_parts, socket_path
+from fencebus_host.ctl.doctor.bus import check_bus
 from fencebus_host.ctl.doctor.caches import check_caches
 from fencebus_host.ctl.doctor.clocks import check_guest_clocks, check_host_clock, is_kept_right
 from fencebus_host.ctl.doctor.corosync import check_corosync
@@ -67,6 +70,7 @@ def _findings(file: Path | None, root: Path) -> Iterator[Finding]:
     yield from check_interfaces(config, root)
     yield from _firewalls(config)
     yield from check_round_trips(config, running)
+    yield from check_bus(config)
     yield from check_reach(endpoints(config))
     yield from _guests(config, root)
     yield from check_host_clock(is_kept_right())
@@ -85,7 +89,8 @@ def _guests(config: Config, root: Path) -> Iterator[Finding]:
     def describe(uri: str, name: str) -> str | None:
         return output_of("virsh", "-c", uri, "dumpxml", name)
 
-    site = survey(config.backend.uris if isinstance(config.backend, LibvirtSettings) else (), root)
+    own = next((own for own in map(own_libvirt, parts_of(config.backend)) if own), None)
+    site = survey(own.uris if own else (), root)
     yield from check_hypervisors(config, site)
     yield from check_corosync(config, site)
     yield from check_ways(config, site)

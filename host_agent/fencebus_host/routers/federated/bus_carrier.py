@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 
 from fencebus_agent.bus import Address, Bus, BusError, BusMessage, BusState, Priority, direct_exchange, topic_exchange
+from fencebus_host.acquaintance import SILENT_AFTER
 from fencebus_host.complaints import Complaints
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, Deadline, boottime
@@ -43,8 +44,17 @@ class BusCarrier:
         self._connected: Callable[[], None] = lambda: None
         self.bus = bus
         """For whoever else speaks on it: the carrier runs it."""
-        self.trouble: str | None = f"{bus.name}: not connected yet"
-        """See the port."""
+        self._unreached: str | None = f"{bus.name}: not connected yet"
+        self._other_key = (float("-inf"), "")
+        """When somebody last spoke with another key than ours, and who."""
+
+    @property
+    def trouble(self) -> str | None:
+        """See the port; and that hosts seem to have different keys, which hear nothing of each other."""
+        at, user = self._other_key
+        if self._unreached is None and self._clock() - at < SILENT_AFTER:
+            return f"{user} signs with another key than this host"
+        return self._unreached
 
     def renew(self, keys: Sequence[bytes]) -> None:
         """Sign with the first of these keys, and believe all of them, from now on."""
@@ -68,7 +78,7 @@ class BusCarrier:
             try:
                 return await self.bus.wait_connected(Deadline.after(FIRST_SECONDS, self._clock))
             except BusError as error:
-                self.trouble = str(error)
+                self._unreached = str(error)
 
     def _subscribe(self) -> None:
         if self._subscribed:  # it may run again after a failure
@@ -84,10 +94,10 @@ class BusCarrier:
 
     def _changed(self, state: BusState, reason: str) -> None:
         if state is BusState.CONNECTED:
-            self.trouble = None
+            self._unreached = None
             self._connected()
         elif not _is_ending():
-            self.trouble = f"{self.bus.name} is lost: {reason}"
+            self._unreached = f"{self.bus.name} is lost: {reason}"
             log.warning("%s: the bus is lost: %s", self.bus.name, reason)
 
     def send(self, message: Message) -> None:
@@ -119,6 +129,8 @@ class BusCarrier:
         except WireError as error:
             # Whoever writes on the bus without the key is refused like a stranger at the door (S11).
             user = message.user_id or "somebody"
+            if error.code == "signature":
+                self._other_key = self._clock(), f"{user} on the bus"
             held_back = self._complaints.worth_a_line(user, error.code)
             if held_back is not None:
                 log.warning("a message of %s on the bus was dropped: %s (and %d before it)", user, error, held_back)

@@ -1,0 +1,79 @@
+"""What the carrier over a bus says of what is in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from fencebus_agent.memory_broker import MemoryBroker
+from fencebus_agent.memory_bus import MemoryBus
+from fencebus_host.routers.federated.bus_carrier import BusCarrier
+from fencebus_schemas.model import HostId, Incarnation, RequestId, Uuid
+from fencebus_schemas.peer import EVERYONE, Lift, Message
+from tests.hypervisors import eventually
+
+HERE, THERE = HostId("here"), HostId("there")
+LIFT = Lift(
+    HERE, Incarnation("b", "m", "n"), EVERYONE, RequestId("1" * 32), Uuid("1" * 8 + "-0000-4000-8000-" + "0" * 12)
+)
+
+
+@asynccontextmanager
+async def carrying(carrier: BusCarrier, heard: list[Message]) -> AsyncIterator[None]:
+    task = asyncio.create_task(carrier.run(heard.append, lambda: None))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def carrier(broker: MemoryBroker, host: HostId, key: bytes = b"k") -> BusCarrier:
+    return BusCarrier(host, MemoryBus(broker, host), (key,))
+
+
+async def test_until_it_is_connected_it_says_so_and_then_it_is_well() -> None:
+    one = carrier(MemoryBroker(), HERE)
+    assert "not connected yet" in str(one.trouble)
+    async with carrying(one, []):
+        await eventually(lambda: one.trouble is None)
+
+
+async def test_hosts_with_different_keys_hear_nothing_of_each_other_and_say_so() -> None:
+    broker, heard = MemoryBroker(), list[Message]()
+    one, other = carrier(broker, HERE, b"k"), carrier(broker, THERE, b"another")
+    async with carrying(one, []), carrying(other, heard):
+        await eventually(lambda: one.trouble is None and other.trouble is None)
+        one.send(LIFT)
+        await eventually(lambda: other.trouble is not None)
+        assert "signs with another key" in str(other.trouble)
+        other.renew((b"another", b"k"))
+        one.send(LIFT)
+        await eventually(lambda: heard == [LIFT])
+
+
+async def test_it_may_run_again_and_hears_everything_once() -> None:
+    broker, heard = MemoryBroker(), list[Message]()
+    one, other = carrier(broker, HERE), carrier(broker, THERE)
+    async with carrying(other, []):
+        pass
+    async with carrying(one, []), carrying(other, heard):
+        await eventually(lambda: one.trouble is None and other.trouble is None)
+        one.send(LIFT)
+        await eventually(lambda: bool(heard))
+        await asyncio.sleep(0.05)
+        assert heard == [LIFT]
+
+
+async def test_what_is_not_sent_is_worth_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    one = carrier(MemoryBroker(), HERE)
+    await one.bus.close()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            one.send(LIFT)
+        await asyncio.sleep(0.05)
+    assert caplog.text.count("was not sent") == 1
