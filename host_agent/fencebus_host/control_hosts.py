@@ -58,9 +58,10 @@ class HostOrders:
 
     async def forget(self, question: Question) -> object:
         """End a membership; the record spreads to all."""
-        router, host = self._federation(), self._other(question)
-        if host in router.ownership.configured:
-            raise Declined("configured", f"{host} stands in `hosts` of the configuration here: remove it there first")
+        router = self._federation()
+        if question.text("host") in router.ownership.configured:
+            raise Declined("configured", "it stands in `hosts` of the configuration here: remove it there first")
+        host = self._other(question)
         router.forget(host)
         log.warning("host %s forgotten by %s", host, question.by)
         return {"host": host}

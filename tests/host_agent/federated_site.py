@@ -21,6 +21,7 @@ from fencebus_host.ownership import Past
 from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Answer
+from fencebus_host.proofs.panel import HostWitness, Panel
 from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.routers.federated.build import Membership, build
 from fencebus_host.service import FenceService
@@ -84,6 +85,8 @@ class Host:
         self.hypervisor = MemoryHypervisor(name, self._incarnation, vms)
         self.disk = Disk()
         self.picture: Picture | None = None
+        self.witnesses: list[HostWitness] = []
+        """Who can say that another host is dead; read when the daemon starts to ask."""
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -97,7 +100,8 @@ class Host:
             memory = await self.picture.open()
             past, deeds = memory.past, memory.deeds
         incarnation = replace(self._incarnation, nonce=str(next(_numbers)))
-        membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds)
+        witnesses = Panel(self.witnesses)
+        membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds, witnesses)
         keeper, policy = WatchedKeeper(self.picture or self.disk), terms.policy
         self.kept = keeper
         self.bus = self._new_bus(self.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from fencebus_host.effects import AskProof
@@ -42,7 +43,7 @@ class Panel:
     """Implements ``Witnesses``."""
 
     def __init__(self, witnesses: Sequence[HostWitness]) -> None:
-        self._witnesses = tuple(witnesses)
+        self._witnesses = witnesses
 
     async def run(self) -> None:
         """Keep all witnesses going; returns only when cancelled."""
@@ -52,9 +53,15 @@ class Panel:
             await asyncio.get_running_loop().create_future()
 
     async def ask(self, question: AskProof) -> Finding:
-        """All at once; a defect in one is its own doubt."""
+        """All at once; nobody acts where looking is enough, or where somebody sees the host alive."""
+        found = weigh(await self._asked(replace(question, may_act=False)), question.host)
+        if question.may_act and found.fate in (Fate.UNKNOWN, Fate.FENCED):
+            return weigh(await self._asked(question), question.host)
+        return found
+
+    async def _asked(self, question: AskProof) -> list[Finding]:
+        """A defect in one witness is its own doubt."""
         answers = await asyncio.gather(*(each.ask(question) for each in self._witnesses), return_exceptions=True)
-        findings = [answer for answer in answers if isinstance(answer, Finding)]
         for defect in (answer for answer in answers if isinstance(answer, Exception)):
             log.error("request=%s defect in a witness of %s", question.request, question.host, exc_info=defect)
-        return weigh(findings, question.host)
+        return [answer for answer in answers if isinstance(answer, Finding)]

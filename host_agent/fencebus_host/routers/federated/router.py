@@ -182,6 +182,14 @@ class FederatedRouter:
 
     # -- for administrators ----------
 
+    def confirm_dead(self, host: HostId, who: str, when: str) -> None:
+        """An operator vouches that a host is dead (S13); nothing happens for one that nobody has heard."""
+        self._driving.apply(self._machine.confirm_dead(host, who, when, self._clock()))
+
+    def forget(self, host: HostId) -> None:
+        """An operator ends a host's membership."""
+        self._driving.apply(self._machine.forget(host, self._clock()))
+
     def owners(self) -> Iterable[VmRecord]:
         """Who has what, as far as this host knows."""
         return sorted(self._machine.ownership.everything(), key=lambda record: (record.name, record.host))

@@ -1,0 +1,54 @@
+"""The shell around crm_mon, with a program that prints what a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from fencebus_host.host_death import Fate
+from fencebus_host.proofs.pacemaker import PacemakerWitness
+from tests.host_agent.proofs.crm import OFF, REBOOT, printed
+from tests.host_agent.proofs.questions import question
+from tests.hypervisors import eventually
+
+
+def crm_mon(folder: Path) -> Path:
+    """Prints ``folder/view``; fails where there is none."""
+    program = folder / "crm_mon"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {folder}/asked\nexec cat {folder}/view\n')
+    program.chmod(0o755)
+    return program
+
+
+async def test_each_question_is_answered_by_a_look_of_its_own(tmp_path: Path) -> None:
+    witness = PacemakerWitness(crm_mon(tmp_path))
+    assert (await witness.ask(question())).fate is Fate.UNKNOWN
+    (tmp_path / "view").write_text(printed(b="online"))
+    assert (await witness.ask(question())).fate is Fate.ALIVE
+    (tmp_path / "view").write_text(printed(REBOOT))
+    asked = question()
+    found = await witness.ask(asked)
+    assert found.fate is Fate.FENCED
+    assert found.not_before is not None
+    assert found.not_before < asked.asked_at
+    assert len((tmp_path / "asked").read_text().splitlines()) == 3
+    assert (await witness.ask(asked)).fate is Fate.FENCED  # asked before the last look began
+    assert len((tmp_path / "asked").read_text().splitlines()) == 3
+
+
+async def test_it_looks_although_nobody_asks(tmp_path: Path) -> None:
+    (tmp_path / "view").write_text(printed(b="online"))
+    witness = PacemakerWitness(crm_mon(tmp_path))
+    running = asyncio.create_task(witness.run())
+    try:
+        await eventually((tmp_path / "asked").exists)
+        (tmp_path / "view").write_text(printed(OFF))
+        assert (await witness.ask(question())).fate is Fate.OFF
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_without_the_program_nothing_is_known(tmp_path: Path) -> None:
+    found = await PacemakerWitness(tmp_path / "crm_mon").ask(question())
+    assert (found.fate, found.text) == (Fate.UNKNOWN, "pacemaker cannot be asked about b")
