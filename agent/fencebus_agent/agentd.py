@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Sequence
 
 from fencebus_agent.agentd_options import PROGRAM, Errand
 from fencebus_agent.bus import Bus, BusState
 from fencebus_agent.bus_at import BusTerms, bus_at
 from fencebus_agent.hypervisor import Hypervisor
-from fencebus_agent.libvirt_driver import LibvirtHypervisor
+from fencebus_agent.libvirt_driver import LibvirtDescriber, LibvirtHypervisor
 from fencebus_agent.qmf_agent import QmfAgent
 from fencebus_agent.qmf_desk import AgentTerms
+from fencebus_agent.qmf_details import Describer
 from fencebus_agent.qmf_epoch import next_epoch
 from fencebus_agent.qmf_inventory import Inventory
 from fencebus_schemas.model import HostId, Incarnation
@@ -26,10 +28,12 @@ log = logging.getLogger(__name__)
 class LoneAgent:
     """Build it on the loop."""
 
-    def __init__(self, terms: AgentTerms, bus: Bus, hypervisor: Hypervisor) -> None:
+    def __init__(
+        self, terms: AgentTerms, bus: Bus, hypervisor: Hypervisor, describers: Sequence[Describer] = ()
+    ) -> None:
         self._bus, self._hypervisor = bus, hypervisor
         self._agent = QmfAgent(bus, terms)
-        self._inventory = Inventory(self._agent, [hypervisor])
+        self._inventory = Inventory(self._agent, [hypervisor], describers=describers)
         bus.watch(self._changed)
 
     async def run(self) -> None:
@@ -55,7 +59,9 @@ def lone_agent(errand: Errand) -> LoneAgent:
     bus = bus_at(errand.bus, BusTerms(errand.domain, f"{PROGRAM} on {host}", errand.tls, host=host))
     # Its words go into no other host's picture, where one run is told from another.
     hypervisor = LibvirtHypervisor(errand.uri, host, Incarnation("", "", ""), read_only=True)
-    return LoneAgent(AgentTerms(host, next_epoch(errand.state_dir), errand.domain), bus, hypervisor)
+    return LoneAgent(
+        AgentTerms(host, next_epoch(errand.state_dir), errand.domain), bus, hypervisor, [LibvirtDescriber(hypervisor)]
+    )
 
 
 async def serve(errand: Errand) -> None:

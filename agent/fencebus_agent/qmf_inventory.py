@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from fencebus_agent.hypervisor import DomainEvent, Hypervisor, HypervisorError
 from fencebus_agent.qmf_agent import QmfAgent
+from fencebus_agent.qmf_details import Describer, Descriptions
 from fencebus_agent.qmf_domains import DomainFacts, LastFence, owned
 from fencebus_agent.qmf_reports import lifecycle_values, node_values
 from fencebus_schemas.deadline import Deadline
@@ -51,14 +52,17 @@ class Inventory:
         hypervisors: Sequence[Hypervisor],
         owner_of: OwnerOf = alive_here,
         fence_of: FenceOf = _no_fence,
+        describers: Sequence[Describer] = (),
     ) -> None:
+        """``describers``: of the hypervisors, in their order; none where nobody describes."""
         self._agent, self._hypervisors = agent, tuple(hypervisors)
+        self._descriptions = Descriptions(tuple(zip(self._hypervisors, describers, strict=False)), self._described)
         self._owner_of, self._fence_of = owner_of, fence_of
         self._host = HostId(agent.name.instance)
         self._known: dict[str, tuple[VmRecord, ...]] = {}
         self._stale = True
         self._stir = asyncio.Event()
-        agent.put(NODE, self._host, node_values(self._host, ", ".join(one.name for one in self._hypervisors)))
+        self._described(None)
         for hypervisor in self._hypervisors:
             hypervisor.subscribe(self._happened)
 
@@ -74,6 +78,18 @@ class Inventory:
 
     async def run(self) -> None:
         """Read and show until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._descriptions.run(), name="descriptions")
+            group.create_task(self._follow(), name="inventory")
+
+    def _described(self, vms: frozenset[Uuid] | None) -> None:
+        if vms is not None:
+            self.owners_changed(vms)
+            return
+        uri = ", ".join(one.name for one in self._hypervisors)
+        self._agent.put(NODE, self._host, {**node_values(self._host, uri), **self._descriptions.node})
+
+    async def _follow(self) -> None:
         while True:
             self._stir.clear()
             if self._stale:
@@ -111,12 +127,21 @@ class Inventory:
         return {one.uuid for each in self._known.values() for one in each}
 
     def _show(self) -> None:
-        facts = [
-            DomainFacts(one.uuid, one.name, one.state, owner, last_fence=self._fence_of(one.uuid))
-            for one in self._records
-            if (owner := self._owner_of(one)) is not None
-        ]
+        facts = [self._facts(one, owner) for one in self._records if (owner := self._owner_of(one)) is not None]
         self._agent.show(DOMAIN, owned(self._host, facts))
+
+    def _facts(self, one: VmRecord, owner: HostId) -> DomainFacts:
+        details, fence = self._descriptions.of(one.uuid), self._fence_of(one.uuid)
+        facts = DomainFacts(one.uuid, one.name, one.state, owner, last_fence=fence)
+        if details is None:
+            return facts
+        return replace(
+            facts,
+            number=details.number if details.number >= 0 else None,
+            processors=details.processors,
+            maximum_memory=details.maximum_memory,
+            memory=details.memory,
+        )
 
     def _happened(self, event: DomainEvent) -> None:
         name = next((one.name for one in self._records if one.uuid == event.vm), "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fencebus_agent.libvirt_driver.courtesies import LibvirtCourtesies
+from fencebus_agent.libvirt_driver import LibvirtCourtesies, LibvirtDescriber
 from fencebus_agent.qmf_epoch import next_epoch
 from fencebus_host.assembly import Core
 from fencebus_host.config.bus_settings import QmfSettings
@@ -28,7 +28,8 @@ def build_face(config: Config, core: Core) -> QmfFace | None:
     )
     courtesies = [LibvirtCourtesies(one) for one in core.hypervisors]
     # A console's call goes the way of every request; the VMs are this host's, their owner any.
-    site = Site(core.hypervisors, courtesies, core.service.handle, core.router.find, federated.ownership)
+    describers = [LibvirtDescriber(one) for one in core.hypervisors]
+    site = Site(core.hypervisors, courtesies, core.service.handle, core.router.find, federated.ownership, describers)
     face = QmfFace(terms, bus, site)
     keeper.watch(face.kept)
     core.service.join(face)

@@ -24,6 +24,7 @@ from fencebus_agent.hypervisor import Hypervisor
 from fencebus_agent.qmf_agent import QmfAgent
 from fencebus_agent.qmf_calls import Call
 from fencebus_agent.qmf_desk import AgentTerms
+from fencebus_agent.qmf_details import Describer
 from fencebus_agent.qmf_inventory import Inventory, alive_here
 from fencebus_agent.qmf_reports import ownership_values
 from fencebus_host.config.model import REQUEST_TIMEOUT
@@ -66,6 +67,8 @@ class Site:
     handle: Handle
     find: Find
     owners: Owners | None = None
+    describers: Sequence[Describer] = ()
+    """Of the hypervisors, in their order."""
 
 
 class QmfFace:
@@ -79,7 +82,9 @@ class QmfFace:
         self._agent = QmfAgent(bus, names, self)
         self._chronicle = Chronicle(self._agent, terms.host, __version__, terms.router)
         self._calls = FaceCalls(site.handle, site.find, site.courtesies, self._chronicle, terms.patience)
-        self._inventory = Inventory(self._agent, site.hypervisors, self._owner_of, self._chronicle.fence_of)
+        self._inventory = Inventory(
+            self._agent, site.hypervisors, self._owner_of, self._chronicle.fence_of, site.describers
+        )
         self._passages = Passages(site.owners) if site.owners else None
 
     async def run(self) -> None:

@@ -3,6 +3,7 @@ this host.
 """
 
 from fencebus_agent.libvirt_driver.courtesies import LibvirtCourtesies
+from fencebus_agent.libvirt_driver.describing import LibvirtDescriber
 from fencebus_agent.libvirt_driver.driver import LibvirtHypervisor
 
-__all__ = ["LibvirtCourtesies", "LibvirtHypervisor"]
+__all__ = ["LibvirtCourtesies", "LibvirtDescriber", "LibvirtHypervisor"]
