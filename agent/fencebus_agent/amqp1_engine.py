@@ -8,6 +8,7 @@ events are new objects each time, and so are links (facts: proton-asyncio).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -119,11 +120,12 @@ class Engine(asyncio.Protocol):
             self.connection.close()
             self.wake()
             try:
-                async with asyncio.timeout(seconds):
-                    await self._ended.wait()
-            except TimeoutError:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._ended.wait()
+            finally:  # also for one who has no time for that
                 self.drop("it did not answer the leave-taking")
-        await self._loop_once()
+        await asyncio.sleep(0)  # until asyncio has closed the socket
 
     def drop(self, reason: str) -> None:
         """Close the socket at once."""
@@ -167,10 +169,6 @@ class Engine(asyncio.Protocol):
         self._handler.on_lost(self._reason or (str(exc) if exc else "the other side closed the connection"))
 
     # ---- inside
-
-    async def _loop_once(self) -> None:
-        """Until asyncio has closed the socket."""
-        await asyncio.sleep(0)
 
     def _pump(self) -> None:
         """Tell what has happened and write what is to be written: each may make more of the other."""

@@ -90,10 +90,12 @@ class BrokerLink:
 
     async def leave(self) -> None:
         """Take leave, for as long as that takes no time."""
-        for _ in range(LOOKS):
-            if self._speaking is not None and self._speaking.in_doubt and not self.lost.done():
-                await asyncio.sleep(LAST_WORDS / LOOKS)
-        await self.engine.leave(FAREWELL)
+        try:
+            for _ in range(LOOKS):
+                if self._speaking is not None and self._speaking.in_doubt and not self.lost.done():
+                    await asyncio.sleep(LAST_WORDS / LOOKS)
+        finally:
+            await self.engine.leave(FAREWELL)
 
     # ---- what the engine calls
 

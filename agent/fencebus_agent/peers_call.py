@@ -67,9 +67,10 @@ class Call:
         greeting = Greeting(self._me.name, self._them.name, silence=2 * self._terms.heartbeat)
         hooks = Hooks(self._arrived, _nothing_sent, self._lost)
         link = BrokerLink(str(self._them), greeting, self._mouth.wanted, Boxes(), hooks, PeerProfile())
+        socket: asyncio.Transport | None = None
         try:
             async with asyncio.timeout(self._terms.connect_timeout):
-                await self._connect(link)
+                socket = await self._connect(link)
                 await link.ready
             self._link = link
             self._mouth.heard(self._them.name)
@@ -77,17 +78,22 @@ class Call:
         finally:
             self._link = None
             link.ready.cancel()
-            await link.leave()
+            try:
+                await link.leave()
+            finally:
+                if socket is not None:  # it may not have come to the engine
+                    socket.abort()
 
-    async def _connect(self, link: BrokerLink) -> None:
+    async def _connect(self, link: BrokerLink) -> asyncio.Transport:
         factory, context = self._trust.call(self._me.name, self._them.name, link.engine, self._refused(link))
-        await asyncio.get_running_loop().create_connection(
+        socket, _ = await asyncio.get_running_loop().create_connection(
             factory,
             self._them.host,
             self._them.port,
             ssl=context,
             server_hostname=self._them.name if context else None,
         )
+        return socket
 
     def _refused(self, link: BrokerLink) -> Callable[[str], None]:
         def refused(reason: str) -> None:
