@@ -86,7 +86,7 @@ class FaceCalls:
     async def _status(self, call: Call, deadline: Deadline) -> Map:
         target = str(call.arguments["target"])
         await self._permit(target, call.user, deadline)
-        found = await self._find(target, deadline)
+        found = await self._find(target, Deadline.after(min(self._patience, deadline.remaining() - RESERVE)))
         claims = [one for one in found.records if one.state.is_claim]
         state = (claims or list(found.records))[0].state.value if found.records else "unknown"
         answer: dict[str, Value] = {"state": state, "ownerHost": str(claims[0].host) if claims else ""}

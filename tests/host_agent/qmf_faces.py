@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from fencebus_agent.bus import Address, BusMessage, topic_exchange
-from fencebus_agent.hypervisor import UnknownDomain
+from fencebus_agent.hypervisor import HypervisorError, UnknownDomain
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_agent.memory_driver import MemoryVm
@@ -30,6 +30,7 @@ class Butler:
 
     vm: Uuid
     done: list[tuple[str, Uuid]] = field(default_factory=list)
+    error: HypervisorError | None = None
 
     async def shut_down(self, vm: Uuid, deadline: Deadline) -> None:
         """See the port."""
@@ -51,6 +52,8 @@ class Butler:
     def _take(self, what: str, vm: Uuid) -> None:
         if vm != self.vm:
             raise UnknownDomain("memory", f"no domain {vm}")
+        if self.error is not None:
+            raise self.error
         self.done.append((what, vm))
 
 

@@ -6,19 +6,23 @@ import asyncio
 
 import pytest
 
+from fencebus_agent.hypervisor import HypervisorError
 from fencebus_agent.memory_bus import MemoryBus
-from fencebus_agent.qmf_calls import CallRefused
+from fencebus_agent.qmf_calls import Call, CallRefused
 from fencebus_agent.qmf_console import QmfConsole
 from fencebus_host.config.model import Group
 from fencebus_host.config.problems import Where
+from fencebus_host.ports import Answer, Wanted
+from fencebus_host.qmf_face_calls import FaceCalls
+from fencebus_host.verdict import Evidence
 from fencebus_schemas.amqp010 import Map
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import Action, Reason, VmState
-from fencebus_schemas.qmf2_classes import FENCE_CONTROL, FENCE_RECORD
+from fencebus_schemas.model import Action, FenceOutcome, FenceRequest, Reason, VmState
+from fencebus_schemas.qmf2_classes import CLASSES, FENCE_CONTROL, FENCE_RECORD
 from fencebus_schemas.qmf2_data import ObjectId
 from fencebus_schemas.qmf2_messages import Code
 from tests.host_agent.federated_site import described, fence_request, vm
-from tests.host_agent.qmf_faces import Butler, Show, faces
+from tests.host_agent.qmf_faces import Butler, Show, face, faces
 from tests.hypervisors import eventually
 
 CONTROL_A = ObjectId("fencebus:libvirt-qmf:hosta", "org.fencebus:FenceControl:hosta")
@@ -136,6 +140,55 @@ async def test_courtesies_are_asked_of_the_hypervisor_that_has_the_vm() -> None:
         assert others.done == []
         with pytest.raises(CallRefused, match="not on this host any more"):
             await show.call(show.domain("vm2").id, "suspend")
+
+
+async def test_a_courtesy_that_fails_is_told_as_a_failure() -> None:
+    butler = Butler(vm(1), error=HypervisorError("memory", "vm1 is not plainly paused"))
+    async with faces(TWO, butlers=[butler]) as show:
+        await eventually(lambda: show.domains() == TWO_HOSTS)
+        with pytest.raises(CallRefused, match="memory: vm1 is not plainly paused") as refused:
+            await show.call(show.domain("vm1").id, "resume")
+        assert refused.value.code == Code.EXCEPTION
+
+
+async def test_a_host_whose_hypervisor_does_not_answer_says_so() -> None:
+    async with faces(TWO, patience=0.5) as show:
+        show.hosts["hosta"].hypervisor.unreachable = True
+        with pytest.raises(CallRefused, match="no answer until the deadline"):
+            await show.call(CONTROL_A, "status", {"target": "vm1"})
+
+
+async def test_a_vm_of_which_nobody_can_say_whether_it_is_off_is_unknown() -> None:
+    async def undecided(request: FenceRequest, wanted: Wanted) -> Answer:
+        return Answer(FenceOutcome(request.id, False, Reason.NOT_PROVEN))
+
+    async def nothing_found(target: str, deadline: Deadline) -> Evidence:
+        return Evidence(())
+
+    async with faces({"hosta": [described(1)]}) as show:
+        chronicle = show.faces["hosta"]._chronicle
+        control = next(iter(show.console.picture.objects(FENCE_CONTROL.id)))
+        calls = FaceCalls(undecided, nothing_found, [], chronicle, 5.0)
+        call = Call(control, "status", {"target": "vm1"}, "console", "1")
+        assert await calls.call(call, Deadline.after(5)) == {"state": "unknown", "ownerHost": ""}
+
+
+async def test_every_method_of_the_classes_is_carried_out_by_somebody() -> None:
+    async with faces({"hosta": [described(1)]}) as show:
+        methods = show.faces["hosta"]._calls._methods
+        described_ones = {(one.id.class_name, method.name) for one in CLASSES for method in one.methods}
+        assert set(methods) == described_ones
+
+
+async def test_it_ends_when_the_bus_is_closed() -> None:
+    async with faces({"hosta": [described(1)]}) as show:
+        again = asyncio.create_task(face(show.hosts["hosta"]).run())
+        await asyncio.sleep(0.1)
+        await show.hosts["hosta"].bus.close()
+        show.hosts["hosta"].hypervisor.happen(vm(1), VmState.PAUSED)  # there is something to say
+        done, _ = await asyncio.wait([again], timeout=20)
+        assert done
+        await again
 
 
 async def test_status_says_where_a_vm_is() -> None:
