@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fencebus_host.config.load import load
+from fencebus_host.config.bus_settings import QmfSettings
+from fencebus_host.config.load import load, system_host_name
 from fencebus_host.config.model import MulticastSettings, SerialMode, SerialSettings, TcpSettings, VsockSettings
 from fencebus_host.config.values import BadValueError
 from fencebus_host.ctl.exit_codes import ExitCode
@@ -178,12 +180,12 @@ def test_what_every_guest_has_is_not_asked_for() -> None:
 
 
 def test_without_a_hypervisor_its_uri_is_asked_for() -> None:
-    uri, _ = first_questions(Site((Hypervisor(QEMU, trouble="refused"),), (), False, False, False))
+    uri, _, _ = first_questions(Site((Hypervisor(QEMU, trouble="refused"),), (), False, False, False))
     assert (uri.sure, uri.suggestion) == (False, QEMU)
 
 
 def test_a_serial_listener_needs_no_key() -> None:
-    names = [question.name for question in further_questions(site(), {"listener": "serial"})]
+    names = [question.name for question in further_questions(site(), {"listener": "serial", "hosts": "none"})]
     assert names == ["group"]
 
 
@@ -215,3 +217,37 @@ def test_the_daemon_starts_the_wizard_by_c(house: House) -> None:
     assert done.returncode == ExitCode.DECLINED
     assert "host name: " in done.stdout
     assert not house.file.exists()
+
+
+def test_hosts_that_fence_together_get_a_key_of_their_own_and_links_where_there_is_no_broker(house: House) -> None:
+    me, bus_key = system_host_name(), house.key.with_name("bus.key")
+    house.bridge("virbr0")
+    found = house.wizard("--yes", hosts=f"{me},other", bus_key=str(bus_key))
+    assert found.status == ExitCode.OK, found
+    config = load(house.file)
+    assert isinstance(config.backend, QmfSettings)
+    assert (config.backend.url, config.backend.keys) == (f"peers://{me},other", (bus_key.read_bytes(),))
+    assert (config.daemon.host_name, config.hosts) == (me, (me, "other"))
+    assert config.backend.libvirt.uris == (house.uri,)
+    assert f"copy {bus_key} to other" in found.out
+    assert fingerprint(bus_key.read_bytes()) in found.out
+
+
+@pytest.mark.parametrize(("hosts", "said"), (("a b,c", "letters, digits"), ("other,another", "name this one too")))
+def test_a_list_of_hosts_that_could_not_start_is_no_answer(house: House, hosts: str, said: str) -> None:
+    found = house.wizard("--yes", hosts=hosts)
+    assert found.status == ExitCode.USAGE
+    assert said in found.err
+
+
+def test_where_a_broker_listens_it_is_asked_whether_the_hosts_use_it() -> None:
+    found = replace(site(), broker_ports=(5672,))
+    (hosts,) = [question for question in first_questions(found) if question.name == "hosts"]
+    assert not hosts.sure
+    answers = {"listener": "serial", "hosts": f"{system_host_name()},b"}
+    url, key, _ = further_questions(found, answers)
+    assert url.suggestion.startswith("amqp://")
+    assert url.checked("amqps://u:p@b1,amqps://u:p@b2") == "amqps://u:p@b1,amqps://u:p@b2"
+    with pytest.raises(BadValueError, match="has to begin with"):
+        url.checked("broker")
+    assert (key.name, key.sure) == ("bus_key", True)

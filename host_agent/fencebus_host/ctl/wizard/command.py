@@ -30,7 +30,8 @@ from fencebus_schemas.fingerprint import KEY_SIZE, fingerprint
 def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCode:
     """Look at this host, ask what is left, make key and configuration, and print the lines for the guests.
 
-    NAME is uri, listener, interface, address, key_file or group. Nothing is written before it was shown.
+    NAME is uri, listener, hosts, interface, address, key_file, url, bus_key or group. Nothing is written before it
+    was shown.
 
     \b
     Examples:
@@ -91,18 +92,21 @@ def _carry_out(made: Plan, file: Path, yes: bool) -> ExitCode:
     for name in made.unknown:
         click.echo(f"note: no hypervisor here has a VM {name}; that is right if it lives on another host")
     if made.key_file is not None:
-        _make_key(made.key_file)
+        key = _make_key(made.key_file)
+        click.echo(f"the key's fingerprint is {key}; `fence_virt --doctor` prints that of a guest's")
+    if made.bus_key is not None:
+        click.echo(f"the hosts' key has the fingerprint {_make_key(made.bus_key)}")
     click.echo(_next_steps(made, listener))
     return ExitCode.OK
 
 
-def _make_key(file: Path) -> None:
-    """A new key, unless there is one: guests may have it already."""
+def _make_key(file: Path) -> str:
+    """A new key, unless there is one, which others may have already; its fingerprint."""
     if is_absent(file):
         replace_file(file, os.urandom(KEY_SIZE))
         click.echo(f"made the key {file}")
     key, _ = read_regular(file, KEY_SIZE)
-    click.echo(f"the key's fingerprint is {fingerprint(key)}; `fence_virt --doctor` prints that of a guest's")
+    return fingerprint(key)
 
 
 def _told(site: Site) -> str:
@@ -123,6 +127,10 @@ def _next_steps(made: Plan, listener: ListenerSettings) -> str:
     steps = ["", "What is left to do:"]
     if made.key_file is not None:
         steps.append(f"* copy {made.key_file} to /etc/cluster/ of every guest, readable by root alone")
+    if made.bus_key is not None:
+        where = ", ".join(made.others) or "the other hosts"
+        steps.append(f"* copy {made.bus_key} to {where}, readable by root alone, and never to a guest;")
+        steps.append("  run the wizard there too, with the same --set hosts=...")
     steps.append("* systemctl enable --now fence_virtd, then: fence_virtctl doctor")
     steps.append("* on one guest, with pcs" + ("" if made.nodes else " (the names are examples)") + ":")
     steps += [f"    {line}" for line in lines[0].lines]

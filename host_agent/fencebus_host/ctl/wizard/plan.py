@@ -9,6 +9,7 @@ from pathlib import Path
 from fencebus_host.config.commented import render_commented
 from fencebus_host.config.convert.conversion import GuestNode
 from fencebus_host.config.convert.made import key, section
+from fencebus_host.config.load import system_host_name
 from fencebus_host.config.tree import Item
 from fencebus_host.ctl.survey import Guest, Site
 from fencebus_host.ctl.wizard.questions import NONE, members
@@ -27,16 +28,23 @@ class Plan:
     """The guests' nodes, called like their VMs; empty if nobody said which."""
     unknown: tuple[str, ...]
     """Members of the group that no hypervisor here has: perhaps VMs of another host, perhaps slips."""
+    bus_key: Path | None = None
+    """``None`` if this host is alone."""
+    others: tuple[str, ...] = ()
+    """The hosts that fence together with this one."""
 
 
 def plan(answers: Mapping[str, str], site: Site) -> Plan:
     """The plan for all the ``answers``."""
     kind = "serial" if answers["listener"] == "vmchannel" else answers["listener"]
+    hosts = members(answers["hosts"])
     items = [
-        section("fence_virtd", [key("listener", kind), key("backend", "libvirt")]),
+        section("fence_virtd", [key("listener", kind), *_place(hosts)]),
         section("listeners", [section(kind, _listener(answers))]),
-        section("backends", [section("libvirt", [key("uri", answers["uri"])])]),
+        section("backends", _backends(answers)),
     ]
+    if hosts:
+        items.append(section("hosts", [section("host", [key("name", name)]) for name in hosts]))
     names = members(answers["group"])
     by_name = {guest.name: guest for guest in site.guests}
     if names:
@@ -44,7 +52,21 @@ def plan(answers: Mapping[str, str], site: Site) -> Plan:
     file = Path(answers["key_file"]) if "key_file" in answers else None
     unknown = tuple(name for name in names if name not in by_name and name not in {g.uuid for g in site.guests})
     nodes = tuple(GuestNode(name, name) for name in names)
-    return Plan(render_commented(items, HEAD), file, nodes, unknown)
+    bus_key = Path(answers["bus_key"]) if hosts else None
+    others = tuple(name for name in hosts if name != system_host_name())
+    return Plan(render_commented(items, HEAD), file, nodes, unknown, bus_key, others)
+
+
+def _place(hosts: tuple[str, ...]) -> Iterator[Item]:
+    yield key("backend", "qmf" if hosts else "libvirt")
+    if hosts:
+        yield key("host_name", system_host_name())
+
+
+def _backends(answers: Mapping[str, str]) -> Iterator[Item]:
+    yield section("libvirt", [key("uri", answers["uri"])])
+    if "url" in answers:
+        yield section("qmf", [key("url", answers["url"]), key("key_file", answers["bus_key"])])
 
 
 def _listener(answers: Mapping[str, str]) -> Iterator[Item]:

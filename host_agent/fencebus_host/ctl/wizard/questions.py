@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from fencebus_host.config.bus_keys import bus_urls
+from fencebus_host.config.bus_settings import DEFAULT_BUS_KEY
+from fencebus_host.config.load import system_host_name
 from fencebus_host.config.model import DEFAULT_KEY, DEFAULT_URI
-from fencebus_host.config.values import BadValueError
+from fencebus_host.config.values import BadValueError, host_id
 from fencebus_host.ctl.survey import Site
 
 LISTENERS = ("multicast", "tcp", "vsock", "serial", "vmchannel")
@@ -31,14 +34,18 @@ class Question:
             raise BadValueError(f"{self.name} is one of {', '.join(self.choices)}")
         if any(sign in text for sign in '"\n\0'):
             raise BadValueError(f"{self.name} cannot hold a quote")
-        if self.name == "key_file" and not text.startswith("/"):
-            raise BadValueError("key_file is a path from the root")
+        if self.name in ("key_file", "bus_key") and not text.startswith("/"):
+            raise BadValueError(f"{self.name} is a path from the root")
+        if self.name == "url":
+            bus_urls(text)
+        if self.name == "hosts" and (names := members(text)):
+            _check_hosts(names)
         return text
 
 
 def first_questions(site: Site) -> tuple[Question, ...]:
     """What decides which other questions there are."""
-    return (_uri(site), _listener(site))
+    return (_uri(site), _listener(site), _hosts(site))
 
 
 def further_questions(site: Site, answers: Mapping[str, str]) -> tuple[Question, ...]:
@@ -53,12 +60,17 @@ def further_questions(site: Site, answers: Mapping[str, str]) -> tuple[Question,
     if listener in ("multicast", "tcp", "vsock"):
         text = "Key that host and guests share"
         found.append(Question("key_file", text, str(DEFAULT_KEY), "the usual place", sure=True))
+    if names := members(answers["hosts"]):
+        found.append(_url(site, names))
+        found.append(
+            Question("bus_key", "Key that the hosts share", str(DEFAULT_BUS_KEY), "the usual place", sure=True)
+        )
     return (*found, _group(site))
 
 
 def known_names() -> tuple[str, ...]:
     """Everything that ``--set`` takes."""
-    return ("uri", "listener", "interface", "address", "key_file", "group")
+    return ("uri", "listener", "hosts", "interface", "address", "key_file", "url", "bus_key", "group")
 
 
 def _uri(site: Site) -> Question:
@@ -80,6 +92,27 @@ def _listener(site: Site) -> Question:
     return Question("listener", text, "tcp", "there is no bridge for multicast", False, LISTENERS)
 
 
+def _hosts(site: Site) -> Question:
+    text = f"Hosts that fence together, with commas between them, {system_host_name()} among them; none if it is alone"
+    why = "a message broker is here" if site.broker_ports else "no message broker is here; --set hosts=a,b if they are"
+    return Question("hosts", text, NONE, why, sure=not site.broker_ports)
+
+
+def _url(site: Site, names: tuple[str, ...]) -> Question:
+    if site.broker_ports:
+        suggestion = f"amqp://{system_host_name()}:PASSWORD@localhost:{site.broker_ports[0]}"
+        return Question("url", "Message bus of the hosts", suggestion, "a broker is here")
+    why = "direct links need no broker; amqp://USER:PASSWORD@HOST is one"
+    return Question("url", "Message bus of the hosts", f"peers://{','.join(names)}", why)
+
+
+def _check_hosts(names: tuple[str, ...]) -> None:
+    for name in names:
+        host_id(name)
+    if system_host_name() not in names:
+        raise BadValueError(f"hosts has to name this one too, {system_host_name()}")
+
+
 def _interface(site: Site) -> Question:
     text = "Bridge of the guests"
     if not site.bridges:
@@ -98,7 +131,7 @@ def _group(site: Site) -> Question:
 
 
 def members(answer: str) -> tuple[str, ...]:
-    """The VMs of a group, from the answer."""
+    """The VMs of a group, or the hosts, from the answer."""
     return () if answer in (NONE, "") else tuple(name.strip() for name in answer.split(",") if name.strip())
 
 
