@@ -275,7 +275,7 @@ async def _run(config: Config, surroundings: Surroundings) -> int:
 
 def _serve(config: Config, invocation: Invocation, starter: Starter) -> int:
     debug = config.daemon.debug if invocation.debug is None else invocation.debug
-    logs.set_up(PROGRAM, _in_foreground(config, invocation), debug)
+    logs.set_up(PROGRAM, _in_foreground(config, invocation), debug, config.daemon.log_format)
     try:
         pid_file = PidFile(invocation.pid_file or PID_FOLDER / f"{PROGRAM}.pid")
     except (AlreadyRunning, OSError) as error:

@@ -1,4 +1,4 @@
-"""Sets up where log lines go: standard error in the foreground, the system log in the background."""
+"""Sets up where log lines go: standard error or the journal in the foreground, the system log in the background."""
 
 from __future__ import annotations
 
@@ -8,29 +8,45 @@ import os
 import sys
 from pathlib import Path
 
+from fencebus_host.config.model import LogFormat
+from fencebus_host.log_journal import JournalHandler, goes_to_the_journal
+from fencebus_host.log_json import JsonFormatter
+
 SYSLOG_SOCKET = Path("/dev/log")
+STANDARD_ERROR = 2
 
 
-def set_up(program: str, foreground: bool, debug: int) -> None:
+def set_up(program: str, foreground: bool, debug: int, form: LogFormat = LogFormat.TEXT) -> None:
     """Configure the root logger once; ``debug`` > 0 logs every decision and every packet.
 
-    Where there is no system log in the background nothing can be logged, and nothing fails.
+    ``form`` JSON makes each line an object, wherever it goes; else the journal, where systemd has put us there,
+    gets lines with fields. Where there is no system log in the background nothing can be logged, and nothing fails.
     """
     root = logging.getLogger()
     root.setLevel(logging.DEBUG if debug > 0 else logging.INFO)
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    root.addHandler(_handler(program, foreground))
+    root.addHandler(_handler(program, foreground, form))
     # asyncio's own debug lines say nothing about fencing.
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def _handler(program: str, foreground: bool) -> logging.Handler:
-    if foreground or not SYSLOG_SOCKET.exists():
-        handler: logging.Handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter(f"%(asctime)s {program} %(levelname)s %(message)s"))
-        return handler
+def _handler(program: str, foreground: bool, form: LogFormat) -> logging.Handler:
+    plain = logging.Formatter("%(message)s")
+    if not foreground and SYSLOG_SOCKET.exists():
+        return _written(_syslog(program), JsonFormatter(program) if form is LogFormat.JSON else plain)
+    if foreground and form is LogFormat.TEXT and goes_to_the_journal(STANDARD_ERROR):
+        return _written(JournalHandler(program), plain)
+    text = logging.Formatter(f"%(asctime)s {program} %(levelname)s %(message)s")
+    return _written(logging.StreamHandler(sys.stderr), JsonFormatter(program) if form is LogFormat.JSON else text)
+
+
+def _syslog(program: str) -> logging.Handler:
     handler = logging.handlers.SysLogHandler(str(SYSLOG_SOCKET), logging.handlers.SysLogHandler.LOG_DAEMON)
     handler.ident = f"{program}[{os.getpid()}]: "
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
+
+
+def _written(handler: logging.Handler, formatter: logging.Formatter) -> logging.Handler:
+    handler.setFormatter(formatter)
     return handler

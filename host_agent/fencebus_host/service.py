@@ -16,6 +16,7 @@ from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host import asking, verdict
 from fencebus_host.control_requests import NOBODY, Audience
 from fencebus_host.fencing import Fencing, Witness, no_witness
+from fencebus_host.log_fields import about
 from fencebus_host.objection import Objection
 from fencebus_host.policy import Labels, Policy, Spellings, spellings
 from fencebus_host.ports import Answer, Router, Wanted
@@ -105,7 +106,7 @@ class FenceService:
     async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
         """Answer one request; never raises (save when cancelled), never takes longer than the request's deadline."""
         level = logging.INFO if request.action.changes else logging.DEBUG
-        log.log(level, "%s", _Accepted(request))
+        log.log(level, "%s", _Accepted(request), extra=_fields(request, "accepted"))
         asking.REQUEST.set(request.id)
         if request.action.changes:
             for audience in self._audiences:
@@ -114,7 +115,8 @@ class FenceService:
         outcome = answer.outcome
         seconds = self._clock() - request.received_at
         denied = outcome.reason is Reason.DENIED
-        log.log(logging.INFO if denied else level, "%s", _Verdict(request, outcome, seconds))
+        fields = _fields(request, "verdict", outcome, seconds)
+        log.log(logging.INFO if denied else level, "%s", _Verdict(request, outcome, seconds), extra=fields)
         if request.action.changes:
             self._history.note(request, outcome, seconds)
             for audience in self._audiences:
@@ -223,6 +225,24 @@ class _Verdict:
             f"{_origin(request)} ok={'yes' if outcome.ok else 'no'} reason={outcome.reason.value} "
             f"seconds={self._seconds:.3f}{text}"
         )
+
+
+def _fields(
+    request: FenceRequest, event: str, outcome: FenceOutcome | None = None, seconds: float = 0.0
+) -> dict[str, object]:
+    """What either line says, as fields."""
+    told = {
+        "request_id": request.id,
+        "event": event,
+        "action": request.action.name.lower(),
+        "target": request.target,
+        "source": request.source.text,
+        "via": request.via,
+        "seqno": request.seqno,
+    }
+    if outcome is not None:
+        told |= {"ok": "yes" if outcome.ok else "no", "reason": outcome.reason.value, "seconds": f"{seconds:.3f}"}
+    return about(**told)
 
 
 def _origin(request: FenceRequest) -> str:

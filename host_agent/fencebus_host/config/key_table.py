@@ -15,6 +15,7 @@ from fencebus_host.config.model import (
     Digest,
     Family,
     LocalGuestsOnly,
+    LogFormat,
     NameMode,
     SerialMode,
 )
@@ -52,6 +53,14 @@ BACKEND: Key[str | None] = Key(
     "How a VM is reached; of several, with commas between them, the first that knows it. `local` is `libvirt`.",
 )
 DEBUG = Key("debug", _LOG, 0, "0", "How much is logged, from 0; as `-d`.")
+LOG_FORMAT = Key(
+    "log_format",
+    values.one_of(LogFormat),
+    LogFormat.TEXT,
+    "text",
+    "`json`: each log line is an object with fields. As text, the journal gets fields all the same; see watching.md.",
+    OURS,
+)
 FOREGROUND = Key("foreground", values.switch, False, "0", "1: stay in the foreground, as `-F`.")
 WAIT_FOR_INIT = Key("wait_for_init", values.switch, False, "0", "1: wait for what is not ready yet, as `-w`.")
 WAIT_FOR_BACKEND = Key("wait_for_backend", values.switch, False, "0", "The old name of `wait_for_init`.")
@@ -176,6 +185,7 @@ DAEMON = Section(
         LISTENER,
         BACKEND,
         DEBUG,
+        LOG_FORMAT,
         FOREGROUND,
         WAIT_FOR_INIT,
         WAIT_FOR_BACKEND,

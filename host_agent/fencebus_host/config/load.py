@@ -131,6 +131,7 @@ def _daemon(reading: Reading, problems: Problems) -> DaemonSettings:
     return DaemonSettings(
         host_name=name or short or system_host_name(),
         debug=reading.get(keys.DEBUG),
+        log_format=reading.get(keys.LOG_FORMAT),
         foreground=reading.get(keys.FOREGROUND),
         wait_for_init=reading.get(keys.WAIT_FOR_INIT) or reading.get(keys.WAIT_FOR_BACKEND),
         state_dir=reading.get(keys.STATE_DIR),

@@ -17,6 +17,13 @@ REQUEST_TIMEOUT = 25.0
 DEFAULT_URI = "qemu:///system"
 
 
+class LogFormat(Enum):
+    """How a log line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Digest(Enum):
     """Hash of requests, or of the challenge and response; the values are the words of the configuration."""
 
@@ -72,6 +79,7 @@ class DaemonSettings:
     """This host's id: as configured, else the system's host name up to its first dot."""
     debug: int = 0
     """The C daemon's level of detail, from 0."""
+    log_format: LogFormat = LogFormat.TEXT
     foreground: bool = False
     wait_for_init: bool = False
     """Go on trying parts that fail at the start, rather than giving up."""
