@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fencebus_agent.hypervisor import HypervisorError, UnknownDomain
-from fencebus_agent.libvirt_driver import LibvirtCourtesies
+from fencebus_agent.libvirt_driver import LibvirtCourtesies, LibvirtDescriber
 from fencebus_schemas.model import Uuid, VmState
 from tests.hypervisors import LibvirtWorld, driver_world, fresh_name, soon
 
@@ -53,3 +53,16 @@ async def test_a_vm_that_is_not_here_is_unknown(tmp_path: Path) -> None:
     async with driver_world(tmp_path) as world:
         with pytest.raises(UnknownDomain):
             await LibvirtCourtesies(world.hypervisor).suspend(Uuid("00000000-0000-4000-8000-000000000000"), soon())
+
+
+async def test_on_real_qemu_a_vm_is_suspended_resumed_and_described(qemu: LibvirtWorld) -> None:
+    vm = await qemu.add(fresh_name())
+    courtesies = LibvirtCourtesies(qemu.hypervisor)
+    await courtesies.suspend(vm, soon())
+    assert await state(qemu, vm) is VmState.PAUSED
+    await courtesies.resume(vm, soon())
+    assert await state(qemu, vm) is VmState.RUNNING
+    assert f"<uuid>{vm}</uuid>" in await courtesies.definition(vm, soon())
+    described = await LibvirtDescriber(qemu.hypervisor).machines([vm], soon())
+    assert described[vm].number > 0
+    assert described[vm].processors >= 1
