@@ -35,8 +35,7 @@ class FenceCourse(Course):
             self._refused(answer, order, now)
             return self._advance(now)
         if answer.observation in progress.observations:
-            # The answer came twice, or nothing has happened since: it says nothing of what was claimed after it (S3).
-            progress.orders[answer.sender] = order
+            self._answered_again(answer.sender, order)
             return self._advance(now)
         progress.observations.append(answer.observation)
         if answer.observation.state is VmState.OFF:
@@ -50,6 +49,14 @@ class FenceCourse(Course):
         progress.rounds.begin_again()
         effects = self._advance(now)
         return effects if self.over else effects + self._ask_all(now)
+
+    def _answered_again(self, host: HostId, order: Ordered) -> None:
+        """The answer came twice, or what is there now is not for us to end (S12): it ends no claim (S3)."""
+        order.young += any(word.host == host for word in self._progress.rounds.claims())
+        self._progress.orders[host] = order
+        if order.young >= MOST_YOUNG:
+            text = f"{host} ended it, and has it again since: ask again to end that life too"
+            self._progress.objection = Objection(Reason.STILL_CLAIMED, text)
 
     def _refused(self, answer: FenceAnswer, order: Ordered, now: float) -> None:
         reason = answer.refusal or Reason.INTERNAL
