@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 
 from fencebus_host import asking, log_journal, logs
 from fencebus_host.config.model import LogFormat
+from fencebus_host.effects import Deed
 from fencebus_host.log_fields import about
 from fencebus_host.log_journal import JournalHandler, entry, goes_to_the_journal, priority
-from fencebus_schemas.model import Action
+from fencebus_host.routers.federated.deed_log import LoggedDeeds
+from fencebus_schemas.model import Action, Reason, RequestId
+from tests.host_agent.federated_site import Disk, described, site, vm
 from tests.host_agent.house import House
 
 NAME = "fencebus_host.tried"
@@ -156,3 +159,32 @@ async def test_a_fence_leaves_exactly_two_lines_with_its_id(house: House, capsys
             assert (line["action"], line["target"], line["via"]) == (action.name.lower(), "vm", "tcp")
         if lines:
             assert (lines[1]["ok"], lines[1]["reason"]) == ("yes", outcome.reason.value)
+
+
+async def test_across_hosts_the_owner_says_under_the_same_id_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
+        logs.set_up("fence_virtd", foreground=True, debug=0, form=LogFormat.JSON)
+        capsys.readouterr()
+        remote = (await hosts["a"].ask(Action.REBOOT, "vm2")).outcome
+        here = (await hosts["a"].ask(Action.OFF, "vm1")).outcome
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert remote.ok
+    assert here.ok
+    told = [[line["event"] for line in lines if line.get("request_id") == each.request] for each in (remote, here)]
+    assert told == [["accepted", "deed", "deed", "verdict"], ["accepted", "verdict"]]
+    deeds = [line for line in lines if line["event"] == "deed"]
+    assert [(deed["act"], deed["target"], deed["state"]) for deed in deeds] == [
+        ("kill", vm(2), "off"),
+        ("start", vm(2), "running"),
+    ]
+
+
+async def test_what_an_owner_refused_or_could_not_write_down_is_said_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("fence_virtd", foreground=True, debug=0)
+    deeds = LoggedDeeds(Disk(full=True), ())
+    refused = Deed("i", RequestId("7"), None, Reason.DENIED, "no group allows it")
+    assert not await deeds.keep(refused)
+    said = capsys.readouterr().err
+    assert said.endswith("deed request=7 act=kill reason=denied no group allows it, which could not be written down\n")
+    assert await LoggedDeeds(Disk(), {RequestId("7")}).keep(refused)
+    assert capsys.readouterr().err == ""

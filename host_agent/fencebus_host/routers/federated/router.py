@@ -15,6 +15,7 @@ from fencebus_host.federation.identity import identity_of
 from fencebus_host.federation.machine import Federation
 from fencebus_host.ownership import Ownership
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
+from fencebus_host.routers.federated.deed_log import LoggedDeeds
 from fencebus_host.routers.federated.driving import Driving
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Clock, Deadline, boottime
@@ -54,8 +55,9 @@ class FederatedRouter:
         self._me, self._machine, self._hypervisor, self._clock = me, machine, hypervisor, clock
         self.carrier = carrier
         self._name = name
-        self._driving = Driving(machine, hypervisor, carrier, keeper, witnesses, self._concluded, clock)
         self._waiting: dict[RequestId, asyncio.Future[Evidence]] = {}
+        deeds = LoggedDeeds(keeper, self._waiting)
+        self._driving = Driving(machine, hypervisor, carrier, deeds, witnesses, self._concluded, clock)
 
     @property
     def name(self) -> str:
