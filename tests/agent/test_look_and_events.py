@@ -10,7 +10,9 @@ import libvirt
 import pytest
 
 from fencebus_agent.hypervisor import DomainEvent, HypervisorUnreachable
-from fencebus_agent.libvirt_driver import lookout
+from fencebus_agent.libvirt_driver import lookout, sighting
+from fencebus_agent.libvirt_driver.processes import ProcessFinder
+from fencebus_agent.libvirt_driver.sighting import Glance
 from fencebus_agent.lives import PastLives
 from fencebus_agent.roster import Remembered
 from fencebus_schemas.model import Uuid, VmState
@@ -67,6 +69,28 @@ async def test_a_look_that_comes_with_the_end_waits_for_its_event(qemu: LibvirtW
         assert heard.count("stopped") == 0
     assert heard.count("stopped") == 1
     await end
+
+
+async def test_a_life_that_ends_during_the_look_is_not_claimed_as_another_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What libvirt said of it is old by then, and its mark is nobody's: others would have it killed once more (S3)."""
+    async with hypervisors.driver_world(tmp_path, marks=True) as world:
+        vm = await world.add(fresh_name())
+        await eventually(lambda: bool(world.hypervisor._lookout._lives.here(vm)))
+        glance = sighting.glance
+
+        def then_it_ends(
+            conn: libvirt.virConnect, vm: Uuid, finder: ProcessFinder | None, *, arriving: bool, marked: bool
+        ) -> Glance:
+            seen = glance(conn, vm, finder, arriving=arriving, marked=marked)
+            if not seen.rests:
+                world.admin.lookupByUUIDString(vm).destroy()
+            return seen
+
+        monkeypatch.setattr(lookout, "glance", then_it_ends)
+        seen = await world.hypervisor.look(vm, soon())
+        assert (seen.state, seen.life, len(seen.ended)) == (VmState.OFF, None, 1)
 
 
 async def test_an_end_that_is_never_told_makes_one_look_unknown_and_is_told_then(

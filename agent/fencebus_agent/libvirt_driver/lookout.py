@@ -72,21 +72,30 @@ class Lookout:
 
     async def look(self, vm: Uuid, deadline: Deadline) -> Sight:
         """See SightedHypervisor."""
+        found, outdated = await self._looked(vm, deadline)
+        return (await self._looked(vm, deadline))[0] if outdated else found
+
+    async def _looked(self, vm: Uuid, deadline: Deadline) -> tuple[Sight, bool]:
+        """What is seen, and whether a life has ended meanwhile: what was seen of it has no mark any more, so that the
+        coordinator would take it for the claim of another life, and have that killed again (S3).
+        """
         await self._link.wait_ready(deadline)
+        ended = self._lives.past(vm).ended
         dying = self._undertaker.dying().get(vm)
         if dying is not None:  # to ask libvirt about it would wait until it has given up
             await self._link.drain_events(deadline)
-            return self._dying(vm, dying)
+            return self._dying(vm, dying), self._lives.past(vm).ended != ended
         seen = await self._glance(vm, deadline)
         if not await self._overtaken_by_events(vm, seen, deadline):
             # As the event that nobody heard.
             self._standing[vm] = False
             self._tell(DomainEvent(vm, "stopped"))
-            return Sight(vm, VmState.UNKNOWN, detail="the hypervisor has not told its end")
+            return Sight(vm, VmState.UNKNOWN, detail="the hypervisor has not told its end"), False
         mark = self._lives.recognised(vm, seen.run, seen.mark)
         if self._marks and not mark and not seen.rests and vm not in self._reading:
             self._spawn(self._read(vm))
-        return sight(vm, seen, self._remembrance(vm, mark))
+        outdated = not seen.rests and self._lives.past(vm).ended != ended
+        return sight(vm, seen, self._remembrance(vm, mark)), outdated
 
     async def _glance(self, vm: Uuid, deadline: Deadline) -> Glance:
         arriving, finder, marked = self._roster.is_arriving(vm), self._finder, self._marks
