@@ -7,6 +7,8 @@
 #   make bench-managers an off through a manager's stand-in, beside fence_rhevm
 #   make bench-bus      a fence across hosts on RabbitMQ beside a bare echo over it; events, idle traffic, silence
 #   make bench-hosts    a fence across hosts on a bus in memory; a thousand hosts in one picture
+#   make bench-checkpoint   the same over a real corosync cluster, beside the C daemon's cpg backend
+#   make soak-checkpoint    random joins, leaves and kills among its hosts, SECONDS=60: no false fence may be told
 #   make mutation       changes what decides in every small way; docs/mutation.md tells what no test notices (MODULES=..., ANEW=yes)
 #   make guest   dist/fence_virt: the client as one file, to be copied into a guest
 #   make package dist/*.deb, and dist/*.rpm: guest client and daemon, in the place of the C programs' packages
@@ -16,7 +18,7 @@
 #   make soak    a siege of real guests, SECONDS=60: no success may be told while the old life runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-guests bench-managers bench-hosts bench-bus mutation guest package fuzz sim sim-bites soak lint venv clean debian-runtime debian-package debian-tests
+.PHONY: help demo test bench bench-guests bench-managers bench-hosts bench-checkpoint soak-checkpoint bench-bus mutation guest package fuzz sim sim-bites soak lint venv clean debian-runtime debian-package debian-tests
 
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
@@ -69,6 +71,12 @@ bench-hosts: $(STAMPS)/dev
 
 bench-bus: $(STAMPS)/dev debian-tests
 	$(VENV)/bin/python -m tests.bench.bus
+
+bench-checkpoint: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.bench.checkpoint
+
+soak-checkpoint: $(STAMPS)/dev debian-tests
+	$(VENV)/bin/python -m tests.corosync_siege $(SECONDS)
 
 mutation: $(STAMPS)/dev
 	$(VENV)/bin/python -m tests.mutation $(if $(ANEW),--all) $(MODULES)

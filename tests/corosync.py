@@ -128,14 +128,15 @@ class Node:
 
     def connect(self) -> Connection:
         """As ``Connect``, for a carrier that runs in the test's own process; the calling thread stays on the node."""
-        self._enter()
+        self.enter()
         return connect()
 
     def connecting(self) -> Connect:
         """``connect`` as an argument."""
         return self.connect
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Bring the calling thread to this node's network and files, for good."""
         if getattr(_here, "holder", 0) == self.holder:
             return  # on the node, where the holder has another process id
         libc = ctypes.CDLL(None, use_errno=True)

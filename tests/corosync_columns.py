@@ -10,32 +10,21 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from fencebus_agent import process_table
-from tests.corosync import Cluster, Node, NodeProcess, cluster, wait_for
-from tests.corosync_site import ADDRESS, PORT, Host, daemon_on
-from tests.interop.programs import Make, client_program, daemon_command
+from tests.corosync import Cluster, cluster, wait_for
+from tests.corosync_c import CDaemons, asked
+from tests.corosync_site import PORT, Host, daemon_on
 from tests.libvirtd import Libvirtd, guest_xml
 from tests.server_process import ServerProcess
 
 NAMES = ("node1", "node2", "node3")
-C_PORT = 1230
-PATIENCE = 6.0
-"""Seconds for which the client waits for an answer."""
-C_CONF = """\
-fence_virtd {{ listener = "tcp"; backend = "cpg"; }}
-listeners {{ tcp {{ key_file = "{key}"; address = "{address}"; port = "{port}"; }} }}
-backends {{ cpg {{ uri = "qemu:///system"; }} }}
-"""
 
 
 @dataclass(frozen=True)
@@ -76,7 +65,7 @@ class OurDaemons:
 
     def asks(self, number: int, action: str, vm: str) -> tuple[bool, bool]:
         """(success, answered)."""
-        return _asked(self._hosts[number - 1].node, PORT, self.key, action, vm)
+        return asked(self._hosts[number - 1].node, PORT, self.key, action, vm)
 
     def wait(self) -> None:
         """Until everybody sees every VM run."""
@@ -86,62 +75,7 @@ class OurDaemons:
         )
 
 
-class CDaemons:
-    """The C daemon with its cpg backend on all nodes."""
-
-    name = "C, cpg"
-
-    def __init__(self, nodes: Sequence[Node], folder: Path, key: Path) -> None:
-        self._nodes, self._key = nodes, key
-        self._processes = [self._made(node, folder) for node in nodes]
-
-    def _made(self, node: Node, folder: Path) -> ServerProcess:
-        conf = folder / f"c-{node.name}.conf"
-        conf.write_text(C_CONF.format(key=self._key, address=ADDRESS, port=C_PORT))
-        argv: list[str | Path] = [*node.prefix, *daemon_command(Make.C), "-F", "-d0", "-f", conf]
-        return NodeProcess([*argv, "-p", folder / f"c-{node.name}.pid"], folder / f"c-{node.name}.log")
-
-    def process(self, number: int) -> ServerProcess:
-        """The daemon of a node."""
-        return self._processes[number - 1]
-
-    def asks(self, number: int, action: str, vm: str) -> tuple[bool, bool]:
-        """(success, answered)."""
-        return _asked(self._nodes[number - 1], C_PORT, self._key, action, vm)
-
-    def wait(self) -> None:
-        """Until all answer; some starts never do (facts: fence-virt 29a), and are made again."""
-        for number in (1, 2, 3):
-            wait_for(partial(self._works, number), f"C daemon on node{number}", 120.0)
-
-    def _works(self, number: int) -> bool:
-        other = NAMES[number % 3]
-        if self._started(number) and self.asks(number, "status", other)[1]:
-            return True
-        with suppress(AssertionError):
-            self.process(number).stop(signal.SIGKILL)
-        self.process(number).start()
-        time.sleep(0.5)  # it listens by then; whether it works only its answer tells
-        return False
-
-    def _started(self, number: int) -> bool:
-        try:
-            return self.process(number).running
-        except AssertionError:
-            return False
-
-
 Side = OurDaemons | CDaemons
-
-
-def _asked(node: Node, port: int, key: Path, action: str, vm: str) -> tuple[bool, bool]:
-    client = client_program(Make.C, "fence_virt")
-    argv: list[str | Path] = [*node.prefix, client, "-T", ADDRESS, "-p", str(port), "-k", key, "-o", action, "-n", vm]
-    try:
-        done = subprocess.run([*argv, "-t", "30"], capture_output=True, timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        return False, False
-    return done.returncode in ((0, 2) if action == "status" else (0,)), True
 
 
 @dataclass(frozen=True)
@@ -275,18 +209,6 @@ def ours(world: World, folder: Path) -> Iterator[OurDaemons]:
         yield OurDaemons(hosts)
 
 
-@contextmanager
-def theirs(world: World, folder: Path, key: Path) -> Iterator[CDaemons]:
-    """The C daemons on all nodes."""
-    side = CDaemons(world.cluster.nodes, folder, key)
-    try:
-        yield side
-    finally:
-        for number in (1, 2, 3):
-            with suppress(AssertionError):
-                side.process(number).stop(signal.SIGKILL)
-
-
 def columns(folder: Path) -> list[tuple[str, str, str]]:
     """The table: scenario, ours, C's."""
     rows = []
@@ -294,7 +216,7 @@ def columns(folder: Path) -> list[tuple[str, str, str]]:
         with ours(made, folder) as side:
             mine = [play(made, side, scenario) for scenario in SCENARIOS]
             key = side.key
-        with theirs(made, folder, key) as other:
+        with CDaemons(made.cluster.nodes, folder, key, ["qemu:///system"] * 3) as other:
             their = [play(made, other, scenario) for scenario in SCENARIOS]
     for scenario, first, second in zip(SCENARIOS, mine, their, strict=True):
         rows.append((scenario.title, str(first), str(second)))

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from fencebus_schemas.model import Action
 from tests.corosync import Cluster, Node, NodeProcess, wait_for
+from tests.corosync_c import ADDRESS
 from tests.daemon_process import DaemonProcess
 from tests.interop.programs import Make, client_program
 
-ADDRESS = "127.0.0.1"
 PORT = 1229
-"""On each node's own loopback: nobody else is there."""
 
 
 @dataclass
@@ -65,11 +64,11 @@ class Site:
         return self.hosts[number - 1]
 
 
-def daemon_on(node: Node, folder: Path, vms: Mapping[str, str], uri: str = "") -> DaemonProcess:
+def daemon_on(node: Node, folder: Path, vms: Mapping[str, str], uri: str = "", patience: float = 2) -> DaemonProcess:
     """A daemon for the node, on libvirt's test driver if no ``uri`` is given; it is not started."""
     folder.mkdir(exist_ok=True)
     listener = f'tcp {{ key_file = "KEY"; address = "{ADDRESS}"; port = "{PORT}"; }}'
-    identity = f'host = "{node.name}"; request_timeout = "2";'
+    identity = f'host = "{node.name}"; request_timeout = "{patience:g}";'
     daemon = DaemonProcess(
         folder, listener, identity, backend="checkpoint", uri=uri, vms=vms, prefix=node.prefix, port=PORT
     )
@@ -78,12 +77,14 @@ def daemon_on(node: Node, folder: Path, vms: Mapping[str, str], uri: str = "") -
 
 
 @contextmanager
-def site(cluster: Cluster, folder: Path, vms: Sequence[Mapping[str, str]], rest: str = "") -> Iterator[Site]:
+def site(
+    cluster: Cluster, folder: Path, vms: Sequence[Mapping[str, str]], rest: str = "", patience: float = 2
+) -> Iterator[Site]:
     """A running daemon on each node; ``vms`` are those of each, by name and MAC; all know all when it begins."""
     with ExitStack() as stack:
         hosts = []
         for node, own in zip(cluster.nodes, vms, strict=True):
-            daemon = daemon_on(node, folder / f"{node.name}-daemon", own)
+            daemon = daemon_on(node, folder / f"{node.name}-daemon", own, patience=patience)
             daemon.rest = rest
             daemon.configure()
             hosts.append(Host(node, stack.enter_context(daemon)))

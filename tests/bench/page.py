@@ -22,6 +22,7 @@ class Place:
 BENCH = Place("<!-- measured: begin, written by make bench -->", "<!-- measured: end -->")
 GUESTS = Place("<!-- lines: begin, written by make bench-guests -->", "<!-- lines: end -->")
 BUS = Place("<!-- bus: begin, written by make bench-bus -->", "<!-- bus: end -->")
+CHECKPOINT = Place("<!-- checkpoint: begin, written by make bench-checkpoint -->", "<!-- checkpoint: end -->")
 
 
 class NoMarksError(Exception):

@@ -3,8 +3,9 @@
 A group delivers the pieces of one sender in their order, each once, to all members; pieces of several messages of a
 sender may alternate.  Nothing here is believed: the message that comes together carries its own signature.
 
-A piece is a head of 24 bytes (``fbcg``, version, three bytes of zero, a mark of the receiver, the message's number,
-the piece's number, how many there are) and its part of the message.
+What is given to the group at once is a packet: one piece or several, as each packet wakes every daemon of the
+cluster.  A piece is a head of 28 bytes (``fbcg``, version, three bytes of zero, a mark of the receiver, the message's
+number, the piece's number, how many there are, the length of what follows) and its part of the message.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fencebus_schemas.model import HostId
 from fencebus_schemas.peer import EVERYONE
 from fencebus_schemas.peer_codec import MOST_BYTES
 
-HEAD = struct.Struct("!4sB3xIIII")
+HEAD = struct.Struct("!4sB3xIIIII")
 MAGIC, VERSION = b"fbcg", 1
 MOST_OPEN = 8
 """Messages of one sender of which pieces are missing: a sender has a command and an indication under way at most."""
@@ -38,7 +39,8 @@ def split(message: bytes, to: HostId, number: int, most: int) -> Iterator[bytes]
     count = max(-(-len(message) // room), 1)
     mark = mark_of(to)
     for index in range(count):
-        yield HEAD.pack(MAGIC, VERSION, mark, number, index, count) + message[index * room : (index + 1) * room]
+        part = message[index * room : (index + 1) * room]
+        yield HEAD.pack(MAGIC, VERSION, mark, number, index, count, len(part)) + part
 
 
 @dataclass(slots=True)
@@ -55,16 +57,23 @@ class Assembly:
         self._marks = (mark_of(EVERYONE), mark_of(me))
         self._open: dict[Peer, dict[int, _Open]] = {}
 
-    def add(self, sender: Peer, piece: bytes) -> bytes | None:
-        """The message that this piece completes, if it does, and is for us.
+    def add(self, sender: Peer, packet: bytes) -> list[bytes]:
+        """The messages for us that this packet completes.
 
-        Raises WireError for what is no piece, or none that can come next; what it belonged to is lost then.
+        Raises WireError for what is no piece, or none that can come next; what it belonged to is lost then, and so
+        is the rest of the packet.
         """
-        if len(piece) < HEAD.size:
-            raise WireError("length", f"a piece of {len(piece)} bytes")
-        magic, version, mark, number, index, count = HEAD.unpack_from(piece)
-        if magic != MAGIC:
-            raise WireError("magic", "no piece of a message between hosts")
+        whole = []
+        while packet:
+            length = HEAD.size + _length(packet)
+            message = self._piece(sender, packet[:length])
+            if message is not None:
+                whole.append(message)
+            packet = packet[length:]
+        return whole
+
+    def _piece(self, sender: Peer, piece: bytes) -> bytes | None:
+        _magic, version, mark, number, index, count, _length = HEAD.unpack_from(piece)
         if version != VERSION:
             raise WireError("version", f"pieces of version {version}, and this is {VERSION}")
         if mark not in self._marks:
@@ -97,3 +106,15 @@ class Assembly:
             return None
         del mine[number]
         return b"".join(begun.pieces)
+
+
+def _length(packet: bytes) -> int:
+    """Bytes behind the first head.  Raises WireError where that is none, or more than there are."""
+    if len(packet) < HEAD.size:
+        raise WireError("length", f"a piece of {len(packet)} bytes")
+    magic, *_others, length = HEAD.unpack_from(packet)
+    if magic != MAGIC:
+        raise WireError("magic", "no piece of a message between hosts")
+    if length > len(packet) - HEAD.size:
+        raise WireError("length", f"{len(packet) - HEAD.size} bytes of a piece of {length}")
+    return int(length)

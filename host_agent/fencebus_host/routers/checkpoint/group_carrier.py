@@ -30,8 +30,8 @@ from fencebus_schemas.peer_codec import decode, encode
 
 log = logging.getLogger(__name__)
 
-PIECE = 32 << 10
-"""Bytes of a piece: a command has to wait for one of them at most."""
+PACKET = 32 << 10
+"""Bytes given to the group at once: a command has to wait for one of them at most, and corosync takes 1 MB."""
 AT_ONCE = 64
 """Events dispatched before the loop serves others."""
 BUSY = 0.005
@@ -64,7 +64,7 @@ class GroupCarrier:
         self._quorum = False
         self._open: Connection | None = None
         self._lost: asyncio.Future[CorosyncError] | None = None
-        self._again: asyncio.TimerHandle | None = None
+        self._again: asyncio.Handle | None = None
         self.trouble: str | None = "not connected to corosync yet"
         """What is wrong with the cluster, for people; ``None`` if nothing is."""
 
@@ -112,10 +112,11 @@ class GroupCarrier:
             return
         until = self._clock() + patience_of(message)
         is_command = not isinstance(message, INDICATIONS)
-        most = min(PIECE, connection.group.most_bytes)
-        if not self._outbox.put(body, message.to, until, is_command, most):
+        if not self._outbox.put(body, message.to, until, is_command, PACKET):
             self._complain("corosync", "full", "corosync takes nothing, and there is no room to wait for it")
-        self._flush()
+        if self._again is None:
+            # Not at once: what a fence has to tell all members goes as one packet, and wakes every daemon once.
+            self._again = asyncio.get_running_loop().call_soon(self._offer_again)
 
     # -- while connected ----------
 
@@ -191,16 +192,14 @@ class GroupCarrier:
 
     def _delivered(self, event: Delivered) -> None:
         try:
-            whole = self._assembly.add(event.sender, event.payload)
-            if whole is None:
-                return
-            message = decode(whole, self._keys)
+            messages = [decode(whole, self._keys) for whole in self._assembly.add(event.sender, event.payload)]
         except WireError as error:
             # Whoever speaks in the group without the key is refused like a stranger at the door (S11).
             self._complain(f"node {event.sender.node}", error.code, f"a message in the group was dropped: {error}")
             return
-        self._roll.spoke(event.sender, message.sender)
-        self._receive(message)
+        for message in messages:
+            self._roll.spoke(event.sender, message.sender)
+            self._receive(message)
 
     # -- sending ----------
 
@@ -208,16 +207,16 @@ class GroupCarrier:
         connection = self._open
         if connection is None or self._again is not None:
             return
-        while (piece := self._outbox.next(self._clock())) is not None:
+        while packet := self._outbox.next(self._clock(), PACKET):
             try:
-                taken = connection.group.send(piece)
+                taken = connection.group.send(packet)
             except CorosyncError as error:
                 self._lose(error)
                 return
             if not taken:
                 self._again = asyncio.get_running_loop().call_later(BUSY, self._offer_again)
                 return
-            self._outbox.took()
+            self._outbox.took(packet)
 
     def _offer_again(self) -> None:
         self._again = None

@@ -1,16 +1,18 @@
-"""Decides which piece goes to the group next and when, and which message is given up.  Pure.
+"""Decides which pieces go to the group next and when, and which message is given up.  Pure.
 
 What a fence depends on goes first and waits for corosync until its patience is over; announces and inventories take
 what room is left, and are dropped beyond it, as others will come.
 
-A few pieces only are under way at any time, until they come back to their sender as everybody gets them.  Corosync's
+A few packets only are under way at any time, until they come back to their sender as everybody gets them.  Corosync's
 library must never be full: it tells corosync of each message by a byte in a socket, and where that has no room it
 waits without an end, as it does for a corosync that is frozen.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fencebus_host.routers.checkpoint.fragments import HEAD, split
@@ -21,7 +23,7 @@ MOST_WAITING = 16 << 20
 MOST_COMMANDS = 4096
 """Messages that a fence depends on; each is small, and short of patience."""
 MOST_UNDER_WAY = 48
-"""Pieces given to corosync that have not come back.  Its sockets hold at least 278 such bytes by Linux's default."""
+"""Packets given to corosync that have not come back.  Its sockets hold at least 278 such bytes by Linux's default."""
 
 
 @dataclass(slots=True)
@@ -58,29 +60,31 @@ class Outbox:
             self._size += waiting.size
         return True
 
-    def next(self, now: float) -> bytes | None:
-        """The piece that is to be sent now; ``took`` is to be called once corosync has it."""
+    def next(self, now: float, most: int) -> bytes:
+        """The packet of ``most`` bytes that is to be sent now, empty if there is none; ``took`` is to be called once
+        corosync has it.
+        """
         if len(self._under_way) >= MOST_UNDER_WAY:
-            return None
+            return b""
         for lane in (self._commands, self._indications):
+            # S12: nothing is carried out late.  What has begun is left unfinished: no receiver will make it up.
             while lane and now >= lane[0].until:
-                # S12: nothing is carried out late.  What has begun is left unfinished: no receiver will make it up.
                 self._remove(lane)
                 self.dropped += 1
-            if lane:
-                return lane[0].pieces[0]
-        return None
+        return b"".join(self._first(most))
 
-    def took(self) -> None:
-        """Corosync has the piece that ``next`` told."""
-        lane = self._commands or self._indications
-        self._under_way.append(lane[0].pieces.popleft()[: HEAD.size])
-        if not lane[0].pieces:
-            self._remove(lane)
+    def took(self, packet: bytes) -> None:
+        """Corosync has the packet that ``next`` told."""
+        self._under_way.append(packet[: HEAD.size])
+        for piece in list(self._first(len(packet))):
+            lane = self._commands if self._commands and self._commands[0].pieces[0] is piece else self._indications
+            lane[0].pieces.popleft()
+            if not lane[0].pieces:
+                self._remove(lane)
 
-    def came_back(self, piece: bytes) -> None:
-        """A piece of our own was delivered, and so was everything that was sent before it."""
-        head = piece[: HEAD.size]
+    def came_back(self, packet: bytes) -> None:
+        """A packet of our own was delivered, and so was everything that was sent before it."""
+        head = packet[: HEAD.size]
         if head in self._under_way:
             while self._under_way.popleft() != head:
                 pass
@@ -92,6 +96,15 @@ class Outbox:
         self._indications.clear()
         self._under_way.clear()
         self._size = 0
+
+    def _first(self, most: int) -> Iterator[bytes]:
+        """As many pieces as fit into ``most`` bytes, in their order."""
+        waiting = itertools.chain(self._commands, self._indications)
+        for piece in itertools.chain.from_iterable(each.pieces for each in waiting):
+            most -= len(piece)
+            if most < 0:
+                return
+            yield piece
 
     def _remove(self, lane: deque[_Waiting]) -> None:
         gone = lane.popleft()

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.corosync_columns import SCENARIOS, OurDaemons, Scenario, World, ours, play, world
+from tests.corosync_siege import Siege
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("corosync-qemu")]
 
@@ -43,3 +45,13 @@ def test_what_a_host_is_told_while_it_stands_still_is_not_carried_out_when_it_go
     # The scenario before has let node2 go on, with all that had been sent to it meanwhile (S12).
     side.wait()
     assert made.runs("node2")
+
+
+def test_random_joins_leaves_and_kills_never_make_a_fence_be_told_that_did_not_take_place(
+    stage: tuple[World, OurDaemons],
+) -> None:
+    """`python -m tests.corosync_siege 60` is the long one.  At its end every host sees the VMs of all."""
+    siege = Siege(*stage, random.Random(7))
+    siege.last(8)
+    assert siege.lies == []
+    assert sum(siege.told.values()) > 0

@@ -1,0 +1,267 @@
+"""Measures fences across the hosts of a real corosync cluster, beside the bare group and the C daemon's cpg backend.
+
+    python -m tests.bench.checkpoint [--rounds N] [--requests N] [--write]
+
+Everything runs at once on one machine: three nodes in namespaces, libvirt's test driver, the asker on node1 and the
+VM on node2.  A request is timed from the connection to the answer, in the protocol of the guests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from pathlib import Path
+
+from fencebus_host.routers.checkpoint.happenings import Delivered
+from fencebus_host.routers.checkpoint.libcorosync import Group
+from fencebus_schemas.model import Action
+from tests.bench.figures import Figures
+from tests.bench.goals import Goal
+from tests.bench.page import CHECKPOINT, add_option, write
+from tests.bench.tables import goals_table, milliseconds, table
+from tests.corosync import Cluster, Node, cluster, wait_for
+from tests.corosync_c import ADDRESS, CDaemons
+from tests.corosync_site import PORT, Host, site
+from tests.daemon_process import SECRET
+from tests.protocol_client import PeerClosed, ask_tcp, signed
+
+RAW = "fencebus-bench"
+MESSAGE = bytes(400)
+"""As long as a guard."""
+VMS = [{f"node{number}": f"52:54:00:00:00:0{number}"} for number in (1, 2, 3)]
+TARGET = "node2"
+COURSE = (
+    ("status", Action.STATUS),
+    ("off, running", Action.OFF),
+    ("off, already off", Action.OFF),
+    ("on", Action.ON),
+    ("reboot", Action.REBOOT),
+)
+PAUSE = 0.06
+"""Seconds after a start: a request of the same moment is refused, as the life is younger (S12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What one action took, and how often it failed or was not answered."""
+
+    seconds: Sequence[float]
+    failed: int = 0
+    hung: int = 0
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """p50, p99, the longest, and how many came to nothing."""
+        if not self.seconds:
+            return ("-", "-", "-", f"{self.failed} / {self.hung}")
+        figures = Figures.of(self.seconds)
+        shown = (figures.median, p99(figures), figures.most)
+        half, most, longest = map(milliseconds, shown)
+        return (half, most, longest, f"{self.failed} / {self.hung}")
+
+
+def p99(figures: Figures) -> float:
+    """The shortest time that at least 99 of a hundred do not exceed."""
+    return figures.times[ceil(0.99 * figures.count) - 1]
+
+
+# -- the floor ----------
+
+
+async def raw_round_trips(nodes: Sequence[Node], rounds: int) -> list[float]:
+    """Seconds from a message to the answer of another node, with libcpg and the asyncio loop alone."""
+    loop = asyncio.get_running_loop()
+    groups = [await loop.run_in_executor(ThreadPoolExecutor(1), _joined, node) for node in nodes[:2]]
+    near, far = groups
+    heard = asyncio.Event()
+
+    def answered() -> None:
+        if any(isinstance(each, Delivered) and each.sender == far.me for each in near.dispatch(64)):
+            heard.set()
+
+    def asked() -> None:
+        if any(isinstance(each, Delivered) and each.sender == near.me for each in far.dispatch(64)):
+            far.send(MESSAGE)
+
+    loop.add_reader(near.fileno(), answered)
+    loop.add_reader(far.fileno(), asked)
+    seconds = []
+    try:
+        await asyncio.sleep(0.2)
+        for _ in range(rounds):
+            began = time.perf_counter()
+            heard.clear()
+            near.send(MESSAGE)
+            await asyncio.wait_for(heard.wait(), 10)
+            seconds.append(time.perf_counter() - began)
+    finally:
+        for group in groups:
+            loop.remove_reader(group.fileno())
+            group.close()
+    return seconds
+
+
+def _joined(node: Node) -> Group:
+    node.enter()
+    return Group(RAW)
+
+
+# -- the requests ----------
+
+
+class Asker:
+    """A guest on a node: one thread that stays there."""
+
+    def __init__(self, node: Node) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._thread.submit(node.enter).result()
+
+    def ask(self, port: int, action: Action, vm: str) -> tuple[float, int | None]:
+        """Seconds, and the daemon's answer; ``None`` if there was none."""
+        return self._thread.submit(self._ask, port, action, vm).result()
+
+    def _ask(self, port: int, action: Action, vm: str) -> tuple[float, int | None]:
+        request = signed(SECRET, action, vm)
+        began = time.perf_counter()
+        try:
+            reply = ask_tcp((ADDRESS, port), request, SECRET)
+        except (OSError, PeerClosed):
+            return time.perf_counter() - began, None
+        return time.perf_counter() - began, reply.code
+
+
+def measured(asker: Asker, port: int, rounds: int, heal: Callable[[], None]) -> dict[str, Series]:
+    """Every action, ``rounds`` times; ``heal`` is called after a request that was not answered."""
+    seconds: dict[str, list[float]] = {name: [] for name, _ in COURSE}
+    failed, hung = dict.fromkeys(seconds, 0), dict.fromkeys(seconds, 0)
+    for _ in range(rounds):
+        for name, action in COURSE:
+            took, answer = asker.ask(port, action, TARGET)
+            if answer is None:
+                hung[name] += 1
+                heal()
+            elif answer not in ((0, 2) if action is Action.STATUS else (0,)):
+                failed[name] += 1
+            else:
+                seconds[name].append(took)
+            if action in (Action.ON, Action.REBOOT):
+                time.sleep(PAUSE)
+    return {name: Series(seconds[name], failed[name], hung[name]) for name in seconds}
+
+
+def until_silent(hosts: Sequence[Host], site: Cluster, rounds: int) -> list[float]:
+    """Seconds from the cut of a node's link until another host takes its VMs for unknown."""
+    seconds = []
+    asker = hosts[0]
+    for _ in range(rounds):
+        before = len(asker.daemon.log)
+        began = time.monotonic()
+        site.cut(hosts[1].node)
+        wait_for(partial(_has_left, asker, before), "silence")
+        seconds.append(time.monotonic() - began)
+        site.mend(hosts[1].node)
+        site.wait_quorate()
+        wait_for(lambda: asker.sees(TARGET) == "ON", "return of the host")
+    return seconds
+
+
+def _has_left(host: Host, after: int) -> bool:
+    return "node2 has left" in host.daemon.log[after:]
+
+
+@contextmanager
+def _cluster() -> Iterator[tuple[Cluster, Path]]:
+    with (
+        tempfile.TemporaryDirectory(prefix="fb-", ignore_cleanup_errors=True) as folder,
+        cluster(Path(folder) / "nodes") as made,
+    ):
+        yield made, Path(folder)
+
+
+def report(rounds: int, requests: int, cuts: int) -> tuple[str, list[Goal]]:
+    """The tables, and the goals that they are held against."""
+    with _cluster() as (nodes, folder), ExitStack() as stack:
+        asker = Asker(nodes.nodes[0])
+        floor = Figures.of(asyncio.run(raw_round_trips(nodes.nodes, rounds * 5)))
+        hosts = stack.enter_context(site(nodes, folder, VMS))
+        ours = measured(asker, PORT, rounds, lambda: None)
+        local = local_off(asker, rounds)
+        many = Series(*endured(asker, requests)) if requests else None
+        silence = Figures.of(until_silent(hosts.hosts, nodes, cuts))
+        uris = [f"test://{host.daemon.folder / 'world.xml'}" for host in hosts.hosts]
+        with CDaemons(nodes.nodes, folder, hosts[1].daemon.key_file, uris) as rivals:
+            rivals.wait()
+            theirs = measured(asker, rivals.port, max(rounds // 2, 5), rivals.wait)
+    rows = [("raw group round trip", *Series([each / 1000 for each in floor.times]).cells())]
+    rows += [(f"{name}, fencebus", *ours[name].cells()) for name, _ in COURSE]
+    rows += [("off, already off, of a VM of the asked host, fencebus", *local.cells())]
+    rows += [(f"{name}, C cpg", *theirs[name].cells()) for name, _ in COURSE]
+    if many is not None:
+        rows += [(f"{requests} requests without a pause, fencebus", *many.cells())]
+    rows += [("from a link's cut to silence", *Series([each / 1000 for each in silence.times]).cells())]
+    text = table(("milliseconds", "p50", "p99", "longest", "failed / unanswered"), rows)
+    goals = list(_goals(floor, ours, local, theirs, many))
+    load = f"Three nodes, all on one machine with a load of {os.getloadavg()[0]:.1f}; {rounds} rounds."
+    return f"{load}\n\n{text}\n\n{goals_table(goals)}", goals
+
+
+def _goals(
+    floor: Figures, ours: dict[str, Series], local: Series, theirs: dict[str, Series], many: Series | None
+) -> Iterator[Goal]:
+    off = Figures.of(ours["off, running"].seconds)
+    inside = Figures.of(local.seconds)
+    above = off.median - inside.median - floor.median
+    yield Goal("off across hosts, above the floor and an off on the asked host, median", above, 2.0, " ms")
+    for name in ("off, running", "on", "reboot"):
+        if theirs[name].seconds:
+            ratio = Figures.of(ours[name].seconds).ratio_to(Figures.of(theirs[name].seconds))
+            yield Goal(f"{name}, in terms of C's cpg", ratio, 0.25, "")
+    if many is not None:
+        yield Goal("requests that were not answered", many.hung, 0, "")
+
+
+def local_off(asker: Asker, rounds: int) -> Series:
+    """An off of the asked host's own VM, which is off: what a request costs without any other host."""
+    answers = [asker.ask(PORT, Action.OFF, "node1") for _ in range(rounds)]
+    asker.ask(PORT, Action.ON, "node1")
+    return Series([took for took, answer in answers[1:] if answer == 0])
+
+
+def endured(asker: Asker, requests: int) -> tuple[list[float], int, int]:
+    """Offs and statuses of another host's VM, one after the other."""
+    seconds, failed, hung = [], 0, 0
+    for number in range(requests):
+        took, answer = asker.ask(PORT, Action.STATUS if number % 2 else Action.OFF, TARGET)
+        seconds.append(took)
+        hung += answer is None
+        failed += answer not in (None, 0, 2)
+    asker.ask(PORT, Action.ON, TARGET)
+    return seconds, failed, hung
+
+
+def main() -> int:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--requests", type=int, default=0, help="one after the other; 10000 takes minutes")
+    parser.add_argument("--cuts", type=int, default=3)
+    add_option(parser)
+    given = parser.parse_args()
+    text, _goals_held = report(given.rounds, given.requests, given.cuts)
+    print(text)
+    if given.write:
+        write(text, given.write, CHECKPOINT)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
