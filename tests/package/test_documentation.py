@@ -72,6 +72,10 @@ RUN = {
         r"(install|dd|chmod) ": "tests/interop/test_bus_page.py::"
         "test_the_quick_start_leads_to_hosts_that_fence_each_others_vms",
     },
+    "docs/host-death.md": {
+        r"fence_virtctl host ": "tests/interop/test_dead_hosts.py::"
+        "test_a_dead_hosts_vms_are_off_by_its_agents_status_by_its_agents_act_and_by_an_operators_word",
+    },
     "docs/brokers.md": {
         r"fencebus_broker render ": "tests/broker_config/test_page.py::test_every_site_of_the_page_can_be_rendered",
         r"fencebus_broker check ": "tests/broker_config/test_program.py::"

@@ -1,0 +1,99 @@
+"""The cluster of hosts fences one of them: real corosync, real Pacemaker, real daemons (S13).
+
+Pacemaker's agent kills whatever runs in the node's namespace.  The node is cut off first and goes on running with its
+VM: nobody may say that the VM is off before the node was killed.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.corosync import Cluster, cluster, wait_for
+from tests.corosync_site import Site, site
+from tests.pacemaker_nodes import Pacemaker, pacemaker
+
+pytestmark = [pytest.mark.xdist_group("corosync"), pytest.mark.timeout(300)]
+
+VMS = (
+    {"node11": "52:54:00:00:01:01"},
+    {"node21": "52:54:00:00:02:01"},
+    {f"node3{number}": f"52:54:00:00:03:0{number}" for number in range(1, 5)},
+)
+
+
+@dataclass
+class Place:
+    """Three hosts, their cluster, and its fencing."""
+
+    cluster: Cluster
+    pacemaker: Pacemaker
+    site: Site
+
+    def fails_soon(self, vm: str) -> bool:
+        """Whether an administrator's fence on the first host fails, who has little patience."""
+        first = self.site[1]
+        command = [sys.executable, "-m", "fencebus_host.ctl", "fence", vm, "--yes", "--patience", "4"]
+        argv = [*first.node.prefix, *command, "-f", str(first.daemon.config_file)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+        return done.returncode != 0 and "reason=host-silent" in self.verdict(vm)
+
+    def verdict(self, vm: str) -> str:
+        """The last that the first host has decided about a VM."""
+        return self.site[1].daemon.says(f"verdict request=.* target='{vm}'")[-1]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    tmp_path.chmod(0o755)
+    with ExitStack() as stack:
+        made = stack.enter_context(cluster(tmp_path))
+        fencing = stack.enter_context(pacemaker(made, tmp_path / "pacemaker"))
+        yield Place(made, fencing, stack.enter_context(site(made, tmp_path, VMS, patience=12)))
+
+
+def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(place: Place) -> None:
+    first, third, node = place.site[1], place.site[3], place.cluster.nodes[2]
+
+    # Its daemon alone dies: its cluster says that it is alive, and so it is not fenced.
+    third.daemon.process.stop(signal.SIGKILL)
+    assert place.fails_soon("node31")
+    assert "pacemaker says that node3 is online: is only its fence_virtd dead?" in place.verdict("node31")
+    third.daemon.process.start()
+    wait_for(lambda: first.sees("node32") == "ON", "the third host")
+
+    # It is cut off with its VMs running, while a guest asks for a fence.
+    place.cluster.cut(node)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(first.fences, "off", "node32")
+        while not asked.done() and not place.pacemaker.has_fenced(node):
+            time.sleep(0.02)
+        assert place.pacemaker.has_fenced(node), place.verdict("node32")
+        proven = time.monotonic()
+        assert asked.result(), place.verdict("node32")
+        assert not third.daemon.process.running
+    print(f"a success {time.monotonic() - proven:.2f} s after the fencing")
+    assert "reason=proven-off" in place.verdict("node32")
+    assert "pacemaker rebooted node3" in place.verdict("node32")
+
+    # What was fenced once proves nothing about now, and nothing at all once the host is back.
+    assert place.fails_soon("node33")
+    assert "what it has done since is unknown" in place.verdict("node33")
+    place.cluster.mend(node)
+    for killed in (third.daemon.process, node.corosync):
+        killed.stop()
+    node.corosync.start()
+    place.cluster.wait_quorate([node])
+    third.daemon.process.start()
+    wait_for(lambda: first.sees("node34") == "ON", "the third host")
+    assert first.fences("off", "node34")
+    assert "rebooted" not in place.verdict("node34").rpartition(" text=")[2]
