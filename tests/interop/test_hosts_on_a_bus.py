@@ -106,6 +106,7 @@ def test_every_action_at_one_host_reaches_a_real_machine_of_another(three: Three
     assert first.ask("off", REAL).status == DONE
     assert "reason=already-off" in first.verdicts(REAL)[-1]
     assert first.ask("on", REAL).status == DONE
+    assert "reason=started" in first.verdicts(REAL)[-1]
     (new,) = three.life()
     assert new != old
     assert first.ask("reboot", REAL).status == DONE

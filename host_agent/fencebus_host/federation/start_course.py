@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fencebus_host import denial, permission, verdict
-from fencebus_host.denial import Inquiry
+from fencebus_host.denial import Inquiry, Word
 from fencebus_host.effects import Effects, Send
 from fencebus_host.federation.coordinator import RENEW, Course, Matter, Ordered
 from fencebus_host.federation.member import UNASKED
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.model import HostId, Incarnation, Reason, Sight, VmRecord, VmState
+from fencebus_schemas.model import HostId, Incarnation, Observation, Reason, Sight, VmRecord, VmState
 from fencebus_schemas.peer import GuardAnswer, Purpose, Start, StartAnswer
 
 
@@ -118,8 +118,13 @@ class StartCourse(Course):
     def _evidence(self, now: float) -> Evidence:
         evidence = super()._evidence(now)
         running = [word for word in self._claims() if word.sight.state in verdict.ALIVE]
-        seen = tuple(verdict.seen_running(word, self.matter.vm) for word in running)
+        seen = tuple(self._running(word) for word in running)
         return replace(evidence, observations=evidence.observations + seen, inquiry=self._cleared or evidence.inquiry)
+
+    def _running(self, word: Word) -> Observation:
+        """Where it was ordered to start, it is the start that shows itself before it is answered: all had denied it."""
+        seen = verdict.seen_running(word, self.matter.vm)
+        return replace(seen, was=VmState.OFF) if word.host in self._progress.orders else seen
 
     def _is_enough(self, evidence: Evidence, now: float) -> bool:
         return bool(evidence.observations)
