@@ -21,6 +21,7 @@ from fencebus_host.config.model import (
     DEFAULT_URI,
     REQUEST_TIMEOUT,
     BackendSettings,
+    ClusterSettings,
     Config,
     DeathProof,
     Digest,
@@ -59,6 +60,7 @@ from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
 from fencebus_host.routers.federated import FederatedRouter
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
+from fencebus_host.routers.federated.carrier import Keyed
 from fencebus_host.routers.ground import Ground, Recollection
 from fencebus_host.routers.local import LocalRouter
 from fencebus_host.routers.ordered import OrderedRouter
@@ -125,7 +127,7 @@ class Core:
         self.service.reconfigure(self.terms.policy)
         carrier = self.federated.carrier if self.federated else None
         for part in parts_of(config.backend):
-            if isinstance(carrier, BusCarrier) and isinstance(part, QmfSettings):
+            if isinstance(carrier, Keyed) and isinstance(part, (QmfSettings, ClusterSettings)):
                 carrier.renew(part.keys)
 
     async def close(self) -> None:

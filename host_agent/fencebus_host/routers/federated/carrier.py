@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 from fencebus_host.effects import AskProof, Kept
 from fencebus_host.host_death import Finding
@@ -24,6 +24,14 @@ class Carrier(Protocol):
 
     def send(self, message: Message) -> None:
         """Give a message away; never blocks, never fails: what cannot be sent now is lost."""
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """A carrier whose keys may change while it runs."""
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """Sign with the first of these keys, and believe all of them, from now on."""
 
 
 class Keeper(Protocol):

@@ -49,7 +49,7 @@ class Host:
 @asynccontextmanager
 async def host(node: Node, key: bytes = KEY) -> AsyncIterator[Host]:
     """A host on a node, in the group and quorate."""
-    made = Host(GroupCarrier(HostId(node.name), (key,), connect=node.connect))
+    made = Host(GroupCarrier(HostId(node.name), (key,) if key else (), connect=node.connect))
     made.carrier.watch(made)
     running = asyncio.create_task(made.carrier.run(made.heard.append, made.connected))
     try:
@@ -165,6 +165,22 @@ async def test_a_host_that_is_cut_off_loses_the_quorum_and_the_others_lose_the_h
         finally:
             three.mend(three.nodes[0])
         await until(lambda: first.quorums[-1])
+
+
+async def test_keys_change_while_it_runs(three: Cluster) -> None:
+    async with host(three.nodes[0]) as first, host(three.nodes[1]) as second:
+        first.carrier.renew((b"new", KEY))
+        second.carrier.send(fetch("node2"))
+        await until(lambda: first.heard == [fetch("node2")])
+        second.carrier.renew((KEY, b"new"))
+        first.carrier.send(fetch("node1"))
+        await until(lambda: second.heard == [fetch("node1")])
+
+
+async def test_without_a_key_what_the_nodes_have_in_common_is_one(three: Cluster) -> None:
+    async with host(three.nodes[0], key=b"") as first, host(three.nodes[1], key=b"") as second:
+        first.carrier.send(fetch("node1"))
+        await until(lambda: second.heard == [fetch("node1")])
 
 
 def record(number: int) -> VmRecord:
