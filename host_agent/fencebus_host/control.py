@@ -187,7 +187,8 @@ def read_question(line: bytes, answers: Answers, by: str = "") -> Question | byt
 
 async def _answered(question: Question, answer: Once) -> bytes:
     try:
-        return line_of({question.name: await answer(question)})
+        told = await answer(question)
+        return await asyncio.to_thread(line_of, {question.name: told})
     except Declined as declined:
         return _error(declined.code, declined.text)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from fencebus_schemas.status import VmStatus
 
@@ -44,6 +45,7 @@ def is_chosen(vm: VmStatus, selection: Selection) -> bool:
     )
 
 
+@lru_cache(maxsize=200_000)
 def natural(text: str) -> tuple[tuple[int, str], ...]:
     """A key by which digits sort as numbers."""
     return tuple((int(digits or -1), word) for word, digits in re.findall(r"(\D*)(\d{0,18})", text.lower()))

@@ -124,20 +124,21 @@ class Watch:
         while True:
             self._wake.clear()
             self._looking = True
-            await self.look()
+            pause = self._eyes.pause if await self.look() else GLANCE_SECONDS
             self._looking = False
             await asyncio.sleep(PAUSE_SECONDS)
             try:
-                await asyncio.wait_for(self._wake.wait(), self._eyes.pause)
+                await asyncio.wait_for(self._wake.wait(), pause)
             except TimeoutError:
                 continue
 
-    async def look(self) -> None:
-        """Look once; what cannot be read stays as it was seen."""
+    async def look(self) -> bool:
+        """Look once; false if nothing could be read, and all stays as it was seen."""
         try:
             seen = await self._eyes.look()
         except HypervisorError as error:
             log.debug("not read: %s", error)
-            return
+            return False
         self._events.tell(self._viewer.look(seen.records, seen.hosts, self._wall_clock()))
         self._read.set()
+        return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ NAGIOS = {Health.OK: (0, "OK"), Health.WARN: (1, "WARNING"), Health.ERROR: (2, "
 """The exit statuses that monitoring programs expect of a plug-in."""
 LIMIT = 40
 """VMs that are shown to people unless they want more."""
+MANY = 300
+"""From here on a table is plain lines: a pretty one of ten thousand rows takes seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,7 @@ def _text(chosen: Chosen) -> RenderableType:
 
 def _print(found: Status, chosen: Chosen) -> None:
     if chosen.form == "text":
-        from fencebus_host.ctl.status_text import status_text
-
-        status_print.show(status_text(found, chosen.by, limited=chosen.most is not None), paged=chosen.every)
+        _print_text(found, chosen)
     elif chosen.form == "json":
         status_print.say(status_print.as_json(found))
     elif chosen.form == "xml":
@@ -120,6 +120,16 @@ def _print(found: Status, chosen: Chosen) -> None:
         from fencebus_schemas.status_tables import VM_HEAD, vm_rows
 
         status_print.say(status_print.as_tsv([VM_HEAD, *vm_rows(found.vms)]))
+
+
+def _print_text(found: Status, chosen: Chosen) -> None:
+    from fencebus_host.ctl.status_text import status_text, vm_lines
+
+    if len(found.vms) <= MANY:
+        status_print.show(status_text(found, chosen.by, limited=chosen.most is not None))
+        return
+    status_print.show(status_text(replace(found, vms=()), chosen.by, limited=False))
+    status_print.page(vm_lines(found.vms, chosen.by))
 
 
 def _nagios(chosen: Chosen) -> int:

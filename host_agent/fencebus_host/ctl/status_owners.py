@@ -35,7 +35,7 @@ def owners(names: tuple[str, ...], problems: bool, dot: bool, file: Path | None)
         return ExitCode.OK
     from fencebus_host.ctl.status_tree import owners_tree
 
-    status_print.show(owners_tree(found), paged=True)
+    status_print.page(owners_tree(found))
     return ExitCode.OK
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -45,14 +46,18 @@ def console() -> Console:
     return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
-def show(renderable: RenderableType, paged: bool = False) -> None:
-    """Print text; ``paged`` through the pager if it is longer than the terminal."""
-    out = console()
-    if paged and out.is_terminal:
-        with out.pager(styles=True):
-            out.print(renderable)
+def show(renderable: RenderableType) -> None:
+    """Print text for people."""
+    console().print(renderable)
+
+
+def page(lines: Iterable[str]) -> None:
+    """Print many lines, through the pager if they are more than a terminal shows; colours stay where there are any."""
+    told = list(lines)
+    if sys.stdout.isatty() and len(told) >= shutil.get_terminal_size().lines:
+        click.echo_via_pager("\n".join(told) + "\n")
     else:
-        out.print(renderable)
+        click.echo("\n".join(told))
 
 
 def say(text: str) -> None:

@@ -98,6 +98,16 @@ def vms_table(vms: Iterable[VmStatus], by: str, now: float) -> Table:
     return made
 
 
+def vm_lines(vms: Iterable[VmStatus], by: str) -> list[str]:
+    """The same, as plain lines for very many."""
+    rows = [(vm.name, vm.uuid[:8], vm.state, vm.owner or "", " ".join(vm.troubles)) for vm in ordered(vms, by)]
+    heads = [("VM", "UUID", "STATE", "OWNER", "MARKS")]
+    widths = [max(len(row[column]) for row in heads + rows) for column in range(len(heads[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in heads + rows
+    ]
+
+
 def ordered(vms: Iterable[VmStatus], by: str) -> list[VmStatus]:
     """As they came, or together by owner or by guest cluster."""
     if by == "host":

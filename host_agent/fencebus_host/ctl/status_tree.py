@@ -1,45 +1,55 @@
-"""Converts the picture of all hosts to a tree: hosts, and on each the VMs that it claims."""
+"""Converts the picture of all hosts to a tree of lines: hosts, and on each the VMs that it claims.
+
+Plain lines, not rich's tree: ten thousand VMs are to stand there at once.
+"""
 
 from __future__ import annotations
 
-from rich.text import Text
-from rich.tree import Tree
+from collections.abc import Iterator, Sequence
 
-from fencebus_host.ctl.status_text import HOSTS, STATES
-from fencebus_schemas.status import Claim, HostStatus, Status, VmStatus
+import click
+
+from fencebus_schemas.status import Claim, HostState, HostStatus, Status, VmStatus
 from fencebus_schemas.status_tables import age
 
+COLOURS = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "blue", "unknown": "red"}
+GOOD = (HostState.HERE, HostState.HEARD)
 
-def owners_tree(found: Status) -> Tree:
-    """The hosts in order; what is off or nobody has stands at the end."""
-    tree = Tree(Text(f"{len(found.hosts)} hosts, {found.vms_known} VMs", "bold"), guide_style="dim")
-    on: dict[str, list[tuple[VmStatus, Claim]]] = {host.name: [] for host in found.hosts}
-    nowhere: list[VmStatus] = []
+
+def owners_tree(found: Status) -> Iterator[str]:
+    """The hosts in order; what nobody has stands at the end."""
+    on: dict[str, list[str]] = {host.name: [] for host in found.hosts}
+    nowhere: list[str] = []
     for vm in found.vms:
         lives = [claim for claim in vm.claims if claim.state != "off"]
         for claim in lives:
-            on.setdefault(claim.host, []).append((vm, claim))
+            on.setdefault(claim.host, []).append(_vm(vm, claim))
         if not lives:
-            nowhere.append(vm)
+            nowhere.append(vm.name)
     hosts = {host.name: host for host in found.hosts}
-    for name, pairs in on.items():
-        branch = tree.add(_host(name, hosts.get(name)))
-        for vm, claim in pairs:
-            branch.add(_vm(vm, claim))
+    branches = [(_host(name, hosts.get(name)), vms) for name, vms in on.items()]
     if nowhere:
-        branch = tree.add(Text("off everywhere", "dim"))
-        for vm in nowhere:
-            branch.add(Text(vm.name))
-    return tree
+        branches.append(("off everywhere", nowhere))
+    yield click.style(f"{len(found.hosts)} hosts, {found.vms_known} VMs", bold=True)
+    for number, (name, vms) in enumerate(branches, 1):
+        yield from _branch(name, vms, number == len(branches))
 
 
-def _host(name: str, host: HostStatus | None) -> Text:
+def _branch(name: str, leaves: Sequence[str], is_last: bool) -> Iterator[str]:
+    yield f"{'└── ' if is_last else '├── '}{name}"
+    stem = "    " if is_last else "│   "
+    yield from (f"{stem}├── {leaf}" for leaf in leaves[:-1])
+    yield from (f"{stem}└── {leaf}" for leaf in leaves[-1:])
+
+
+def _host(name: str, host: HostStatus | None) -> str:
     if host is None:
-        return Text(f"{name} (no member)", "bold red")
-    ago = f", last heard {age(host.heard_ago)} ago" if host.state in HOSTS and host.heard_ago is not None else ""
-    return Text.assemble((name, "bold"), " ", (f"{host.state.value}{ago}", HOSTS.get(host.state, "green")))
+        return f"{name} {click.style('no member', fg='red')}"
+    is_good = host.state in GOOD
+    ago = "" if is_good or host.heard_ago is None else f", last heard {age(host.heard_ago)} ago"
+    return f"{name} {click.style(host.state.value + ago, fg='green' if is_good else 'red')}"
 
 
-def _vm(vm: VmStatus, claim: Claim) -> Text:
-    line = Text.assemble(vm.name, " ", (claim.state, STATES.get(claim.state, "dim")))
-    return line.append(f"  {' '.join(vm.troubles)}", "bold red") if vm.troubles else line
+def _vm(vm: VmStatus, claim: Claim) -> str:
+    marks = click.style("  " + " ".join(vm.troubles), fg="red", bold=True) if vm.troubles else ""
+    return f"{vm.name} {click.style(claim.state, fg=COLOURS.get(claim.state))}{marks}"

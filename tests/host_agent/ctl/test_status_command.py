@@ -11,18 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
 
+from fencebus_host.ctl import status_command, status_owners
 from fencebus_host.ctl.exit_codes import ExitCode
-from fencebus_schemas.status import Status
+from fencebus_schemas.status import Claim, HostState, HostStatus, Status, VmStatus
 from fencebus_schemas.status_schema import schema_of
 from tests.daemon_process import DaemonProcess, uuid_of
 from tests.host_agent.ctl.calls import Called, call
 from tests.host_agent.ctl.watched import VMS, watched
+from tests.schemas.statuses import STATUS
 
 Printed = pytest.CaptureFixture[str]
 
@@ -143,3 +146,52 @@ def test_where_there_is_no_terminal_each_look_stands_below_the_last(daemon: Daem
         watching.send_signal(signal.SIGINT)
         watching.stdout.read()
         assert watching.wait(30) == 0
+
+
+def many() -> Status:
+    """Ten thousand VMs on two hosts, one of which is silent."""
+    hosts = (HostStatus("a", HostState.HERE), HostStatus("b", HostState.SILENT, heard_ago=22.0))
+    vms = tuple(
+        VmStatus(f"{number:036d}", f"vm{number}", "running", "ab"[number % 2], (Claim("ab"[number % 2], "running"),))
+        for number in range(10_000)
+    )
+    odd = VmStatus(
+        "x" * 36, "odd", "running", None, (Claim("b", "running"), Claim("c", "paused")), troubles=("conflict",)
+    )
+    return replace(STATUS, hosts=hosts, vms=(*vms, odd), vms_known=10_001)
+
+
+def test_ten_thousand_vms_are_readable_in_a_moment(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_command, "ask", lambda _chosen: many())
+    began = time.process_time()
+    shown = call(capsys, "status", "--all", "--by", "host").out
+    assert time.process_time() - began < 5.0
+    assert len(re.findall(r"^vm\d+ +0000", shown, re.MULTILINE)) == 10_000
+    assert re.search(r"^odd +xxxxxxxx +running +conflict$", shown, re.MULTILINE)
+
+
+def test_the_tree_of_owners_marks_what_is_odd(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_owners, "asked", lambda *_: replace(many(), vms=many().vms[-3:]))
+    assert call(capsys, "owners").out.splitlines() == [
+        "2 hosts, 10001 VMs",
+        "├── a here",
+        "│   └── vm9998 running",
+        "├── b silent, last heard 22 s ago",
+        "│   ├── vm9999 running",
+        "│   └── odd running  conflict",
+        "└── c no member",
+        "    └── odd paused  conflict",
+    ]
+
+
+def test_everything_that_can_be_odd_is_shown(capsys: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_command, "ask", lambda _chosen: STATUS)
+    found = call(capsys, "status")
+    assert found.status == ExitCode.BROKEN
+    words = " ".join(found.out.split())
+    for text in (
+        *("several hosts claim vm1 [vm-conflict]", "odd <b>", "silent 22 s ago 1 1 operator", "unheard never"),
+        *("listener tcp: port in use", "conflict silent-owner", "8 more VMs", "reboot vm2 192.0.2.2 (multicast)"),
+        *("running 0.25 fedcba987654", "not-proven: it"),
+    ):
+        assert text in words, (text, words)
