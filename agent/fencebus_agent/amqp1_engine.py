@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -31,8 +32,13 @@ from proton import (
     symbol,
 )
 
+HOSTILE = (ProtonException, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What proton makes of hostile bytes: whatever Python says where it looks at what they decode to (S11)."""
 LARGEST = 16 << 20
 """Bytes of a message that is taken in; the library would keep any number of them."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
@@ -144,13 +150,10 @@ class Engine(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol.  Every byte is hostile; the engine knows what it makes of them (S11)."""
-        try:
-            while data and (room := self._transport.capacity()) > 0:
-                self._transport.push(data[:room])
-                data = data[room:]
-                self._pump()
-        except ProtonException as error:
-            self.drop(str(error))
+        while data and (room := self._room()) > 0:
+            self._transport.push(data[:room])
+            data = data[room:]
+            self._pump()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -175,9 +178,17 @@ class Engine(asyncio.Protocol):
         self._woken = False
         if self._ended.is_set():
             return
-        while self._dispatch() or self._write():
-            pass
-        self._tick()
+        try:
+            while self._dispatch() or self._write():
+                pass
+            self._tick()
+        except HOSTILE as error:
+            log.debug("what came cannot be read", exc_info=True)
+            self.drop(f"what came cannot be read: {error}")
+
+    def _room(self) -> int:
+        """How much the engine takes now; nothing after an error."""
+        return -1 if self._reason else self._transport.capacity()
 
     def _dispatch(self) -> bool:
         any_event = False

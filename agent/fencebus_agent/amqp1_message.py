@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from proton import Array, Message, ProtonException, int32, ulong
 
+from fencebus_agent.amqp1_engine import HOSTILE
 from fencebus_agent.amqp1_profile import Profile, reply_address
 from fencebus_agent.amqp1_section import APP_ID, PREFIX
 from fencebus_agent.bus import LIST, MAP, Address, BusMessage, HeaderValue
@@ -18,6 +19,8 @@ from fencebus_schemas import amqp010
 from fencebus_schemas.amqp010 import Int32, Value
 from fencebus_schemas.errors import WireError
 
+NO_TYPE = "None"
+"""What proton says of a message without a content type."""
 KEY_BYTES = 255
 LONGEST_INT = 2**63
 
@@ -41,8 +44,7 @@ def encoded(to: Address, message: BusMessage, user: str, profile: Profile) -> by
     made = Message(_body(message, profile.typed))
     made.inferred = isinstance(made.body, bytes)
     made.address, made.subject = profile.to(to), to.key
-    if message.content_type:  # none would become the word
-        made.content_type = message.content_type
+    made.content_type = message.content_type or None
     made.correlation_id = message.correlation_id or None
     made.reply_to = None if message.reply_to is None else str(message.reply_to)
     made.user_id = user.encode()
@@ -59,12 +61,17 @@ def decoded(data: bytes, binding: Address, profile: Profile) -> BusMessage:
     """A message that came for ``binding``.  Raises WireError for what is none; of what has another type than ours
     nothing is kept (S11).
     """
-    made = Message()
     try:
+        made = Message()
         made.decode(data)
-    except (ProtonException, UnicodeError, ValueError, OverflowError, RecursionError) as error:
+        return _read(made, binding, profile)
+    except HOSTILE as error:
         raise WireError("encoding", str(error)) from None
-    body, content_type = _bytes_of(made.body, _text(made.content_type))
+
+
+def _read(made: Message, binding: Address, profile: Profile) -> BusMessage:
+    content_type = _text(made.content_type)
+    body, content_type = _bytes_of(made.body, "" if content_type == NO_TYPE else content_type)
     properties = made.properties if isinstance(made.properties, Mapping) else {}
     return BusMessage(
         body,

@@ -199,6 +199,7 @@ async def test_a_broker_that_is_killed_takes_nothing_along_that_it_had_confirmed
         await eventually(lambda: bool(heard), 20)
         rabbitmq.kill()
         await streaming
+        await eventually(lambda: a._link is None and b._link is None, 20)
         restarting = asyncio.create_task(asyncio.to_thread(rabbitmq.start))
         await a.send(b.own, BusMessage(b"1000"), soon(50), COMMAND)
         await restarting
