@@ -35,6 +35,7 @@ FIRST_WORDS = (
         "fence_xvm",
         "fencebus_broker",
         "firewall-cmd",
+        "journalctl",
     ),
     *("install", "kill", "make", "mkdir", "pcs", "pip", "rabbitmqctl", "restorecon", "systemctl", "udevadm", "virsh"),
 )
@@ -84,6 +85,11 @@ RUN = {
         "test_rabbitmqs_own_program_sees_three_nodes_as_the_page_says",
         r"rabbitmqctl (eval|import_definitions) ": "tests/broker_config/test_page.py::"
         "test_rabbitmqs_own_program_takes_the_commands_of_the_page",
+    },
+    "docs/watching.md": {
+        r"fence_virtctl ": "tests/host_agent/ctl/test_watching_page.py::"
+        "test_every_command_on_the_page_does_what_it_says",
+        r"journalctl ": "tests/package/test_unit_runs.py::test_the_journal_finds_all_that_a_request_left_by_its_id",
     },
     "docs/fence_virtctl.md": {
         r"fence_virtctl ": "tests/host_agent/ctl/test_documentation.py::test_every_command_on_the_page_works",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -56,6 +57,23 @@ def test_the_unit_is_active_when_the_daemon_is_ready_and_says_what_works(machine
     machine.must(*ASK, "-o", "off", "-n", "test")
     assert machine.run(*ASK, "-o", "status", "-n", "test").returncode == 2
     assert "fence_virtd runs and answers" in machine.run("fence_virtctl", "doctor").stdout
+
+
+def test_the_journal_finds_all_that_a_request_left_by_its_id(machine: Machine) -> None:
+    machine.must("systemctl", "start", UNIT)
+    machine.must(*ASK, "-o", "reboot", "-n", "test")
+    told = json.loads(machine.must("fence_virtctl", "history", "-n", "1", "--format", "json"))
+    (request,) = [fence["id"] for fence in told["fences"]]
+    limit = time.monotonic() + 30
+    lines: list[dict[str, str]] = []
+    while len(lines) < 2:
+        assert time.monotonic() < limit
+        found = machine.must("journalctl", f"FENCE_REQUEST_ID={request}", "--output=json", "--no-pager")
+        lines = [json.loads(line) for line in found.splitlines()]
+    assert [line["FENCE_EVENT"] for line in lines] == ["accepted", "verdict"]
+    assert {line["FENCE_TARGET"] for line in lines} == {"test"}
+    assert {line["_SYSTEMD_UNIT"] for line in lines} == {UNIT}
+    assert lines[1]["FENCE_OK"] == "yes"
 
 
 def test_a_reload_takes_a_new_key_without_a_new_process(machine: Machine) -> None:

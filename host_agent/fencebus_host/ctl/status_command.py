@@ -57,6 +57,7 @@ class Chosen:
 @click.option("--all", "every", is_flag=True, help=f"All VMs, not only {LIMIT}.")
 @click.option("--watch", "seconds", type=click.FloatRange(0.2), is_flag=False, flag_value=2.0, help="Again and again.")
 @click.option("--nagios", is_flag=True, help="One line, and the exit status that monitoring expects.")
+@click.option("--html", is_flag=True, help="One page that needs nothing beside itself, as `--format html`.")
 @format_option("text", "json", "xml", "html", "tsv")
 @config_option
 def status(
@@ -68,6 +69,7 @@ def status(
     every: bool,
     seconds: float | None,
     nagios: bool,
+    html: bool,
     form: str,
     file: Path | None,
 ) -> int:
@@ -82,7 +84,7 @@ def status(
       fence_virtctl status --watch --problems
       fence_virtctl status --format json | jq .health
     """
-    chosen = Chosen(file, names, form, by, host, cluster, problems, every)
+    chosen = Chosen(file, names, "html" if html else form, by, host, cluster, problems, every)
     if nagios:
         return _nagios(chosen)
     if seconds is not None:
