@@ -50,7 +50,7 @@ def list_hosts(file: Path | None) -> int:
     rows = ask_daemon(socket_of(file), "hosts")
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict):
-            click.echo(_line(row))
+            click.echo(line_of(row))
     return ExitCode.OK
 
 
@@ -68,7 +68,7 @@ def confirm_dead(name: str, file: Path | None) -> int:
     """
     if not _typed(name, DEAD.format(host=name)):
         return ExitCode.DECLINED
-    told = ask_daemon(socket_of(file), "confirm-dead", {"host": name, "who": _who()})
+    told = ask_daemon(socket_of(file), "confirm-dead", {"host": name, "who": account()})
     when = told.get("when") if isinstance(told, dict) else ""
     click.echo(f"{name} is confirmed dead since {when}, until it is heard again.")
     return ExitCode.OK
@@ -99,7 +99,7 @@ def _typed(name: str, warning: str) -> bool:
     return False
 
 
-def _who() -> str:
+def account() -> str:
     """Whoever became root to do this, as far as it is known."""
     sudo = os.environ.get("SUDO_USER")
     try:
@@ -108,7 +108,8 @@ def _who() -> str:
         return f"uid {os.getuid()}"
 
 
-def _line(row: Mapping[str, object]) -> str:
+def line_of(row: Mapping[str, object]) -> str:
+    """One host of the answer, for people."""
     told, vms = row.get("host"), row.get("vms")
     known: Mapping[str, object] = told if isinstance(told, dict) else {}
     ago = known.get("heard_ago")

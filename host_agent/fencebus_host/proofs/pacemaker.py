@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 CRM_MON = Path("/usr/sbin/crm_mon")
 _LOOK = ("--one-shot", "--output-as=xml", "--fence-history=3")
 LOOK_SECONDS = 5.0
-EVERY, SELDOM = 5.0, 60.0
-"""Seconds between two looks; the second where there is no cluster."""
+EVERY, SELDOM = 5.0, 20.0
+"""Seconds between two looks; the second as long as there was no cluster."""
 
 
 class PacemakerWitness:
@@ -33,27 +33,33 @@ class PacemakerWitness:
         self._history = FenceHistory()
         self._turn = asyncio.Lock()
         self._looked_at = float("-inf")
+        self._there: bool | None = None
+        """A look has reached a cluster, or none has yet; ``None`` before the first."""
 
     async def run(self) -> None:
         """Look now and then, until cancelled."""
         while True:
-            reached = await self._look(Deadline.after(LOOK_SECONDS, self._clock))
-            await asyncio.sleep(EVERY if reached else SELDOM)
+            await self._look(Deadline.after(LOOK_SECONDS, self._clock))
+            await asyncio.sleep(EVERY if self._there else SELDOM)
 
     async def ask(self, question: AskProof) -> Finding:
-        """A look that began after the question, and what all looks together prove."""
+        """A look that began after the question, and what all looks together prove.
+
+        Where there is no cluster nobody waits for it: whether there is one now is found out now and then.
+        """
         async with self._turn:
-            if self._looked_at < question.asked_at:
+            if self._there is not False and self._looked_at < question.asked_at:
                 until = min(question.until, self._clock() + LOOK_SECONDS)
                 await self._take_a_look(Deadline(until, self._clock))
             return self._history.says(question.host)
 
-    async def _look(self, deadline: Deadline) -> bool:
+    async def _look(self, deadline: Deadline) -> None:
         async with self._turn:
-            return await self._take_a_look(deadline)
+            await self._take_a_look(deadline)
 
-    async def _take_a_look(self, deadline: Deadline) -> bool:
+    async def _take_a_look(self, deadline: Deadline) -> None:
         began = self._clock()
+        self._there = self._there or False
         try:
             told = await process.run(self._program, b"", None, deadline, _LOOK)
             if not told.done:
@@ -62,6 +68,5 @@ class PacemakerWitness:
         except (OSError, UnreadableView) as error:
             log.debug("no look at pacemaker: %s", error)
             self._history.failed()
-            return False
-        self._looked_at = began
-        return True
+        else:
+            self._looked_at, self._there = began, True

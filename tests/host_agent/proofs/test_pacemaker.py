@@ -22,7 +22,6 @@ def crm_mon(folder: Path) -> Path:
 
 async def test_each_question_is_answered_by_a_look_of_its_own(tmp_path: Path) -> None:
     witness = PacemakerWitness(crm_mon(tmp_path))
-    assert (await witness.ask(question())).fate is Fate.UNKNOWN
     (tmp_path / "view").write_text(printed(b="online"))
     assert (await witness.ask(question())).fate is Fate.ALIVE
     (tmp_path / "view").write_text(printed(REBOOT))
@@ -31,9 +30,16 @@ async def test_each_question_is_answered_by_a_look_of_its_own(tmp_path: Path) ->
     assert found.fate is Fate.FENCED
     assert found.not_before is not None
     assert found.not_before < asked.asked_at
-    assert len((tmp_path / "asked").read_text().splitlines()) == 3
+    assert len((tmp_path / "asked").read_text().splitlines()) == 2
     assert (await witness.ask(asked)).fate is Fate.FENCED  # asked before the last look began
-    assert len((tmp_path / "asked").read_text().splitlines()) == 3
+    assert len((tmp_path / "asked").read_text().splitlines()) == 2
+
+
+async def test_where_there_is_no_cluster_no_question_waits_for_it(tmp_path: Path) -> None:
+    witness = PacemakerWitness(crm_mon(tmp_path))
+    assert (await witness.ask(question())).fate is Fate.UNKNOWN
+    assert (await witness.ask(question())).fate is Fate.UNKNOWN
+    assert len((tmp_path / "asked").read_text().splitlines()) == 1
 
 
 async def test_it_looks_although_nobody_asks(tmp_path: Path) -> None:
