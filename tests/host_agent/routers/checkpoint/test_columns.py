@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.corosync_c import CDaemons
 from tests.corosync_columns import SCENARIOS, OurDaemons, Scenario, World, ours, play, world
 from tests.corosync_siege import Siege
 
@@ -55,3 +57,11 @@ def test_random_joins_leaves_and_kills_never_make_a_fence_be_told_that_did_not_t
     siege.last(8)
     assert siege.lies == []
     assert sum(siege.told.values()) > 0
+
+
+@pytest.mark.skipif("FENCEBUS_LONG" not in os.environ, reason="takes two minutes; FENCEBUS_LONG=1 runs it")
+def test_what_the_c_backend_tells_in_the_same_scenarios(stage: tuple[World, OurDaemons], tmp_path: Path) -> None:
+    made, side = stage
+    with CDaemons(made.cluster.nodes, tmp_path, side.key, ["qemu:///system"] * 3) as other:
+        lies = {each.title for each in SCENARIOS if play(made, other, each).is_a_lie}
+    assert lies == {each.title for each in SCENARIOS if not each.succeeds}
