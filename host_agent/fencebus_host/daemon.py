@@ -22,6 +22,7 @@ from fencebus_host.config.command_line import PROGRAM, Answer, Configure, Explai
 from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError
+from fencebus_host.config.restarts import what_needs_a_restart
 from fencebus_host.control import serve_control, socket_path
 from fencebus_host.discovering import explanation, kept, settle, settle_patiently
 from fencebus_host.facing import build_face
@@ -191,15 +192,12 @@ class Daemon:
     def _reload(self) -> None:
         """SIGHUP: keys, groups and listeners anew; a configuration with mistakes changes nothing."""
         try:
-            config = load(self._surroundings.config_file)
+            config = kept(load(self._surroundings.config_file), self._config)
         except ConfigError as error:
             log.error("reload refused, the old configuration stays in force:\n%s", error)
             return
-        config = kept(config, self._config)
-        if config.candidates != self._config.candidates:
-            log.warning("reload: changes to what discovery may take need a restart")
-        if config.backend != self._config.backend or config.daemon != self._config.daemon:
-            log.warning("reload: changes to the backend and to fence_virtd's own settings need a restart")
+        for what in what_needs_a_restart(config, self._config):
+            log.warning("reload: changes to %s need a restart", what)
         self._config = config
         self._core.renew(config)
         self._follow(config)

@@ -78,10 +78,15 @@ def keep(state_dir: Path, router: str) -> None:
 
 
 def kept(new: Config, running: Config) -> Config:
-    """A configuration that was read again, with the router that was discovered at the start."""
+    """A configuration that was read again, with the router that was discovered at the start; its keys are read anew.
+
+    Raises ConfigError if they cannot be.
+    """
     if new.backend.where is not None or running.backend.where is not None:
         return new
-    return dataclasses.replace(new, backend=running.backend)
+    kind = running.backend.kind
+    is_there = any(one.kind == kind for one in new.candidates)
+    return dataclasses.replace(new, backend=_settings(new, kind) if is_there else running.backend)
 
 
 def explanation(config: Config, root: Path = Path("/")) -> tuple[str, int]:

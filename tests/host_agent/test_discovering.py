@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from fencebus_host import discovering
+from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.command_line import Explain, read
 from fencebus_host.config.fence_agent_settings import FenceAgentSettings
 from fencebus_host.config.load import load_text
@@ -112,6 +113,21 @@ def test_a_reload_keeps_what_was_discovered_and_takes_what_was_chosen(tmp_path: 
     running, _ = settle(config(tmp_path, agent_section(tmp_path)), tmp_path)
     assert kept(config(tmp_path), running).backend == running.backend
     assert kept(config(tmp_path, backend="local"), running).backend.kind == "libvirt"
+
+
+def test_a_reload_reads_the_keys_of_a_discovered_bus_anew_or_is_refused(tmp_path: Path) -> None:
+    key = tmp_path / "bus.key"
+    key.touch(mode=0o600)
+    key.write_bytes(b"old")
+    section = f'qmf {{ url = "amqp://b"; key_file = "{key}"; }}'
+    running, _ = settle(config(tmp_path, section), tmp_path)
+    key.write_bytes(b"new")
+    found = kept(config(tmp_path, section), running).backend
+    assert isinstance(found, QmfSettings)
+    assert found.keys == (b"new",)
+    key.unlink()
+    with pytest.raises(ConfigError, match="bad-key"):
+        kept(config(tmp_path, section), running)
 
 
 # -- the explanation ----------

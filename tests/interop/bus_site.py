@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from tests.components import require_program
 from tests.daemon_process import DaemonProcess
 from tests.rabbitmq import RabbitMq
 
-BUS_KEY = b"the key that the hosts have, and no guest"
+BUS_KEY, NEW_KEY = b"the key that the hosts have, and no guest", b"the key that takes its place"
 DONE, FAILED, OFF, DENIED = 0, 1, 2, 3
 """Exit statuses of the C client."""
 PATIENCE = 8
@@ -49,6 +50,18 @@ class BusHost:
         argv += ["-k", self.daemon.key_file, "-o", action, *(["-H", target] if target else [])]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
         return Said(done.returncode, done.stdout)
+
+    def use_keys(self, *names: str) -> None:
+        """Have it reload with these keys, the first of which signs."""
+        new = self.daemon.folder / "new.key"
+        new.touch(mode=0o600)
+        new.write_bytes(NEW_KEY)
+        paths = ", ".join(str(self.daemon.folder / name) for name in names)
+        text = re.sub(r'(qmf .* key_file = )"[^"]*"', rf'\1"{paths}"', self.daemon.config_file.read_text("utf-8"))
+        self.daemon.config_file.write_text(text, "utf-8")
+        before = len(self.daemon.log)
+        self.daemon.process.send(signal.SIGHUP)
+        self.daemon.wait_for_line("configuration reloaded", before)
 
     def verdicts(self, target: str) -> list[str]:
         """The verdicts in its log on a target."""

@@ -231,6 +231,21 @@ def test_a_host_whose_daemon_was_killed_is_named_and_its_vm_runs_on(three: Three
     assert three.life() == []
 
 
+def test_the_hosts_key_is_changed_without_a_gap(three: Three) -> None:
+    """The new one behind the old one everywhere, then before it; and back, as the other tests know the old one."""
+    hosts = (three.first, three.second, three.third)
+    for order in (("bus.key", "new.key"), ("new.key", "bus.key")):
+        for host in hosts:
+            host.use_keys(*order)
+            assert three.first.ask("reboot", "node3").status == DONE
+    for host in hosts:
+        host.use_keys("bus.key", "new.key")
+    for host in hosts:
+        host.use_keys("bus.key")
+    assert three.first.ask("reboot", "node3").status == DONE
+    assert not any(host.daemon.says("need a restart") for host in hosts)
+
+
 def test_hosts_that_stop_leave_in_order(three: Three) -> None:
     for host in (three.third, three.first):
         assert host.daemon.process.stop() == 0
