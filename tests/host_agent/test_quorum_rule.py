@@ -12,9 +12,11 @@ from fencebus_host.acquaintance import Acquaintance
 from fencebus_host.denial import Inquiry, Word
 from fencebus_host.evidence import Evidence
 from fencebus_host.ownership import Ownership
+from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Action, HostId, Observation, Reason, Sight, VmState
 from fencebus_schemas.peer import Announce
 from tests.host_agent.evidence import HERE, INCARNATION, VM, ended, record, request
+from tests.host_agent.federated_site import described, site, until
 
 OTHER = HostId("other")
 OFF = Sight(VM, VmState.OFF, ended=("life",))
@@ -81,3 +83,28 @@ def test_s13_that_a_host_has_left_is_told_as_silence_and_never_as_death() -> Non
     assert OTHER in ownership.members
     told = ownership.last_word(VM, OTHER, 13.0)
     assert told == "other has left the others, last heard 3 s ago, and is not proven fenced"
+
+
+async def test_without_a_quorum_an_off_of_another_host_is_not_shown_and_a_claim_is() -> None:
+    vms = {"here": [described(1)], "other": [described(2, VmState.OFF), described(3)]}
+    async with site(vms) as (_, hosts):
+        router = hosts["here"].router
+        router.quorum(False)
+        shown = {seen.name: seen.state for seen in await router.list(Deadline.after(1))}
+        assert shown == {"vm1": VmState.RUNNING, "vm2": VmState.UNKNOWN, "vm3": VmState.RUNNING}
+        assert not (await hosts["here"].ask(Action.STATUS, "vm2")).outcome.ok
+        refused = (await hosts["here"].ask(Action.OFF, "vm3", seconds=0.5)).outcome
+        assert (refused.ok, refused.reason) == (False, Reason.NO_QUORUM)
+        assert (await hosts["here"].ask(Action.OFF, "vm1")).outcome.ok
+        router.quorum(True)
+        assert (await hosts["here"].ask(Action.STATUS, "vm2")).outcome.reason is Reason.STATUS_OFF
+
+
+async def test_a_host_that_has_left_has_nothing_for_certain_until_it_speaks_again() -> None:
+    async with site({"here": [described(1)], "other": [described(2)]}) as (_, hosts):
+        router = hosts["here"].router
+        router.departed(OTHER)
+        assert [seen.state for seen in await router.list(Deadline.after(1))] == [VmState.RUNNING, VmState.UNKNOWN]
+        assert router.trouble == "other is silent"
+        hosts["other"].announce()
+        await until(lambda: router.trouble is None)
