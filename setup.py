@@ -27,7 +27,9 @@ RABBITMQ = ["kombu>=5.3,<6"]
 # What makes settings for brokers, and looks at one; certificates are made by the program openssl.
 BROKER = ["click>=8.1,<9", "kombu>=5.3,<6"]
 SERIAL = ["pyserial>=3.5"]
-WEB = ["aiohttp>=3.9,<4"]
+WEB = ["aiohttp>=3.8.4,<4"]
+# What the daemon tells Prometheus.
+METRICS = ["prometheus-client>=0.16,<1"]
 # What speaks with managers over HTTP: oVirt and RHEV-M.
 OVIRT = ["aiohttp>=3.9,<4"]
 # An independent client for the tests' stand-in of a manager; compiled against libxml2-dev.
@@ -47,7 +49,7 @@ TESTS = [
     "setuptools>=77",
 ]
 LINT = ["ruff>=0.12"]
-# mypy sees the own types of lark, click, rich and aiohttp; libvirt's are stubs in typings/.
+# mypy sees the own types of lark, click, rich, aiohttp and prometheus_client; libvirt's are stubs in typings/.
 TYPE = [
     "mypy>=1.11",
     "types-setuptools>=77",
@@ -57,6 +59,7 @@ TYPE = [
     "click>=8.1,<9",
     "rich>=13.3,<16",
     "aiohttp>=3.9,<4",
+    "prometheus-client>=0.16,<1",
 ]
 LAYERS = ["import-linter>=2.0"]
 TOOLS = ["tox>=4.20"]
@@ -128,6 +131,7 @@ setup(
         "broker": BROKER,
         "serial": SERIAL,
         "web": WEB,
+        "metrics": METRICS,
         "ovirt": OVIRT,
         "ovirt-sdk": OVIRT_SDK,
         "tests": TESTS,
@@ -135,7 +139,10 @@ setup(
         "type": TYPE,
         "layers": LAYERS,
         "mutation": MUTATION,
-        "dev": [*HOST, *SERIAL, *QMF, *RABBITMQ, *OVIRT, *TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION],
+        "dev": [
+            *(*HOST, *SERIAL, *QMF, *RABBITMQ, *OVIRT, *WEB, *METRICS),
+            *(*TESTS, *FUZZ, *LINT, *TYPE, *LAYERS, *TOOLS, *MUTATION),
+        ],
     },
     classifiers=[
         "Development Status :: 3 - Alpha",

@@ -286,7 +286,7 @@ class ListenerFactory:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._refusals = Refusals(Complaints())
+        self.refusals = Refusals(Complaints())
         self._locator = GuestLocator(OwnAddresses(), mac_addresses_of, core.guests)
         self._seen = SeenRequests(REQUEST_TIMEOUT)
         self._issued: set[bytes] = set()
@@ -302,9 +302,9 @@ class ListenerFactory:
                 settings, self._reception(settings), self._locator, self._seen.answered, self._core
             )
         if isinstance(settings, SerialSettings) and settings.tty is not None:
-            return TtyListener(settings, settings.tty, self._core.only_vm, self._refusals)
+            return TtyListener(settings, settings.tty, self._core.only_vm, self.refusals)
         if isinstance(settings, SerialSettings):
-            return SerialListener(settings, self._core.hypervisors_at(settings.uri), self._refusals)
+            return SerialListener(settings, self._core.hypervisors_at(settings.uri), self.refusals)
         return None
 
     def renew(self, listener: Listener, settings: ListenerSettings) -> None:
@@ -322,7 +322,7 @@ class ListenerFactory:
         door = Door(settings.keys, _number(settings.hash), self._seen, self._core.records.keep_signature)
         # And one set of challenges: one that a listener has put must not be answered by another (reflection).
         handshake = Handshake(_number(settings.auth), self._issued)
-        return Reception(door, handshake, self._refusals, settings.request_timeout)
+        return Reception(door, handshake, self.refusals, settings.request_timeout)
 
 
 def _number(digest: Digest) -> int:

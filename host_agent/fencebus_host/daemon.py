@@ -28,6 +28,7 @@ from fencebus_host.discovering import explanation, kept, settle, settle_patientl
 from fencebus_host.facing import build_face
 from fencebus_host.fencing import RecordError
 from fencebus_host.listening import Listening
+from fencebus_host.metrics.build import build_metrics
 from fencebus_host.pidfile import AlreadyRunning, PidFile
 from fencebus_host.ports import Troubled
 from fencebus_host.routers.ground import Recollection
@@ -77,6 +78,14 @@ class Daemon:
         self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
         self._site = control_site.build(self._core, lambda: self._config, self._parts)
         self._control = Part("control socket", self._run_control, lambda: None)
+        self._showing += build_metrics(
+            config.daemon.metrics,
+            self._core,
+            self._factory.refusals,
+            lambda: self._site.watch.view,
+            self._parts,
+            self._tell_status,
+        )
         self._view = Part("view", lambda _ready: self._site.watch.run(), lambda: None)
         self._stop = asyncio.Event()
         self._keeping: set[asyncio.Task[None]] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fencebus_host.config import bus_keys, fence_agent_keys, host_keys, ovirt_keys, values
+from fencebus_host.config import bus_keys, fence_agent_keys, host_keys, metrics_key, ovirt_keys, values
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import (
     DEFAULT_KEY,
@@ -186,6 +186,7 @@ DAEMON = Section(
         BACKEND,
         DEBUG,
         LOG_FORMAT,
+        metrics_key.METRICS,
         FOREGROUND,
         WAIT_FOR_INIT,
         WAIT_FOR_BACKEND,

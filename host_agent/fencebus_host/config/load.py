@@ -6,7 +6,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
-from fencebus_host.config import host_keys
+from fencebus_host.config import host_keys, metrics_key
 from fencebus_host.config import key_table as keys
 from fencebus_host.config.access_sections import groups, hosts
 from fencebus_host.config.backend_section import FEDERATED, backend, candidates, opened
@@ -132,6 +132,7 @@ def _daemon(reading: Reading, problems: Problems) -> DaemonSettings:
         host_name=name or short or system_host_name(),
         debug=reading.get(keys.DEBUG),
         log_format=reading.get(keys.LOG_FORMAT),
+        metrics=reading.get(metrics_key.METRICS),
         foreground=reading.get(keys.FOREGROUND),
         wait_for_init=reading.get(keys.WAIT_FOR_INIT) or reading.get(keys.WAIT_FOR_BACKEND),
         state_dir=reading.get(keys.STATE_DIR),

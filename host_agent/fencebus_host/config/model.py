@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from fencebus_host.config.host_settings import HostAgentSettings, HostFencing
+from fencebus_host.config.metrics_key import MetricsAddress
 from fencebus_host.config.problems import Problem, Where
 
 DEFAULT_CONFIG = Path("/etc/fence_virt.conf")
@@ -80,6 +81,8 @@ class DaemonSettings:
     debug: int = 0
     """The C daemon's level of detail, from 0."""
     log_format: LogFormat = LogFormat.TEXT
+    metrics: MetricsAddress | None = None
+    """Where monitoring may read figures, if it may."""
     foreground: bool = False
     wait_for_init: bool = False
     """Go on trying parts that fail at the start, rather than giving up."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from fencebus_host.complaints import Complaints
 from fencebus_schemas.errors import WireError
+
+Heard = Callable[[str, WireError], None]
+"""Is told of the listener and of what was wrong."""
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +19,16 @@ class Refusals:
 
     def __init__(self, complaints: Complaints) -> None:
         self._complaints = complaints
+        self._audience: list[Heard] = []
+
+    def join(self, heard: Heard) -> None:
+        """Tell one more of each refusal from now on."""
+        self._audience.append(heard)
 
     def tell(self, listener: str, source: str, error: WireError) -> None:
         """One warning per source and reason in a while; the rest is counted."""
+        for heard in self._audience:
+            heard(listener, error)
         held_back = self._complaints.worth_a_line(source, error.code)
         if held_back is None:
             return

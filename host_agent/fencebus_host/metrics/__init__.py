@@ -1,0 +1,1 @@
+"""What monitoring programs read of a daemon: figures in the format of Prometheus."""
