@@ -30,7 +30,7 @@ class Rounds:
         """Members that have said anything at all."""
         self._history: dict[tuple[HostId, Sight], Sight] = {}
         self._denied_at: dict[HostId, float] = {}
-        """When each member first denied, in the clean rounds until now."""
+        """Since when each member has denied under one guard, in the clean rounds until now."""
 
     def heard(self, answer: GuardAnswer, now: float) -> None:
         """A member's word; one of an earlier round says nothing of this one, but a claim is a claim (S3)."""
@@ -43,7 +43,10 @@ class Rounds:
         if answer.sight.state.is_claim:
             self._claims[answer.sender] = word
         if answer.round == self.number:
+            before = self._words.get(answer.sender, word)
             self._words[answer.sender] = word
+            if self._is_broken(before, word):
+                self._denied_at.pop(answer.sender, None)
             if self._denies(word):
                 self._denied_at.setdefault(answer.sender, now)
                 # S3: what it claimed and saw leave is a claim still, until somebody has seen that life end.

@@ -12,7 +12,7 @@ from fencebus_host.federation.member import UNASKED
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.model import HostId, Incarnation, Observation, Reason, Sight, VmRecord, VmState
+from fencebus_schemas.model import HostId, Incarnation, Observation, Proof, Reason, Sight, VmRecord, VmState
 from fencebus_schemas.peer import GuardAnswer, Purpose, Start, StartAnswer
 
 
@@ -127,7 +127,8 @@ class StartCourse(Course):
         return replace(seen, was=VmState.OFF) if word.host in self._progress.orders else seen
 
     def _is_enough(self, evidence: Evidence, now: float) -> bool:
-        return bool(evidence.observations)
+        """That a host is dead (S13) says nothing of a start."""
+        return any(seen.proof is not Proof.HOST_FENCED for seen in evidence.observations)
 
 
 def _is_only_saved(sight: Sight) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from fencebus_host import verdict
-from fencebus_host.effects import AskProof, Conclude, Effects, Look, Send
+from fencebus_host.effects import AskProof, Boot, Conclude, Effects, Keep, Look, Send
 from fencebus_host.federation.coordinator import Matter
 from fencebus_host.federation.machine import Federation
 from fencebus_host.host_death import Fate, Finding, Witness
@@ -17,6 +17,7 @@ from fencebus_schemas.model import (
     FenceRequest,
     HostId,
     Incarnation,
+    Observation,
     Proof,
     Reason,
     Sight,
@@ -32,6 +33,7 @@ DIED = Incarnation("boot", "machine-lost", "1")
 BACK = Incarnation("boot-2", "machine-lost", "2")
 IS_OFF = Finding(Witness.FENCE_AGENT, Fate.OFF, "its fence agent says that lost is off")
 UNKNOWN = Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, "its fence agent does not answer")
+RUNS_HERE = Observation(VM, VmState.RUNNING, ME, MINE, Proof.NONE, 101.0, was=VmState.OFF)
 ASKED_AT = 100.0
 DEADLINE = 125.0
 
@@ -44,6 +46,7 @@ class Site:
     heard_at: float = 50.0
     action: Action = Action.OFF
     mine: Sight = field(default_factory=lambda: Sight(VM, VmState.OFF))
+    defined_here: bool = False
     life: str = "mark"
     now: float = ASKED_AT
     questions: list[AskProof] = field(default_factory=list)
@@ -56,8 +59,11 @@ class Site:
         self.machine.received(Inventory(LOST, DIED, ME, 1, "", (self.told,), (ME, LOST), ()), self.heard_at)
         clock = Deadline(DEADLINE, lambda: self.now)
         self.request = FenceRequest(ONE, self.action, VM, Source("operator"), "test", clock, ASKED_AT)
-        matter = Matter(self.request, VM, "identity", None, (self.told,), lambda: None)
-        self.do(self.machine.submit_fence(matter, self.now))
+        here = replace(self.told, host=ME, incarnation=MINE, state=VmState.OFF, life="")
+        found = (here,) if self.defined_here else (self.told,)
+        matter = Matter(self.request, VM, "identity", None, found, lambda: None)
+        submit = self.machine.submit_start if self.action is Action.ON else self.machine.submit_fence
+        self.do(submit(matter, self.now))
 
     def do(self, effects: Effects) -> None:
         """This host's own looks are answered at once."""
@@ -66,9 +72,14 @@ class Site:
                 self.do(self.machine.looked(effect.job, self.mine, self.now))
             elif isinstance(effect, AskProof):
                 self.questions.append(effect)
+            elif isinstance(effect, Boot):
+                assert self.machine.permit(effect.job, None, self.now) is None
+                self.do(self.machine.acted(effect.job, RUNS_HERE, self.now))
+            elif isinstance(effect, Keep):
+                self.do(self.machine.kept(effect.job, True, self.now))
             elif isinstance(effect, Conclude):
-                decide = verdict.decide_off if self.action is Action.OFF else self._rebooted
-                self.outcome = decide(self.request, effect.evidence)
+                decide = {Action.OFF: verdict.decide_off, Action.ON: verdict.decide_on, Action.REBOOT: self._rebooted}
+                self.outcome = decide[self.action](self.request, effect.evidence)
 
     def _rebooted(self, request: FenceRequest, evidence: verdict.Evidence) -> FenceOutcome:
         assert not verdict.is_to_be_started(evidence)
@@ -246,3 +257,19 @@ def test_guards_still_go_out_to_the_silent_host() -> None:
     site = Site()
     effects = site.machine.tick(site.now + 0.6)
     assert any(isinstance(effect, Send) and effect.message.to == LOST for effect in effects)
+
+
+def test_s15_a_vm_that_is_defined_here_is_started_once_the_silent_host_is_proven_dead() -> None:
+    site = Site(state=VmState.OFF, action=Action.ON, defined_here=True)
+    site.answer_all(UNKNOWN, 2.0)
+    assert site.outcome is None
+    site.answer_all(IS_OFF)
+    assert site.outcome is not None
+    assert (site.outcome.ok, site.outcome.reason) == (True, Reason.STARTED)
+
+
+def test_s15_a_saved_copy_on_a_dead_host_forbids_the_start() -> None:
+    site = Site(state=VmState.SAVED, action=Action.ON, defined_here=True)
+    site.answer_all(IS_OFF)
+    outcome = site.ended()
+    assert (outcome.ok, outcome.reason) == (False, Reason.NOT_STARTED)

@@ -115,3 +115,20 @@ def test_an_answer_that_saw_nothing_says_nothing() -> None:
     object.__setattr__(empty, "sight", None)
     rounds.heard(empty, 1.0)
     assert rounds.heard_from == set()
+
+
+def test_s13_all_stand_on_guard_since_the_last_of_them_denied_under_the_guard_that_he_has() -> None:
+    rounds = Rounds()
+    assert rounds.stood_at(BOTH) is None
+    rounds.heard(answer(A, OFF), 1.0)
+    assert rounds.stood_at(BOTH) is None
+    rounds.heard(answer(B, OFF), 2.0)
+    rounds.heard(answer(A, OFF), 3.0)
+    assert rounds.stood_at(BOTH) == 2.0
+    rounds.heard(answer(A, OFF, 1, "another guard"), 4.0)
+    assert rounds.stood_at(BOTH) == 4.0
+    rounds.heard(answer(A, RUNNING, 1, "a third one"), 5.0)
+    assert rounds.stood_at(BOTH) is None
+    rounds.begin_again()
+    assert rounds.stood_at((B,)) is None
+    assert rounds.stood_at(()) == 0.0
