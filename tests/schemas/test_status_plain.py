@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NewType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fencebus_schemas.errors import WireError
@@ -22,6 +22,7 @@ def test_every_value_comes_back_from_json_as_it_went(value: object) -> None:
     assert from_plain(type(value), json.loads(json.dumps(to_plain(value)))) == value
 
 
+@settings(max_examples=30)
 @given(st.from_type(Explanation))
 def test_whatever_a_value_holds_it_comes_back(value: Explanation) -> None:
     assert to_plain(from_plain(Explanation, to_plain(value))) == to_plain(value)
@@ -66,6 +67,22 @@ class Named:
 
     name: Name
     of: float | None = None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Tuples of a fixed length, in one of any length."""
+
+    pairs: tuple[tuple[str, Named], ...]
+    again: Named | None = None
+
+
+def test_a_tuple_of_a_fixed_length_holds_a_value_of_each_type() -> None:
+    pairs = Pairs((("a", Named(Name("b"))), ("c", Named(Name("d"), 2.0))))
+    assert from_plain(Pairs, to_plain(pairs)) == pairs
+    for plain in ({"pairs": [["a"]]}, {"pairs": ["ab"]}, {"pairs": [[1, {"name": "b"}]]}):
+        with pytest.raises(WireError):
+            from_plain(Pairs, plain)
 
 
 @dataclass(frozen=True)

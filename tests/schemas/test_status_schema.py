@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import jsonschema
 import pytest
 
+from fencebus_schemas.status import PartStatus
 from fencebus_schemas.status_plain import to_plain
 from fencebus_schemas.status_schema import DIALECT, ROOTS, schema_of
 from tests.schemas.status_schemas import file_of, text_of
@@ -25,6 +27,20 @@ def test_what_is_told_fits_its_schema(value: object) -> None:
     schema = schema_of(ROOTS[NAMES[type(value)]])
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(to_plain(value), schema, jsonschema.Draft202012Validator)
+
+
+@dataclass(frozen=True)
+class Twice:
+    """One class in two fields."""
+
+    one: PartStatus
+    other: PartStatus
+
+
+def test_a_class_that_stands_in_two_places_is_described_once() -> None:
+    definitions = schema_of(Twice)["$defs"]
+    assert isinstance(definitions, dict)
+    assert list(definitions) == ["PartStatus"]
 
 
 def test_what_is_no_status_does_not_fit() -> None:
