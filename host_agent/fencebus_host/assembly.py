@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fencebus_agent.bus import Bus
@@ -188,21 +188,10 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
     local, terms = LocalRouter(hypervisors), PolicyInForce(Policy(config.groups))
     hosts = frozenset(map(HostId, config.hosts))
-    known: list[Ownership] = []
     ground = Ground(
-        host,
-        incarnation,
-        config.daemon.state_dir,
-        local,
-        hypervisors,
-        lambda: terms.policy,
-        hosts,
-        recollection,
-        build_panel(config, incarnation.boot_id, lambda: known[0]) if recollection else None,
+        host, incarnation, config.daemon.state_dir, local, hypervisors, lambda: terms.policy, hosts, recollection
     )
-    router = build(config.backend, ground)
-    federated = _federated(router)
-    known += [federated.ownership] if federated else []
+    router, federated = _routed(config, ground)
     fencing = Fencing(router, Ledger(), records, witness=records.saw)
 
     def label_of(vm: Uuid) -> str | None:
@@ -242,6 +231,16 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
         picture=recollection.picture if recollection else None,
         keeper=recollection.keeper if recollection else None,
     )
+
+
+def _routed(config: Config, ground: Ground) -> tuple[Router, FederatedRouter | None]:
+    """The router, and the one among other hosts, if there is one; through it their deaths' witnesses know them."""
+    known: list[Ownership] = []
+    witnesses = build_panel(config, ground.incarnation.boot_id, lambda: known[0]) if ground.recollection else None
+    router = build(config.backend, replace(ground, witnesses=witnesses))
+    federated = _federated(router)
+    known += [federated.ownership] if federated else []
+    return router, federated
 
 
 def _federated(router: Router) -> FederatedRouter | None:
