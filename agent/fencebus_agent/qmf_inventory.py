@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fencebus_agent.hypervisor import DomainEvent, Hypervisor, HypervisorError
@@ -17,6 +17,7 @@ from fencebus_agent.qmf_agent import QmfAgent
 from fencebus_agent.qmf_details import Describer, Descriptions
 from fencebus_agent.qmf_domains import DomainFacts, LastFence, owned
 from fencebus_agent.qmf_reports import lifecycle_values, node_values
+from fencebus_schemas.amqp010 import Map
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import HostId, Uuid, VmRecord, VmState
 from fencebus_schemas.qmf2_classes import DOMAIN, DOMAIN_LIFECYCLE, NODE
@@ -28,6 +29,8 @@ REREAD_SECONDS = 60.0
 """Seconds after which it is read anew without an event."""
 APART = 0.05
 """Seconds between two readings, however many events come."""
+AT_ONCE = 16
+"""VMs that are looked through before whatever else waits has its turn."""
 OwnerOf = Callable[[VmRecord], HostId | None]
 """The host that a VM of this host's list belongs to; ``None``: nobody shows it."""
 FenceOf = Callable[[Uuid], LastFence | None]
@@ -60,6 +63,7 @@ class Inventory:
         self._owner_of, self._fence_of = owner_of, fence_of
         self._host = HostId(agent.name.instance)
         self._known: dict[str, tuple[VmRecord, ...]] = {}
+        self._shown: dict[Uuid, tuple[DomainFacts, Map]] = {}
         self._stale = True
         self._stir = asyncio.Event()
         self._described(None)
@@ -94,7 +98,7 @@ class Inventory:
             self._stir.clear()
             if self._stale:
                 await self._read()
-            self._show()
+            await self._show()
             await asyncio.sleep(APART)
             try:
                 # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the event.
@@ -126,9 +130,24 @@ class Inventory:
     def _mine(self) -> set[Uuid]:
         return {one.uuid for each in self._known.values() for one in each}
 
-    def _show(self) -> None:
-        facts = [self._facts(one, owner) for one in self._records if (owner := self._owner_of(one)) is not None]
-        self._agent.show(DOMAIN, owned(self._host, facts))
+    async def _show(self) -> None:
+        """A few VMs in each turn of the loop: of hundreds it takes as long as a fence, which passes here meanwhile."""
+        before, self._shown = self._shown, {}
+        for number, one in enumerate(self._records):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)
+            owner = self._owner_of(one)
+            if owner is not None:
+                self._keep(self._facts(one, owner), before)
+        self._agent.show(DOMAIN, {vm: values for vm, (_, values) in self._shown.items()})
+
+    def _keep(self, facts: DomainFacts, before: Mapping[Uuid, tuple[DomainFacts, Map]]) -> None:
+        known = before.get(facts.uuid)
+        if known is not None and known[0] == facts:
+            self._shown[facts.uuid] = known
+            return
+        for vm, values in owned(self._host, [facts]).items():
+            self._shown[Uuid(vm)] = facts, values
 
     def _facts(self, one: VmRecord, owner: HostId) -> DomainFacts:
         details, fence = self._descriptions.of(one.uuid), self._fence_of(one.uuid)
