@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from fencebus_host.routers.checkpoint.fragments import split
 from fencebus_schemas import peer, qmf2, qmf2_messages
 from fencebus_schemas.digest import digest64
 from fencebus_schemas.model import (
@@ -145,6 +146,7 @@ def seeds() -> dict[str, list[bytes]]:
         "config_grammar": list(_CONFIGS),
         "config_text": list(_CONFIGS),
         "peer_message": [b"\1" + message[HEAD_LENGTH:] for message in between_hosts] + [b"\0" + between_hosts[0]],
+        "group_packets": [bytes([32]) * 16 + b"".join(split(b"message" * 9, HostId("me"), 1, 32))],
         "qmf_message": [qmf_input(qmf2.encode(message)) for message in _qmf_messages()],
         "qmf_schema_request": [SchemaRequest(7, one.id).pack() for one in (DOMAIN, DOMAIN_LIFECYCLE)],
         "manager_answer": [answer.encode() for answer in _ANSWERS],

@@ -15,12 +15,14 @@ from fencebus_host.config.problems import ConfigError, Problems
 from fencebus_host.config.tree import render
 from fencebus_host.door import Door
 from fencebus_host.replay import SeenRequests
+from fencebus_host.routers.checkpoint.fragments import Assembly
+from fencebus_host.routers.checkpoint.happenings import Peer
 from fencebus_host.routers.ovirt import markup, readings
 from fencebus_schemas import qmf2
 from fencebus_schemas.digest import HASH_NAMES, HASH_NONE
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.handshake import CHALLENGE_LENGTH, Read, Send, guest_side, host_side
-from fencebus_schemas.model import Action
+from fencebus_schemas.model import Action, HostId
 from fencebus_schemas.peer_codec import PREFIX, decode, encode
 from fencebus_schemas.qmf1 import SchemaRequest
 from fencebus_schemas.serialline import REQUEST_LENGTH as LINE_REQUEST_LENGTH
@@ -156,6 +158,16 @@ def peer_message(data: bytes) -> None:
     assert decode(encode(message, (KEY,)), (KEY,)) == message
 
 
+def group_packets(data: bytes) -> None:
+    # Put together what can be, or raise WireError, never anything else; no more comes out than went in.
+    assembly = Assembly(HostId("me"))
+    whole = 0
+    for packet in _pieces(data):
+        with contextlib.suppress(WireError):
+            whole += sum(map(len, assembly.add(Peer(1, 1), packet)))
+    assert whole <= len(data)
+
+
 def qmf_message(data: bytes) -> None:
     # Read it, or raise WireError, never anything else; what was read can be written, and says the same then.
     opcode, content, body = _qmf_head(data)
@@ -200,6 +212,7 @@ TARGETS: dict[str, Target] = {
         config_text,
         door,
         peer_message,
+        group_packets,
         qmf_message,
         qmf_schema_request,
         manager_answer,

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fencebus_host.routers.checkpoint.fragments import split
 from fencebus_schemas import qmf2
+from fencebus_schemas.model import HostId
 from fencebus_schemas.peer_codec import HEAD_LENGTH, encode
 from fencebus_schemas.qmf2_messages import Heartbeat
 from tests.components import require_module
@@ -26,6 +28,9 @@ _HANDSHAKES = st.lists(strategies_wire.handshake_bytes, max_size=3).map(b"".join
 _BETWEEN_HOSTS = messages().map(lambda message: encode(message, (KEY,))[HEAD_LENGTH:])
 _QMF = qmf_strategies.messages.filter(lambda message: not isinstance(message, Heartbeat)).map(
     lambda message: qmf_input(qmf2.encode(message))
+)
+_PACKETS = st.tuples(st.binary(max_size=90), st.integers(29, 60)).map(
+    lambda given: bytes([given[1]]) * 16 + b"".join(split(given[0], HostId("me"), 1, given[1]))
 )
 _PIECES = (
     *(f"<{end}{name}>".encode() for end in ("", "/") for name in ("vm", "vms", "status", "state", "host", "fault")),
@@ -50,6 +55,7 @@ INPUTS = {
     "config_grammar": _TEXTS,
     "config_text": _TEXTS,
     "peer_message": strategies_wire.damaged(_BETWEEN_HOSTS).map(lambda body: b"\1" + body),
+    "group_packets": strategies_wire.damaged(_PACKETS),
     "qmf_message": strategies_wire.damaged(_QMF),
     "qmf_schema_request": strategies_wire.damaged(st.just(b"AM2S\0\0\0\1\1p\1c" + bytes(16))),
     "manager_answer": st.binary() | st.lists(st.sampled_from(_PIECES)).map(b"".join),
