@@ -109,7 +109,9 @@ def test_a_dead_hosts_vms_are_off_by_its_agents_status_by_its_agents_act_and_by_
     assert "confirmed dead by" in two.host("list").stdout
 
     # It comes back: the word is taken back, its VMs run anew, and are ended there.
+    spoken = len(two.dies.daemon.log)
     with two.dies.daemon:
+        two.dies.daemon.wait_for_line("fence_virtd ready", spoken)
         two.lives.sees("node24", STATUS_ON)
         assert "confirmed dead by" not in two.host("list").stdout
         assert two.lives.ask("off", "node24").status == DONE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fencebus_host.denial import Word
 from fencebus_host.effects import AskProof
 from fencebus_host.federation.rounds import DEAD
-from fencebus_host.host_death import PLAIN, Circumstances, Deposition, Finding
+from fencebus_host.host_death import PLAIN, Circumstances, Deposition, Fate, Finding
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
 from fencebus_schemas.model import HostId, Incarnation, Observation, Proof, Sight, Uuid, VmRecord, VmState
@@ -64,7 +64,8 @@ class Proving:
         """What came of it; ``lack``: what keeps it from standing for the host's denial."""
         doubt = self._doubts[question.host]
         doubt.pending, doubt.answered_at = False, now
-        doubt.said = lack.text if lack else finding.text
+        says_dead = finding.fate in (Fate.OFF, Fate.FENCED)
+        doubt.said = lack.text if lack is not None and says_dead else finding.text
 
     def said(self, host: HostId) -> str:
         """For people: what the witnesses said last, or why that does not count; empty if they were not asked."""

@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 
 from fencebus_host.effects import AskProof
-from fencebus_host.host_death import Finding
+from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.proofs.cluster_view import UnreadableView, read_view
 from fencebus_host.proofs.fence_history import FenceHistory
 from fencebus_host.routers.fence_agent import process
@@ -23,6 +23,10 @@ _LOOK = ("--one-shot", "--output-as=xml", "--fence-history=3")
 LOOK_SECONDS = 5.0
 EVERY, SELDOM = 5.0, 20.0
 """Seconds between two looks; the second as long as there was no cluster."""
+
+
+NO_CLUSTER = Finding(Witness.PACEMAKER, Fate.UNKNOWN, "")
+"""It has nothing to say where it has never been."""
 
 
 class PacemakerWitness:
@@ -51,7 +55,7 @@ class PacemakerWitness:
             if self._there is not False and self._looked_at < question.asked_at:
                 until = min(question.until, self._clock() + LOOK_SECONDS)
                 await self._take_a_look(Deadline(until, self._clock))
-            return self._history.says(question.host)
+            return self._history.says(question.host) if self._there else NO_CLUSTER
 
     async def _look(self, deadline: Deadline) -> None:
         async with self._turn:
