@@ -7,10 +7,10 @@ anybody got it: who needs to know asks for an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.errors import FencebusError
@@ -136,6 +136,14 @@ class BusState(Enum):
 MessageSink = Callable[[BusMessage], None]
 StateSink = Callable[[BusState, str], None]
 """Called with the state and, for LOST, the reason for people."""
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """A bus whose connections begin with the hosts' own key."""
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """Let connections begin with these from now on: the first signs, all verify."""
 
 
 class Bus(Protocol):

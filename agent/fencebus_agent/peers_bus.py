@@ -56,7 +56,8 @@ class PeersBus:
     def __init__(self, url: str, host: str, keys: Sequence[bytes] = (), terms: Terms = DEFAULTS) -> None:
         peers = parse(url)
         self._me = find(peers, host)
-        self._trust = _trust(terms, keys)
+        self._keys = list(keys)
+        self._trust = _trust(terms, self._keys)
         self._name = "peers://" + ",".join(map(str, peers))
         self._own = Address(direct_exchange(terms.domain), f"{terms.client}-{self._me.name}-{secrets.token_hex(8)}")
         self._sinks, self._promises = Sinks(), Promises()
@@ -84,6 +85,10 @@ class PeersBus:
     def dropped(self) -> int:
         """See the port; each host that missed one counts."""
         return self._dropped
+
+    def renew(self, keys: Sequence[bytes]) -> None:
+        """See ``bus.Renewable``; links that stand go on."""
+        self._keys[:] = keys
 
     async def run(self) -> None:
         """See the port."""
@@ -214,4 +219,4 @@ def _trust(terms: Terms, keys: Sequence[bytes]) -> Trust:
         return ByCertificate(terms.tls)
     if not keys or not all(keys):
         raise BadBusUrl(1, "peers need a certificate, or a key that all hosts share")
-    return ByKey(tuple(keys))
+    return ByKey(keys)

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from fencebus_agent.amqp1_link import Terms
-from fencebus_agent.bus import Address, BusMessage, BusRefused, BusState, BusUnreachable, Priority, topic_exchange
+from fencebus_agent.bus import (
+    Address,
+    BusMessage,
+    BusRefused,
+    BusState,
+    BusUnreachable,
+    Priority,
+    Renewable,
+    topic_exchange,
+)
 from fencebus_agent.kombu_url import Tls
 from fencebus_agent.peers_bus import PeersBus
 from fencebus_agent.peers_trust import names_of
@@ -127,6 +136,16 @@ async def test_with_several_keys_the_first_proves_and_all_are_believed() -> None
         a, b = await site.start("a", (b"new", b"old")), await site.start("b", (b"old", b"new"))
         for bus in (a, b):
             await bus.wait_connected(soon())
+
+
+async def test_keys_that_are_renewed_count_from_the_next_connection_on() -> None:
+    async with hosts("a", "b") as site:
+        a, b = await site.start("a", (b"old",)), await site.start("b", (b"new",))
+        await told(a, "b: ")
+        assert isinstance(a, Renewable)
+        a.renew((b"new", b"old"))
+        for bus in (a, b):
+            await bus.wait_connected(soon(30))
 
 
 async def test_a_port_that_is_taken_is_said_and_had_as_soon_as_it_is_free() -> None:

@@ -10,7 +10,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 
-from fencebus_agent.bus import Address, Bus, BusError, BusMessage, BusState, Priority, direct_exchange, topic_exchange
+from fencebus_agent.bus import (
+    Address,
+    Bus,
+    BusError,
+    BusMessage,
+    BusState,
+    Priority,
+    Renewable,
+    direct_exchange,
+    topic_exchange,
+)
 from fencebus_host.acquaintance import SILENT_AFTER
 from fencebus_host.complaints import Complaints
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
@@ -59,6 +69,8 @@ class BusCarrier:
     def renew(self, keys: Sequence[bytes]) -> None:
         """Sign with the first of these keys, and believe all of them, from now on."""
         self._keys = tuple(keys)
+        if isinstance(self.bus, Renewable):
+            self.bus.renew(keys)
 
     async def run(self, receive: Callable[[Message], None], connected: Callable[[], None]) -> None:
         """Subscribe, and keep the bus connected."""
