@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
 
 from fencebus_agent.amqp1_bus import Amqp1Bus
 from fencebus_agent.amqp1_link import Terms
@@ -14,6 +16,7 @@ from fencebus_agent.kombu_bus import KombuBus
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq
 from tests.rabbitmq_site import Gate, heard_back, running
+from tests.server_process import ServerProcess
 
 _made: set[int] = set()
 
@@ -30,13 +33,41 @@ def url(broker: RabbitMq, user: str = "a", password: str | None = None, port: in
     return broker.url(user, password, port).replace("amqp://", "amqp1://")
 
 
+class Broker(Protocol):
+    """What a site needs of a broker."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+    def url(self, user: str = ..., password: str | None = ..., port: int | None = ...) -> str:
+        """Where a user finds it."""
+
+    @property
+    def server(self) -> ServerProcess:
+        """Its process."""
+
+
+@dataclass(frozen=True, slots=True)
+class QpiddBroker:
+    """It lets everybody in, and asks nobody who they are."""
+
+    port: int
+    server: ServerProcess
+
+    def url(self, user: str = "", password: str | None = None, port: int | None = None) -> str:
+        """Where anybody finds it."""
+        del user, password
+        return f"amqp://127.0.0.1:{port or self.port}"
+
+
 class Amqp1Site:
-    """A RabbitMQ with its clients."""
+    """A broker with its clients."""
 
     vouches = False
     """See amqp1_profile.RabbitMq3."""
 
-    def __init__(self, broker: RabbitMq, stack: contextlib.AsyncExitStack) -> None:
+    def __init__(self, broker: Broker, stack: contextlib.AsyncExitStack) -> None:
         self._broker, self._running = broker, stack
         self._gates: dict[str, Gate] = {}
         self._ports: dict[str, int] = {}
@@ -48,7 +79,8 @@ class Amqp1Site:
             self._gates[name] = Gate(self._broker.port)
             self._ports[name] = await self._gates[name].open()
             self._running.push_async_callback(self._gates[name].close)
-        bus = Amqp1Bus(url(self._broker, name, port=self._ports[name]), Terms(connect_timeout=10.0))
+        there = self._broker.url(name, port=self._ports[name]).replace("amqp://", "amqp1://")
+        bus = Amqp1Bus(there, Terms(client=name, connect_timeout=10.0))
         await self._running.enter_async_context(running(bus))
         self._buses.append(bus)
         return bus
@@ -56,7 +88,7 @@ class Amqp1Site:
     async def cut(self, name: str) -> None:
         """See Site."""
         self._gates[name].shut(True)
-        await eventually(lambda: all(bus._link is None for bus in self._buses if f"//{name}@" in bus.name))
+        await eventually(lambda: all(bus._link is None for bus in self._buses if bus._terms.client == name))
 
     async def mend(self, name: str) -> None:
         """See Site."""
@@ -79,9 +111,10 @@ class Amqp1Site:
 
 
 @contextlib.asynccontextmanager
-async def amqp1_site(broker: RabbitMq) -> AsyncIterator[Amqp1Site]:
+async def amqp1_site(broker: Broker) -> AsyncIterator[Amqp1Site]:
     """The site; it leaves the broker as it was."""
-    await make_exchanges(broker)
+    if isinstance(broker, RabbitMq):
+        await make_exchanges(broker)
     async with contextlib.AsyncExitStack() as stack:
         try:
             yield Amqp1Site(broker, stack)

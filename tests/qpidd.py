@@ -30,6 +30,13 @@ def require_qpidd() -> Path:
 @contextlib.contextmanager
 def running_qpidd(program: Path, folder: Path) -> Iterator[str]:
     """HOST:PORT of one that asks nobody who he is, without anything on a disk but ``folder``."""
+    with served_qpidd(program, folder) as (port, _):
+        yield f"127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def served_qpidd(program: Path, folder: Path) -> Iterator[tuple[int, ServerProcess]]:
+    """The same, with its process."""
     port = free_tcp_port()
     config = folder / "qpidd.conf"
     config.write_text("# an empty file would be refused\n")
@@ -40,4 +47,4 @@ def running_qpidd(program: Path, folder: Path) -> Iterator[str]:
     with ServerProcess(argv, folder / "qpidd.log") as server:
         server.wait_for_tcp(port)
         server.wait_for_output("Loaded protocol amqp1.0")
-        yield f"127.0.0.1:{port}"
+        yield port, server

@@ -108,6 +108,8 @@ class Engine(asyncio.Protocol):
         self._events = self._table()
         self._socket: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._opening: asyncio.TimerHandle | None = None
+        self._silence = greeting.silence
         self._paused = self._woken = False
         self._reason = ""
         self._ended = asyncio.Event()
@@ -145,6 +147,7 @@ class Engine(asyncio.Protocol):
         """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         self._socket = transport
+        self._opening = self._loop.call_later(self._silence, self._look_for_opening)
         self._transport.bind(self.connection)
         self._pump()
 
@@ -167,11 +170,16 @@ class Engine(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self._ended.set()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._opening):
+            if timer is not None:
+                timer.cancel()
         self._handler.on_lost(self._reason or (str(exc) if exc else "the other side closed the connection"))
 
     # ---- inside
+
+    def _look_for_opening(self) -> None:
+        if self.connection.state & Endpoint.REMOTE_UNINIT:
+            self.drop("it does not begin to speak")
 
     def _pump(self) -> None:
         """Tell what has happened and write what is to be written: each may make more of the other."""

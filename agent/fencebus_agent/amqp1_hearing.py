@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from proton import Described, Link, Receiver, Session, Terminus, symbol
 
@@ -24,8 +25,10 @@ Arrived = Callable[[Address, BusMessage], None]
 class Hearing:
     """The receiving links of one connection: one for each binding, and so one queue for each at the broker."""
 
-    def __init__(self, name: str, session: Session, profile: Profile, arrived: Arrived) -> None:
+    def __init__(self, name: str, session: Session, profile: Profile, arrived: Arrived, *, known: bool) -> None:
+        """``known``: we logged in as somebody.  A broker that lets in whoever comes vouches for nobody."""
         self._name, self._session, self._profile, self._arrived = name, session, profile, arrived
+        self._known = known
         self._bindings: dict[str, Address] = {}
         self._awaited: set[str] = set()
         session.open()
@@ -70,4 +73,4 @@ class Hearing:
         except WireError as error:
             log.info("%s: dropped what came to %s: %s", self._name, binding, error)
         else:
-            self._arrived(binding, message)
+            self._arrived(binding, message if self._known else replace(message, user_id=""))

@@ -61,7 +61,7 @@ class BrokerLink:
         """``wanted`` tells the bindings; without a ``profile`` the broker has to tell what it is."""
         loop = asyncio.get_running_loop()
         self._name, self._user, self._wanted, self._boxes, self._hooks = name, greeting.user, wanted, boxes, hooks
-        self._profile = profile
+        self._profile, self._known = profile, greeting.mechanism != "ANONYMOUS"
         self._hearing: Hearing | None = None
         self._speaking: Speaking | None = None
         self.engine = Engine(self, greeting)
@@ -107,7 +107,7 @@ class BrokerLink:
         if profile is None:
             self.engine.drop(f"a broker of no known kind: it calls itself {product!r} {version!r}")
             return
-        self._hearing = Hearing(self._name, connection.session(), profile, self._hooks.arrived)
+        self._hearing = Hearing(self._name, connection.session(), profile, self._hooks.arrived, known=self._known)
         self._speaking = Speaking(self._name, connection, profile, self._user, self._boxes, self._hooks.settle)
         self.bind()
         for to in self._boxes.places():

@@ -50,7 +50,7 @@ class Profile(Protocol):
 
 class Qpidd:
     """qpidd: an exchange is an address, the routing key is the subject, and filters bind.  It translates to AMQP 0-10,
-    typed bodies included, and refuses a user id that is not the sender's.
+    typed bodies included, and refuses a user id that is not the sender's, unless it runs with ``--auth no``.
     """
 
     name, typed, vouches = "qpidd", True, True

@@ -140,21 +140,20 @@ class Speaking:
             way.pipe.abandon(error)
 
     def _ended(self, way: _Way, reason: str) -> bool:
-        """Because of a message, or because the broker never wanted it.
-
-        In the first case what was under way is called refused, and a new link takes what waits.
+        """Because of a message: what was under way is called refused, and a new link takes what waits.  Or because the
+        broker does not want it, or not any more: all is refused.
         """
         place, pipe, error = place_of(way.to), way.pipe, BusRefused(self.name, reason)
         del self._ways[place]
-        stood, again = pipe.attached, pipe.in_doubt
+        again = pipe.attached and pipe.in_doubt
         pipe.abandon(error)
         way.session.close()
         way.session.free()
-        if not stood:
-            _refuse(pipe.outbox, self.settle, error)
-        elif again:
+        if again:
             self.push(way.to)
-        return stood or place not in self.boxes.needed
+        else:
+            _refuse(pipe.outbox, self.settle, error)
+        return again or place not in self.boxes.needed
 
     def _by_link(self, name: str) -> _Way | None:
         return next((way for way in self._ways.values() if way.link.name == name), None)

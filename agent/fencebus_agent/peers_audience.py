@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proton import Condition, Connection, Described, Receiver, Sender, Session
+from proton import Condition, Connection, Described, Receiver, Sender, Session, Terminus
 
 from fencebus_agent.amqp1_engine import Engine, Greeting, Outcome
 from fencebus_agent.amqp1_message import encoded
@@ -76,6 +76,7 @@ class Audience:
         """See Handler.  It wants to hear something; that it has something to say is not how this works."""
         binding = _binding(link) if isinstance(link, Sender) else None
         if binding is None or not isinstance(link, Sender) or len(self._listeners) >= MOST_LINKS:
+            link.source.type = link.target.type = Terminus.UNSPECIFIED
             link.open()
             link.condition = Condition("amqp:not-allowed", "a link has to receive, and to say for which binding")
             link.close()

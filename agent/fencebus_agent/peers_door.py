@@ -13,6 +13,7 @@ from fencebus_agent.amqp1_pauses import pauses
 from fencebus_agent.bus import Address, BusError
 from fencebus_agent.kombu_outbox import Parcel
 from fencebus_agent.peers_audience import Audience, Ears
+from fencebus_agent.peers_gate import PATIENCE
 from fencebus_agent.peers_trust import Trust
 from fencebus_agent.peers_url import Peer
 
@@ -73,7 +74,11 @@ class Door:
     async def _server(self) -> asyncio.Server:
         factory, context = self._trust.door(self._me.name, self._known, self._admit, self._refuse)
         return await asyncio.get_running_loop().create_server(
-            factory, _address(self._me.host), self._me.port, ssl=context
+            factory,
+            _address(self._me.host),
+            self._me.port,
+            ssl=context,
+            ssl_handshake_timeout=PATIENCE if context else None,
         )
 
     def _admit(self, name: str) -> Engine:

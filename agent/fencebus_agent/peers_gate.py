@@ -12,16 +12,20 @@ from fencebus_schemas.handshake import Send
 
 PATIENCE = 4.0
 """Seconds until a stranger has to have shown who it is."""
+MOST_STRANGERS = 64
+"""Those who may be on their way to show it."""
 
 
 class Gate(asyncio.Protocol):
     """Takes the steps of a handshake, and then gives the socket to the engine that ``admit`` makes for the other side.
 
-    ``refuse`` is told why nobody was admitted.
+    ``refuse`` is told why nobody was admitted; ``waiting`` are the gates before which somebody stands.
     """
 
-    def __init__(self, steps: Steps, admit: Callable[[str], Engine], refuse: Callable[[str], None]) -> None:
-        self._steps, self._admit, self._refuse = steps, admit, refuse
+    def __init__(
+        self, steps: Steps, admit: Callable[[str], Engine], refuse: Callable[[str], None], waiting: set[Gate]
+    ) -> None:
+        self._steps, self._admit, self._refuse, self._waiting = steps, admit, refuse, waiting
         self._loop = asyncio.get_running_loop()
         self._socket: asyncio.Transport | None = None
         self._buffer = bytearray()
@@ -32,6 +36,11 @@ class Gate(asyncio.Protocol):
         """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
         self._socket = transport
+        if len(self._waiting) >= MOST_STRANGERS:
+            transport.abort()
+            self._refuse(f"{MOST_STRANGERS} others have not shown yet who they are")
+            return
+        self._waiting.add(self)
         self._timer = self._loop.call_later(PATIENCE, self._end, "it took too long to show who it is")
         self._step(None)
 
@@ -75,6 +84,7 @@ class Gate(asyncio.Protocol):
             self._refuse(reason)
 
     def _stop_waiting(self) -> None:
+        self._waiting.discard(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -49,11 +49,12 @@ class ByKey:
 
     def door(self, me: str, known: frozenset[str], admit: Admit, refuse: Refuse) -> tuple[Factory, None]:
         """See Trust."""
-        return lambda: Gate(callee(self.keys, me, known), admit, refuse), None
+        waiting: set[Gate] = set()
+        return lambda: Gate(callee(self.keys, me, known), admit, refuse, waiting), None
 
     def call(self, me: str, them: str, engine: Engine, refuse: Refuse) -> tuple[Factory, None]:
         """See Trust."""
-        return lambda: Gate(caller(self.keys, me, them), lambda _name: engine, refuse), None
+        return lambda: Gate(caller(self.keys, me, them), lambda _name: engine, refuse, set()), None
 
 
 @dataclass(frozen=True, slots=True)

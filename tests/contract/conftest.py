@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
 
 from tests import hypervisors
+from tests.amqp1_site import QpiddBroker
 from tests.hypervisors import World
 from tests.libvirtd import Libvirtd
+from tests.qpidd import require_qpidd, served_qpidd
 
 Opener = Callable[[pytest.FixtureRequest, Path], AbstractAsyncContextManager[World, bool | None]]
 
@@ -46,3 +48,10 @@ async def sighted(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     """One hypervisor after the other, as on a host among others: lives have marks."""
     async with MARKING[request.param](request, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def qpidd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QpiddBroker]:
+    """A real qpidd, where there is one."""
+    with served_qpidd(require_qpidd(), tmp_path_factory.mktemp("qpidd")) as (port, server):
+        yield QpiddBroker(port, server)

@@ -32,7 +32,7 @@ from fencebus_agent.bus import (
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_schemas.deadline import Deadline
-from tests.amqp1_site import amqp1_site
+from tests.amqp1_site import QpiddBroker, amqp1_site
 from tests.hypervisors import eventually, soon
 from tests.peers_site import peers_site
 from tests.rabbitmq import RabbitMq
@@ -130,6 +130,13 @@ def amqp1_on_rabbitmq(request: pytest.FixtureRequest) -> AbstractAsyncContextMan
     return amqp1_site(broker)
 
 
+def amqp1_on_qpidd(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Site, bool | None]:
+    """Amqp1Bus on a real qpidd, where there is one."""
+    broker = request.getfixturevalue("qpidd")
+    assert isinstance(broker, QpiddBroker)
+    return amqp1_site(broker)
+
+
 def direct_links(_request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Site, bool | None]:
     """PeersBus, without a broker."""
     return peers_site()
@@ -139,9 +146,10 @@ SITES: dict[str, Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[S
     "memory": memory_site,
     "rabbitmq": rabbitmq_site,
     "amqp1": amqp1_on_rabbitmq,
+    "qpidd": amqp1_on_qpidd,
     "peers": direct_links,
 }
-GROUPS = {name: [pytest.mark.xdist_group("rabbitmq")] for name in ("rabbitmq", "amqp1")}
+GROUPS = {name: [pytest.mark.xdist_group("rabbitmq")] for name in ("rabbitmq", "amqp1", "qpidd")}
 """Sites whose broker takes long to start, so that one process has all of their tests."""
 
 
