@@ -17,6 +17,7 @@ from fencebus_host.control_events import Events
 from fencebus_host.control_explain import explain
 from fencebus_host.control_health import problems, worst
 from fencebus_host.control_history import Wanted
+from fencebus_host.control_parts import HasState
 from fencebus_host.control_pause import Pause
 from fencebus_host.control_requests import Requests
 from fencebus_host.control_select import Selection, select
@@ -32,6 +33,8 @@ from fencebus_schemas.status import (
 )
 from fencebus_schemas.status_plain import to_plain
 
+__all__ = ["Chronicle", "Desk", "HasState", "Sources", "selection_of", "wanted_of"]
+
 LOOK_SECONDS = 1.0
 LAST_FENCES = 5
 LEAST_ID = 4
@@ -46,18 +49,6 @@ class Chronicle(Protocol):
 
     async def course(self, request: str) -> Course | None:
         """What a verdict was drawn from, as far as it was kept.  Raises RecordError."""
-
-
-class HasState(Protocol):
-    """A part of the daemon."""
-
-    @property
-    def name(self) -> str:
-        """As logs call it."""
-
-    @property
-    def trouble(self) -> str | None:
-        """What is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,10 @@ class Pause:
         """The pause, if there is one now."""
         if self._pause and self._pause.until is not None and self._pause.until <= self._wall_clock():
             log.warning("the pause is over: fencing goes on")
-            self.end()
+            try:
+                self.end()
+            except OSError as error:  # it is over all the same, also for the daemon that reads the file next
+                log.warning("%s is not removed: %s", self._path, error.strerror)
         return self._pause
 
     def objection(self) -> Objection | None:

@@ -11,9 +11,10 @@ from fencebus_host.config.effective import effective
 from fencebus_host.config.model import Config
 from fencebus_host.config.tree import render
 from fencebus_host.control_acts import Acts
-from fencebus_host.control_desk import Desk, HasState, Sources
+from fencebus_host.control_desk import Desk, Sources
 from fencebus_host.control_hosts import HostOrders
 from fencebus_host.control_members import short
+from fencebus_host.control_parts import HasState, PartNews
 from fencebus_host.control_watch import AskingEyes, PictureEyes, Watch
 
 
@@ -23,6 +24,7 @@ class Site:
 
     desk: Desk
     watch: Watch
+    parts: PartNews
 
 
 def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable[HasState]]) -> Site:
@@ -48,4 +50,4 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
     )
     hosts = HostOrders(core.federated, core.host)
     acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view)
-    return Site(Desk(sources, acts, hosts.answers, time.time), watch)
+    return Site(Desk(sources, acts, hosts.answers, time.time), watch, PartNews(parts, core.events))

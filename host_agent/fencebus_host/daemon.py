@@ -223,6 +223,7 @@ class Daemon:
 
     def _tell_status(self) -> None:
         self._surroundings.notifier.tell(self._status())
+        self._site.parts.changed()
 
     def _status(self) -> str:
         parts = self._parts()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from fencebus_host.control_events import KEPT, QUEUE, Events
+from fencebus_host.control_parts import PartNews
 from fencebus_host.control_requests import GRACE, NOBODY, Requests
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import FenceOutcome, Reason
@@ -54,6 +56,33 @@ async def test_who_is_too_slow_is_told_that_some_are_lost() -> None:
     assert [event.kind for event in seen] == [EventKind.EVENTS_LOST, EventKind.VM_CHANGED]
     assert seen[1].text == str(QUEUE)
     await following.aclose()
+
+
+@dataclass
+class Part:
+    """A part of a daemon."""
+
+    name: str
+    trouble: str | None = None
+
+
+def test_a_part_that_fails_works_or_closes_is_news_once() -> None:
+    events = Events(noon)
+    tcp, router = Part("listener tcp", "port in use"), Part("router")
+    parts = [router, tcp]
+    news = PartNews(lambda: parts, events)
+    news.changed()
+    news.changed()
+    tcp.trouble = None
+    news.changed()
+    parts.remove(tcp)
+    news.changed()
+    assert [(event.kind, event.text) for event in events.last(10)] == [
+        (EventKind.PART_CHANGED, "router: works"),
+        (EventKind.PART_CHANGED, "listener tcp: port in use"),
+        (EventKind.PART_CHANGED, "listener tcp: works"),
+        (EventKind.PART_CHANGED, "listener tcp: closed"),
+    ]
 
 
 def test_a_power_action_runs_from_its_acceptance_to_its_answer() -> None:

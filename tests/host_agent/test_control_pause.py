@@ -54,6 +54,17 @@ def test_a_pause_with_an_end_ends_by_itself_also_while_the_daemon_is_down(tmp_pa
     assert not (tmp_path / "paused.json").exists()
 
 
+def test_a_pause_is_over_though_its_file_cannot_be_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    pause = Pause(tmp_path, clock)
+    pause.begin("", 60, "uid 0")
+    (tmp_path / "paused.json").unlink()
+    (tmp_path / "paused.json").mkdir()
+    clock.now += 61
+    assert pause.objection() is None
+    assert "is not removed" in caplog.text
+
+
 @pytest.mark.parametrize("text", ("", "{", "[]", '{"since": "noon"}'))
 def test_what_cannot_be_read_is_a_pause(tmp_path: Path, text: str) -> None:
     (tmp_path / "paused.json").write_text(text)

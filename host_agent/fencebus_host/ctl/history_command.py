@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import click
@@ -18,6 +18,8 @@ from fencebus_host.ctl.options import config_option, format_option
 from fencebus_host.ctl.status_source import asked, events_of, state_dir_of
 from fencebus_schemas.status import VERSION, EventKind, HistoryStatus
 
+LATELY = 1000
+"""Events that may have come between two questions."""
 UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -40,9 +42,12 @@ def history(vm: str, since: str, failed: bool, most: int, follow: bool, form: st
       fence_virtctl history --vm node1 --format tsv
     """
     about: dict[str, object] = {"vm": vm, "failed": failed, "most": most, "since": since_when(since, time.time())}
-    _print(_asked(file, about), form)
+    began = time.time()
+    found = _asked(file, about)
+    _print(found, form)
+    sys.stdout.flush()
     if follow:
-        _follow(file, form)
+        _follow(file, form, {fence.id for fence in found.fences}, began)
     return ExitCode.OK
 
 
@@ -93,14 +98,18 @@ def _print(found: HistoryStatus, form: str) -> None:
         status_print.say(status_print.as_tsv([FENCE_HEAD, *fence_rows(found.fences, found.running)]))
 
 
-def _follow(file: Path | None, form: str) -> None:
+def _follow(file: Path | None, form: str, shown: Collection[str], began: float) -> None:
+    """Each that is answered from now on, and those that were between the first look and this one."""
     try:
-        for each in _answered(file):
+        for each in _answered(file, shown, began):
             _print(asked(HistoryStatus, file, "history", {"request": each, "most": 1}), form)
             sys.stdout.flush()
     except KeyboardInterrupt:
         return
 
 
-def _answered(file: Path | None) -> Iterable[str]:
-    return (event.request for event in events_of(file) if event.kind is EventKind.FENCE_FINISHED)
+def _answered(file: Path | None, shown: Collection[str], began: float) -> Iterable[str]:
+    for event in events_of(file, {"most": LATELY}):
+        is_new = event.at >= began and event.request not in shown
+        if event.kind is EventKind.FENCE_FINISHED and is_new:
+            yield event.request

@@ -171,6 +171,20 @@ def test_events_are_shown_and_followed(ctl: Ctl) -> None:
     assert "fence-finished" in ctl("events", "--format", "tsv", "-n", "5").out
 
 
+def test_history_goes_on_with_each_fence_as_it_is_answered(ctl: Ctl) -> None:
+    command = [sys.executable, "-m", "fencebus_host.ctl", "history", "-f", str(ctl.daemon.config_file)]
+    options = ["--follow", "--format", "tsv", "-n", "1"]
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        ctl.daemon.process.wait_until(lambda: followed(ctl), what="being followed")
+        ctl("fence", "node13", "--yes")
+        while "node13" not in (line := following.stdout.readline()) or "pending" in line:
+            assert line
+        following.send_signal(signal.SIGINT)
+        assert following.wait(30) == 0
+    assert line.split("\t")[7] == "proven-off"
+
+
 def followed(ctl: Ctl) -> bool:
     """Whether somebody has a connection to the control socket open."""
     path = f"{ctl.daemon.state_dir}/control.sock"
