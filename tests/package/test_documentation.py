@@ -37,7 +37,7 @@ FIRST_WORDS = (
         "firewall-cmd",
         "journalctl",
     ),
-    *("install", "kill", "make", "mkdir", "pcs", "pip", "rabbitmqctl", "restorecon", "systemctl", "udevadm", "virsh"),
+    *("install", "kill", "make", "mkdir", "pcs", "pip", "promtool", "rabbitmqctl", "restorecon", "systemctl", "udevadm", "virsh"),
 )
 """What a command begins with; other lines apart are output, logs or pictures."""
 
@@ -76,6 +76,10 @@ RUN = {
     "docs/host-death.md": {
         r"fence_virtctl host ": "tests/interop/test_dead_hosts.py::"
         "test_a_dead_hosts_vms_are_off_by_its_agents_status_by_its_agents_act_and_by_an_operators_word",
+    },
+    "docs/metrics.md": {
+        r"promtool check rules ": "tests/host_agent/metrics/test_alert_rules.py::"
+        "test_promtool_takes_the_rules_and_every_one_is_tried",
     },
     "docs/brokers.md": {
         r"fencebus_broker render ": "tests/broker_config/test_page.py::test_every_site_of_the_page_can_be_rendered",
