@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.bench import machine, page
 from tests.bench.bus_events import event_times
 from tests.bench.bus_floor import round_trips
-from tests.bench.bus_hosts import MANY, BusHosts, Idle, bus_hosts
+from tests.bench.bus_hosts import BusHosts, Idle, bus_hosts
 from tests.bench.figures import Figures
 from tests.bench.goals import Goal
 from tests.bench.load import Tally
@@ -26,7 +26,7 @@ from tests.bench.tables import goals_table, milliseconds, ratio, table
 from tests.rabbitmq import RabbitMq, running_rabbitmq
 
 IN_FLIGHT = (1, 32)
-ECHOES, EVENTS = 1000, 200
+ECHOES, EVENTS, ROUNDS = 1000, 200, 3
 STATUS_SECONDS, IDLE_SECONDS = 2.0, 20.0
 C_CPG = 13.0
 """Milliseconds of the C daemon's fence over corosync, at best (facts: 13 to 19)."""
@@ -106,7 +106,7 @@ def measure(broker: RabbitMq, folder: Path, share: float) -> Measured:
         rows[ECHO, many] = Row(Figures.of(seconds), len(seconds) / whole)
     with bus_hosts(broker, folder) as hosts:
         for many in IN_FLIGHT:
-            rows.update(_fences(hosts, many, max(2 * many, int(MANY * share))))
+            rows.update(_fences(hosts, many, max(1, int(ROUNDS * share))))
         for many in IN_FLIGHT:
             rows[STATUS, many] = Row.of(hosts.statuses(many, STATUS_SECONDS * share))
         idle, silence = hosts.idle(IDLE_SECONDS * share), hosts.silence()
@@ -115,12 +115,13 @@ def measure(broker: RabbitMq, folder: Path, share: float) -> Measured:
     return Measured({key: rows[key] for key in order}, events, idle, silence)
 
 
-def _fences(hosts: BusHosts, many: int, count: int) -> dict[Key, Row]:
-    before = hosts.processor_seconds()
-    off, on = hosts.fences(many, count)
-    spent = tuple(
-        1000 * (now - then) / (2 * count) for now, then in zip(hosts.processor_seconds(), before, strict=True)
-    )
+def _fences(hosts: BusHosts, many: int, rounds: int) -> dict[Key, Row]:
+    before, off, on = hosts.processor_seconds(), Tally(), Tally()
+    for _ in range(rounds):
+        for whole, part in zip((off, on), hosts.fences(many), strict=True):
+            whole.add(part)
+    asked = off.asked + on.asked
+    spent = tuple(1000 * (now - then) / asked for now, then in zip(hosts.processor_seconds(), before, strict=True))
     return {(OFF, many): Row.of(off, spent), (ON, many): Row.of(on, spent)}
 
 
@@ -130,7 +131,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a fifth of everything")
     page.add_option(parser)
     options = parser.parse_args()
-    description = machine.description(MANY)
+    description = machine.description(ROUNDS)
     with tempfile.TemporaryDirectory(prefix="fencebus-bench-") as name, running_rabbitmq(Path(name) / "node") as broker:
         text = measure(broker, Path(name), 0.2 if options.quick else 1.0).report(description)
     text += f"\n\nLoad at the end {os.getloadavg()[0]:.1f}."
