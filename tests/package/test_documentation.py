@@ -37,7 +37,20 @@ FIRST_WORDS = (
         "firewall-cmd",
         "journalctl",
     ),
-    *("install", "kill", "make", "mkdir", "pcs", "pip", "promtool", "rabbitmqctl", "restorecon", "systemctl", "udevadm", "virsh"),
+    *(
+        "install",
+        "kill",
+        "make",
+        "mkdir",
+        "pcs",
+        "pip",
+        "promtool",
+        "rabbitmqctl",
+        "restorecon",
+        "systemctl",
+        "udevadm",
+        "virsh",
+    ),
 )
 """What a command begins with; other lines apart are output, logs or pictures."""
 
