@@ -19,7 +19,7 @@ from tests.sim.shrinking import breaks, shrink, story
 from tests.sim.witness import CLAUSES
 
 BATCH = 25
-MODES = (Mode.DEFAULT, Mode.DENSE)
+MODES = (Mode.DEFAULT, Mode.DENSE, Mode.DEADLY)
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FILLED = 60
 """So many schedules at most are made for one empty cell of the table."""
@@ -40,7 +40,10 @@ def empty_cells(tally: Tally) -> list[tuple[Kind, str]]:
 
 def fillers(tally: Tally, first: int) -> list[Batch]:
     """Schedules in which the clause of an empty cell may speak under its fault: in the world that was made for it."""
-    return [Batch(range(first, first + 3), Mode.DENSE, fault, clause) for fault, clause in empty_cells(tally)]
+    return [
+        Batch(range(first, first + 3), Mode.DEADLY if clause.startswith("S13") else Mode.DENSE, fault, clause)
+        for fault, clause in empty_cells(tally)
+    ]
 
 
 def progress(tally: Tally, share: float, began: float) -> None:

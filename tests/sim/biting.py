@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def _worlds(mutation: Mutation) -> tuple[str, ...]:
-    return (mutation.world.__name__,) if mutation.world is not None else (Mode.DEFAULT.value, Mode.DENSE.value)
+    return (mutation.world.__name__,) if mutation.world is not None else tuple(mode.value for mode in mutation.modes)
 
 
 if __name__ == "__main__":

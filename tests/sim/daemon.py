@@ -18,6 +18,7 @@ from fencebus_schemas.peer import GuardAnswer, Message
 from tests.sim.desk import Desk
 from tests.sim.driver import Driver, Pace
 from tests.sim.scheduler import Scheduler
+from tests.sim.witnesses import Witnesses
 
 if TYPE_CHECKING:
     from tests.sim.host import SimHost
@@ -41,6 +42,7 @@ class Daemon:
         self.federation.remember(host.disk.deeds)
         self.driver = Driver(self, sim.world, host.place, host.name, incarnation, host.disk.stories, sim.names)
         self.desk = Desk(self)
+        self.witnesses = Witnesses(self)
         self._drawn = 0
         self._reading: set[Uuid] = set()
         self._ticks = 0
@@ -78,6 +80,7 @@ class Daemon:
         """Read everything that is here, say who is here, and go on."""
         found = self.driver.inventory()
         self.carry(self.federation.inventory([self.driver.record(vm, seen) for vm, seen in found], self.now()))
+        self.witnesses.begin()
         self._tick(self._ticks)
 
     def _tick(self, number: int) -> None:
@@ -134,7 +137,7 @@ class Daemon:
             elif isinstance(effect, Conclude):
                 self.desk.concluded(effect)
             elif isinstance(effect, AskProof):
-                pass  # nobody here knows of a host's death: the question stays open
+                self.witnesses.ask(effect)
             else:
                 self._act(effect)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fencebus_agent.memory_machines import Hold
 from fencebus_agent.memory_migration import Migration, Route
 from fencebus_agent.memory_world import WorldRefusal
+from fencebus_host.proofs.cluster_view import FenceEvent, Result
 from fencebus_schemas.model import HostId, Uuid
 from tests.sim.happening import WORLDLY, Happening, Kind
 from tests.sim.plan import host_name, words
@@ -158,20 +160,29 @@ def wipe_all(sim: Simulation, each: Happening) -> None:
 
 def host_crash(sim: Simulation, each: Happening) -> None:
     """Power lost, power back; ``rate``: its VMs have autostart."""
-    host = _host(sim, each)
-    had_daemon = host.daemon is not None
-    sim.world.crash(host.place)
-    host.end_daemon()
-    sim.spread_events()
+    sim.power_off(_host(sim, each), each.span, autostart=bool(each.rate))
 
-    def back() -> None:
-        host.boot()
-        sim.world.boot(host.place, list(sim.names) if each.rate else [], sim.now)
-        sim.spread_events()
-        if had_daemon:
-            sim.scheduler.after(0.5 + host.chance(), host.start_daemon)
 
-    sim.scheduler.after(each.span, partial(_try, sim, back))
+def fenced(sim: Simulation, each: Happening) -> None:
+    """By its own cluster, which has it in its history then; ``end``: how it comes back."""
+    host, how = _host(sim, each), each.action.lower()
+    told = FenceEvent(how, str(host.place), Result.PENDING, "host", "controld", f"{sim.now:.3f}")
+    sim.fencings = (told, *sim.fencings)
+
+    def done() -> None:
+        sim.fencings = tuple(replace(one, result=Result.SUCCESS) if one is told else one for one in sim.fencings)
+        if sim.world.is_up(host.place):
+            sim.power_off(host, each.span, bool(each.rate), each.end)
+            host.fenced_off = how == "off"
+
+    sim.scheduler.after(0.3 + host.chance(), done)
+
+
+def confirm(sim: Simulation, each: Happening) -> None:
+    """fence_virtctl host confirm-dead, whether it is or not."""
+    daemon = _host(sim, each).daemon
+    if daemon is not None and not _host(sim, each).stopped:
+        daemon.carry(daemon.federation.confirm_dead(sim.hosts[each.other].name, "root", "noon", daemon.now()))
 
 
 def freeze(sim: Simulation, each: Happening) -> None:
@@ -294,4 +305,6 @@ DEEDS: dict[Kind, Deed] = {
     Kind.SLOW_EXIT: pace("exit"),
     Kind.KEPT_QUEUE: kept_queue,
     Kind.FORGET: forget,
+    Kind.FENCED: fenced,
+    Kind.CONFIRM: confirm,
 }

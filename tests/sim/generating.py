@@ -8,7 +8,7 @@ from enum import Enum
 from random import Random
 
 from tests.sim.happening import FAULTS, Happening, Kind
-from tests.sim.plan import Plan, VmPlan, vm_name
+from tests.sim.plan import ALONE, OUTSIDE, Plan, VmPlan, vm_name
 
 PHASES = ("begun", "prepared", "copying", "source_paused", "transferred")
 
@@ -19,6 +19,8 @@ class Mode(Enum):
     DEFAULT = "default"
     DENSE = "dense"
     CALM = "calm"
+    DEADLY = "deadly"
+    """Hosts die, and witnesses say so, or not."""
 
 
 @dataclass(slots=True)
@@ -195,7 +197,14 @@ WORLDLY: tuple[Callable[[Draft], None], ...] = (migration, migration, errand, er
 
 # -- faults ----------
 
-SPANS = {Kind.DAEMON_CRASH: 5.0, Kind.HOST_CRASH: 10.0, Kind.WIPE: 3.0, Kind.WIPE_ALL: 2.0, Kind.FREEZE: 6.0}
+SPANS = {
+    Kind.DAEMON_CRASH: 5.0,
+    Kind.HOST_CRASH: 10.0,
+    Kind.WIPE: 3.0,
+    Kind.WIPE_ALL: 2.0,
+    Kind.FREEZE: 6.0,
+    Kind.FENCED: 15.0,
+}
 RATES: dict[Kind, tuple[float, ...]] = {
     Kind.LOSS: (0.1, 0.3, 0.6),
     Kind.LATE: (0.05, 0.2, 0.5),
@@ -206,6 +215,7 @@ RATES: dict[Kind, tuple[float, ...]] = {
     Kind.SLOW_DISK: (0.1, 1.0, 3.0),
     Kind.SLOW_EXIT: (0.05, 0.5, 8.0),
     Kind.HOST_CRASH: (0.0, 1.0),
+    Kind.FENCED: (0.0, 1.0),
 }
 
 
@@ -229,13 +239,33 @@ def fault(draft: Draft, kind: Kind, at: float) -> None:
     )
 
 
+DEATHS = (Kind.FENCED, Kind.CONFIRM)
 RARE = (Kind.WIPE_ALL, Kind.FORGET, Kind.TWIN, Kind.FULL_DISK)
-COMMON = tuple(kind for kind in FAULTS if kind not in RARE)
+COMMON = tuple(kind for kind in FAULTS if kind not in (*RARE, *DEATHS))
 
 
 def _kinds(rng: Random, count: int) -> list[Kind]:
     kinds = rng.sample(COMMON, min(count, len(COMMON)))
     return [rng.choice(RARE) if rng.random() < 0.1 else kind for kind in kinds]
+
+
+def death(draft: Draft) -> None:
+    """A host dies, or only its daemon does, and somebody asks for what it had; perhaps an operator says it is dead."""
+    rng, at, host = draft.rng, draft.when(0.6), draft.host()
+    how = rng.choice((Kind.HOST_CRASH, Kind.FENCED, Kind.FENCED, Kind.DAEMON_CRASH))
+    end = rng.choice(("", "", ALONE, OUTSIDE)) if how is Kind.FENCED else ""
+    span = round(rng.choice((2.0, 9.0, 25.0)) * (0.5 + rng.random()), 3)
+    action = rng.choice(("OFF", "REBOOT"))
+    draft.add(Happening(at, how, host, span=span, rate=float(rng.random() < 0.5), action=action, end=end))
+    others = [other for other in range(draft.hosts) if other != host]
+    vm = draft.vm()
+    _ask(draft, at + rng.uniform(-1.5, 5.0), vm, -1, rng.choice(("OFF", "OFF", "REBOOT")), rng.choice(others))
+    if rng.random() < 0.3:
+        draft.add(Happening(at + rng.uniform(0.5, 8.0), Kind.CONFIRM, rng.choice(others), host))
+    if rng.random() < 0.4:
+        _migrate(draft, at + rng.uniform(-0.6, 0.4), vm)
+    if rng.random() < 0.3:
+        draft.add(Happening(at - rng.uniform(0.0, 2.0), Kind.SAVE, host, vm=vm, span=round(rng.uniform(0.1, 1.0), 3)))
 
 
 # -- schedules ----------
@@ -268,20 +298,33 @@ def _calm(draft: Draft) -> None:
 
 def _troubled(draft: Draft, mode: Mode, wanted: Sequence[Kind]) -> None:
     rng = draft.rng
-    dense = mode is Mode.DENSE
     for _ in range(rng.randint(2, 4)):
         rng.choice(REQUESTS)(draft)
     for _ in range(rng.randint(1, 4)):
         rng.choice(WORLDLY)(draft)
-    if dense:
-        for _ in range(rng.randint(4, 9)):
-            migration(draft)
-        for _ in range(rng.randint(2, 4)):
-            fault(draft, rng.choice((Kind.DAEMON_CRASH, Kind.DAEMON_CRASH, Kind.HOST_CRASH, Kind.FREEZE)), draft.when())
+    if mode in MORE:
+        MORE[mode](draft)
     if rng.random() < 0.15:
         cloned(draft)
     for kind in (*wanted, *_kinds(rng, rng.randint(3, 5))):
         fault(draft, kind, draft.when())
+
+
+def _dense(draft: Draft) -> None:
+    rng = draft.rng
+    for _ in range(rng.randint(4, 9)):
+        migration(draft)
+    for _ in range(rng.randint(2, 4)):
+        fault(draft, rng.choice((Kind.DAEMON_CRASH, Kind.DAEMON_CRASH, Kind.HOST_CRASH, Kind.FREEZE)), draft.when())
+
+
+def _deadly(draft: Draft) -> None:
+    for _ in range(draft.rng.randint(1, 3)):
+        death(draft)
+
+
+MORE: dict[Mode, Callable[[Draft], None]] = {Mode.DENSE: _dense, Mode.DEADLY: _deadly}
+"""What a mode has more than the default."""
 
 
 def _plan(draft: Draft, seed: int, mode: Mode) -> Plan:
@@ -296,6 +339,9 @@ def _plan(draft: Draft, seed: int, mode: Mode) -> Plan:
         draft.strangers,
         configured=mode is Mode.CALM or rng.random() < 0.7,
         blind=tuple(index for index in range(draft.hosts) if rng.random() < 0.1),
+        cluster=mode is Mode.DEADLY and rng.random() < 0.6,
+        agents=mode is Mode.DEADLY and rng.random() < 0.5,
+        acts=mode is Mode.DEADLY and rng.random() < 0.5,
         length=draft.length + 18.0,
     )
 

@@ -42,6 +42,8 @@ class Kind(Enum):
     FULL_DISK = "the disk of {host} is full for {span:.1f} s"
     SLOW_EXIT = "killed processes on {host} live on for up to {rate:.1f} s, for {span:.1f} s"
     KEPT_QUEUE = "the broker keeps what is sent to {host} while its daemon is dead, for {span:.1f} s"
+    FENCED = "the host cluster fences {host} ({action}), which comes back after {span:.1f} s{autostart}{end}"
+    CONFIRM = "an operator on {host} confirms that {other} is dead"
     FORGET = "an operator on {host} ends the membership of {other}"
 
 

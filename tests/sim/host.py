@@ -32,6 +32,10 @@ class SimHost:
         self.disk = Disk()
         self.pace = Pace()
         self.wiped_at = -1.0
+        self.in_cluster = True
+        """The cluster's own daemons run here."""
+        self.fenced_off = False
+        """Its cluster has switched it off, and its daemon has not started since."""
         self.write_takes = 0.003
         self.write_done_at = 0.0
         self.daemon: Daemon | None = None
@@ -74,6 +78,7 @@ class SimHost:
         if self.daemon is not None or not self.sim.world.is_up(self.place):
             return
         self._starts += 1
+        self.fenced_off = False
         incarnation = Incarnation(f"{self.place}-boot-{self._boots}", self.place, f"{self._starts}")
         self.daemon = Daemon(self.sim, self, incarnation)
         self.daemon.begin()

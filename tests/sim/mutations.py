@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fencebus_agent import death
-from fencebus_host import denial, federated_rules, permission, verdict
+from fencebus_host import denial, federated_rules, host_death, permission, verdict
 from fencebus_host.federation import coordinator, member, rounds, rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.member import Member
@@ -18,6 +18,7 @@ from fencebus_host.ownership import Ownership
 from fencebus_schemas.model import FenceRequest, Observation, Sight, VmState
 from fencebus_schemas.peer import Quote
 from tests.sim import desk, rare_worlds, requesting, worlds
+from tests.sim.generating import Mode
 from tests.sim.worlds import World
 
 Change = tuple[object, str, object]
@@ -34,6 +35,8 @@ class Mutation:
     """What breaks is outside the promise without the clause, too: residues count."""
     world: World | None = None
     """Where it bites, if the default world masks it."""
+    modes: tuple[Mode, ...] = (Mode.DEFAULT, Mode.DENSE)
+    """The worlds, if none was made for it."""
     beside: Mutation | None = None
     """Another clause that would catch what this one lets through: it is off with this one, and without."""
 
@@ -125,6 +128,18 @@ OWN_LIFE = Mutation(
     world=rare_worlds.attested,
 )
 
+
+def _death(clause: str, *names: str, world: World | None = None, beside: Mutation | None = None) -> Mutation:
+    """A clause about proofs that a host is dead; the first of ``names``, the others are off beside it."""
+    clauses = tuple(each for each in host_death.CLAUSES if each.__name__ not in names)
+    assert len(clauses) == len(host_death.CLAUSES) - len(names)
+    changes: tuple[Change, ...] = ((host_death, "CLAUSES", clauses),)
+    return Mutation("S13", clause, changes, world=world, modes=(Mode.DEADLY,), beside=beside)
+
+
+PAST_REBOOT = _death("a past reboot proves nothing", "s13_asked_since_the_request", world=rare_worlds.returned)
+SIGN_OF_LIFE = _death("the next sign of life ends a proof", "s13_nothing_heard_since", world=rare_worlds.silenced)
+
 MUTATIONS = (
     Mutation(
         "S1",
@@ -191,6 +206,15 @@ MUTATIONS = (
         world=worlds.held,
     ),
     Mutation("S12", "no life younger than the request", ((rules, "s12_is_old", _true),)),
+    _death(
+        "somebody says that it is dead",
+        "s13_somebody_says_that_it_is_dead",
+        "s13_asked_since_the_request",
+        beside=PAST_REBOOT,
+    ),
+    SIGN_OF_LIFE,
+    PAST_REBOOT,
+    _death("what was saved there outlives the host", "s13_last_state_there_was_plain"),
     Mutation("S12", "nothing for who has left", ((permission, "s12_s16_may_act", _nothing),), world=worlds.held),
     Mutation(
         "S14",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fencebus_agent.memory_machines import Hold, Writer
 from fencebus_host.effects import Boot, Kill
 from fencebus_host.federation.rules import LEASE
-from fencebus_schemas.model import HostId, Life, Reason, RequestId, Uuid
+from fencebus_schemas.model import HostId, Life, Reason, RequestId, Uuid, VmState
 from fencebus_schemas.peer import GuardAnswer
 from tests.sim.asked import Asked
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DRIFT = 0.005
 """Seconds by which two machines' clocks can differ over one request's patience: 25 s at the rates of ``host``."""
+CONFIRMED = "an operator's word that a host was off, and stayed off, was wrong"
+SWITCHED_ON = "a host that its cluster had switched off was switched on by hand, and has not been heard yet"
+SAVED_UNHEARD = "an image on a dead host, of a VM that was saved there just before and unheard by the coordinator"
 ANSWERED_BY = 1.0
 """Seconds past its deadline after which every request must have been answered."""
 
@@ -121,7 +124,9 @@ class Oracle:
 
     def _second_copy(self, host: SimHost, asked: Asked, copy: Writer) -> None:
         text = f"{host.place} starts {asked.vm}, which {copy.host} has ({copy.life} {copy.hold.value}), for {asked}"
-        if self._is_outside(copy):
+        if cause := self._wrong_proof(asked, copy):
+            self.residues[cause] += 1
+        elif self._is_outside(copy):
             self.residues["second copy beside one on a host that was never a member"] += 1
         elif self._came_between(asked, copy):
             self.residues["an administrator's start between a member's last denial and ours"] += 1
@@ -153,7 +158,9 @@ class Oracle:
         self._told.add((asked.number, writer.life))
         origin = asked.whereabouts.get(writer.life, writer.host)
         text = f"ok, but {writer.host} has {writer.life} ({writer.hold.value}): {asked}"
-        if self._is_outside(writer):
+        if cause := self._wrong_proof(asked, writer):
+            self.residues[cause] += 1
+        elif self._is_outside(writer):
             self.residues["ok while an old life is on a host that was never a member"] += 1
         elif origin not in asked.heard_from and origin != asked.place and self._killed_plainly(asked):
             self.residues["ok by a plain kill while a second copy is on a host that had not answered"] += 1
@@ -165,6 +172,19 @@ class Oracle:
         if not any(each.request in self._killed for each in same):
             return False
         return asked.reason in (Reason.PROVEN_OFF.value, Reason.REBOOTED.value, Reason.REBOOTED_NOT_STARTED.value)
+
+    def _wrong_proof(self, asked: Asked, writer: Writer) -> str:
+        """What was said of that host's death, and was wrong; empty if it was not that (S13)."""
+        host, daemon = self._sim.by_place.get(writer.host), self._sim.by_place[asked.place].daemon
+        if host is None or daemon is None:
+            return ""
+        if not self._sim.world.is_up(writer.host):
+            told = [each for each in daemon.ownership.known(asked.vm) if each.host == host.name]
+            unheard = writer.hold is Hold.IMAGE and all(each.state is not VmState.SAVED for each in told)
+            return SAVED_UNHEARD if unheard and not self._killed_plainly(asked) else ""
+        if daemon.ownership.confirmations.standing(host.name) is not None:
+            return CONFIRMED
+        return SWITCHED_ON if host.fenced_off else ""
 
     def _is_outside(self, writer: Writer) -> bool:
         """On a machine that nobody's member list holds: it runs no daemon, or was never heard."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 
 from tests.sim.happening import FAULTS, Happening, Kind
 
+ALONE, OUTSIDE = "without its cluster and fencebus", "without its cluster"
+"""How a host may come back after its cluster has fenced it."""
+
 
 @dataclass(frozen=True, slots=True)
 class VmPlan:
@@ -35,6 +38,12 @@ class Plan:
     """``hosts`` is configured, with all that have a daemon from the beginning."""
     blind: tuple[int, ...] = ()
     """Machines on which births older than the daemon are not known."""
+    cluster: bool = False
+    """The hosts are a cluster of their own, whose history tells whom it has fenced (S13)."""
+    agents: bool = False
+    """The power of every host can be asked for."""
+    acts: bool = False
+    """A silent host may be switched off for what it had."""
     length: float = 45.0
 
     @property

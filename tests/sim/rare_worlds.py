@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.sim.generating import Draft
 from tests.sim.happening import Happening, Kind
+from tests.sim.plan import ALONE, OUTSIDE
 from tests.sim.worlds import ask
 
 OWNER, ASKED, HOP, LAST = 0, 1, 2, 3
@@ -102,3 +103,25 @@ def lapsed(draft: Draft) -> None:
     draft.add(Happening(at, Kind.ONE_WAY, 2, 0, span=rival - at + rng.uniform(0.0, 0.3)))
     draft.add(Happening(rival - 0.2, Kind.ONE_WAY, 3, 1, span=at + 2.02 - rival + 0.2))
     ask(draft, rival, 3, vm=1, source=0)
+
+
+def returned(draft: Draft) -> None:
+    """A host was fenced, came back outside its cluster, without our daemon, and has started its VMs: only then it is
+    asked for them.
+    """
+    rng, at = draft.rng, draft.when(0.3)
+    action = rng.choice(("OFF", "REBOOT"))
+    back = rng.uniform(1.0, 4.0)
+    draft.add(Happening(at, Kind.FENCED, OWNER, span=back, rate=1.0, action=action, end=ALONE))
+    for _ in range(2):
+        ask(draft, at + 1.5 + back + rng.uniform(0.0, 8.0), rng.choice((ASKED, HOP)), span=14.0)
+
+
+def silenced(draft: Draft) -> None:
+    """A host was fenced, came back outside its cluster, was heard, and has started its VMs: then its daemon dies."""
+    rng, at = draft.rng, draft.when(0.3)
+    back = rng.uniform(1.0, 3.0)
+    draft.add(Happening(at, Kind.FENCED, OWNER, span=back, rate=1.0, action="OFF", end=OUTSIDE))
+    ends = at + back + rng.uniform(3.0, 6.0)
+    draft.add(Happening(ends, Kind.DAEMON_CRASH, OWNER, span=30.0))
+    ask(draft, ends + rng.uniform(0.0, 3.0), ASKED, span=14.0)

@@ -8,6 +8,7 @@ from functools import partial
 from fencebus_agent.memory_machines import Mark
 from fencebus_agent.memory_vm import MemoryVm
 from fencebus_agent.memory_world import World, WorldRefusal
+from fencebus_host.proofs.cluster_view import FenceEvent
 from fencebus_schemas.model import HostId, Uuid
 from fencebus_schemas.peer import Message
 from tests.sim.asked import Asked
@@ -15,7 +16,7 @@ from tests.sim.doing import do
 from tests.sim.host import SimHost
 from tests.sim.network import Network
 from tests.sim.oracle import Oracle
-from tests.sim.plan import Plan, host_name, words
+from tests.sim.plan import ALONE, Plan, host_name, words
 from tests.sim.scheduler import Scheduler, noise
 
 WARM_UP = 0.3
@@ -43,6 +44,8 @@ class Simulation:
         self.by_place = {host.place: host for host in self.hosts}
         for index in range(plan.strangers):
             self.world.add_host(HostId(host_name(len(self.hosts) + index)))
+        self.fencings: tuple[FenceEvent, ...] = ()
+        """The cluster's history, the latest first."""
         self.configured = frozenset(host.name for host in self.hosts[: plan.hosts] if plan.configured)
         self._place_vms()
 
@@ -73,6 +76,27 @@ class Simulation:
             host = self.by_place.get(event.host)
             if host is not None:
                 host.hear(event)
+
+    def power_off(self, host: SimHost, span: float, autostart: bool = True, end: str = "") -> None:
+        """The power of a machine goes, and comes back after ``span``; ``end``: what comes not back with it."""
+        had_daemon = host.daemon is not None
+        self.note(f"{host.place} loses its power")
+        self.world.crash(host.place)
+        host.end_daemon()
+        host.in_cluster = False
+        self.spread_events()
+
+        def back() -> None:
+            if self.world.is_up(host.place):
+                return
+            host.boot()
+            self.world.boot(host.place, list(self.names) if autostart else [], self.now)
+            self.spread_events()
+            host.in_cluster = not end
+            if had_daemon and end != ALONE:
+                self.scheduler.after(0.5 + host.chance(), host.start_daemon)
+
+        self.scheduler.after(span, back)
 
     def note(self, text: str) -> None:
         """A line of the story."""

@@ -16,7 +16,7 @@ from tests.sim.shrinking import breaks, shrink, story
 from tests.sim.simulation import tell
 
 SHARE = 100
-LEAST_OK = {Mode.DEFAULT: 0.65, Mode.DENSE: 0.475}
+LEAST_OK = {Mode.DEFAULT: 0.65, Mode.DENSE: 0.475, Mode.DEADLY: 0.42}
 """The rate of successes may not fall from one change to the next without a reason.  Of all 1,000 it was 0.710 and 0.532
 when this was written down; the worst hundred had 0.669 and 0.490.
 """
@@ -42,8 +42,13 @@ def told(tally: Tally) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("first", range(0, 1000, SHARE))
-@pytest.mark.parametrize("mode", (Mode.DEFAULT, Mode.DENSE))
+@pytest.mark.parametrize(
+    ("mode", "first"),
+    (
+        *((mode, first) for mode in (Mode.DEFAULT, Mode.DENSE) for first in range(0, 1000, SHARE)),
+        *((Mode.DEADLY, first) for first in range(0, 400, SHARE)),
+    ),
+)
 def test_no_schedule_breaks_a_rule(mode: Mode, first: int) -> None:
     with unmeasured():
         tally = run_seeds(range(first, first + SHARE), mode)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import wraps
 from types import ModuleType
 
-from fencebus_host import denial, permission, verdict
+from fencebus_host import denial, host_death, permission, verdict
 from fencebus_host.federation import coordinator, member, rules, start_course
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.machine import Federation
@@ -147,6 +147,11 @@ POSTS = (
     Post("S12 nothing late directly before the act", rules, "s12_in_time", _objected),
     Post("S12 no life younger than the request", rules, "s12_is_old", _young),
     Post("S12 nothing for who has left", permission, "s12_s16_may_act", _reason(Reason.REQUESTER_GONE)),
+    Post("S13 somebody says that it is dead", host_death, "s13_somebody_says_that_it_is_dead", _objected),
+    Post("S13 a proof is of the incarnation that died", host_death, "s13_of_the_incarnation_that_died", _objected),
+    Post("S13 the next sign of life ends a proof", host_death, "s13_nothing_heard_since", _objected),
+    Post("S13 a past reboot proves nothing", host_death, "s13_asked_since_the_request", _objected),
+    Post("S13 what was saved there outlives the host", host_death, "s13_last_state_there_was_plain", _objected),
     Post("S14 in flight is no proof", Rounds, "heard", _in_flight),
     Post("S14 what happens breaks a guard", Guards, "touched", _guarded),
     Post("S15 two rounds before a start", verdict, "s15_nobody_else_has_it", _objected),
@@ -162,6 +167,7 @@ CLAUSES = tuple(post.clause for post in POSTS)
 
 LISTS: tuple[tuple[ModuleType, str], ...] = (
     (denial, "RULES"),
+    (host_death, "CLAUSES"),
     (verdict, "DOOR_RULES"),
     (verdict, "FEDERATED_OFF_RULES"),
     (verdict, "FEDERATED_ON_RULES"),

@@ -198,4 +198,5 @@ def make(world: World, seed: int, wanted: Sequence[Kind] = ()) -> Plan:
         fault(draft, kind, draft.when(0.6))
     vms = (VmPlan(0, "vm1", defined=(1,)), VmPlan(1, "vm2"))
     happenings = tuple(sorted(draft.happenings, key=lambda each: each.at))
-    return Plan(seed, draft.hosts, vms, happenings, 1, 1, configured, length=48.0)
+    plan = Plan(seed, draft.hosts, vms, happenings, 1, 1, configured, length=48.0)
+    return replace(plan, cluster=any(each.kind is Kind.FENCED for each in happenings))
