@@ -68,7 +68,8 @@ class Pause:
     def _text(self, pause: PauseStatus) -> str:
         until = f" until {clock(pause.until)}" if pause.until is not None else ""
         why = f" ({pause.why})" if pause.why else ""
-        return f"fencing is paused since {clock(pause.since)}{until}{why}: `fence_virtctl resume` ends it"
+        by = f" by {pause.by}" if pause.by else ""
+        return f"fencing is paused since {clock(pause.since)}{until}{by}{why}: `fence_virtctl resume` ends it"
 
     def _read(self) -> PauseStatus | None:
         try:

@@ -69,17 +69,23 @@ class Viewer:
 
     def __init__(self) -> None:
         self.view = View()
+        self._told: list[VmRecord] = []
         self._records: dict[str, tuple[VmRecord, ...]] = {}
         self._mute: frozenset[str] = frozenset()
         self._began = False
 
     def look(self, records: Iterable[VmRecord], hosts: Sequence[HostStatus], at: float) -> tuple[EventStatus, ...]:
         """Take a new view; returns what has happened since the last one, nothing for the first."""
-        said: dict[str, list[VmRecord]] = {}
-        for record in records:
-            said.setdefault(record.uuid, []).append(record)
         mute = frozenset(host.name for host in hosts if host.state in MUTE)
-        before, vms = self.view, dict[str, VmStatus]()
+        before, told = self.view, list(records)
+        if self._began and told == self._told and mute == self._mute:
+            self.view = View(before.vms, {host.name: host for host in _counted_as(hosts, before)})
+            return tuple(differences(before, self.view, at))
+        self._told = told
+        said: dict[str, list[VmRecord]] = {}
+        for record in told:
+            said.setdefault(record.uuid, []).append(record)
+        vms = dict[str, VmStatus]()
         for uuid, each in said.items():
             vms[uuid] = self._vm(uuid, tuple(each), mute, at)
         self.view = View(vms, {host.name: host for host in _counted(hosts, vms)})
@@ -96,6 +102,13 @@ class Viewer:
         if before is not None and (before.state, before.owner) == (made.state, made.owner):
             return replace(made, since=before.since)
         return made
+
+
+def _counted_as(hosts: Sequence[HostStatus], before: View) -> Iterable[HostStatus]:
+    """The hosts, where no VM has changed."""
+    for host in hosts:
+        was = before.hosts.get(host.name)
+        yield replace(host, vms=was.vms, claims=was.claims) if was else host
 
 
 def _counted(hosts: Sequence[HostStatus], vms: Mapping[str, VmStatus]) -> Iterable[HostStatus]:
@@ -125,6 +138,8 @@ def differences(before: View, after: View, at: float) -> Iterable[EventStatus]:
     """What happened to hosts, then to VMs; the events have no numbers yet."""
     for name in sorted({*before.hosts, *after.hosts}):
         yield from _of_host(name, before.hosts.get(name), after.hosts.get(name), at)
+    if after.vms is before.vms:
+        return
     for uuid, vm in after.vms.items():
         was = before.vms.get(uuid)
         if was is not vm:
