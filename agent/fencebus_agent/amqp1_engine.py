@@ -226,10 +226,17 @@ class Engine(asyncio.Protocol):
         return True
 
     def _tick(self) -> None:
+        """One timer, which is made anew only when it has run out, or is late: most of them move with each message."""
         due = self._transport.tick(self._loop.time())
+        if not due or (self._timer is not None and self._timer.when() <= due):
+            return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(due, self._pump) if due else None
+        self._timer = self._loop.call_at(due, self._timer_ran_out)
+
+    def _timer_ran_out(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _table(self) -> Mapping[EventType, Callable[[Event], None]]:
         handler = self._handler

@@ -25,8 +25,8 @@ from tests.ports import free_tcp_port
 from tests.rabbitmq_site import running
 from tests.server_process import ServerProcess
 
-KEY, HEARTBEAT = "the key of the hosts", 0.5
-TERMS = Terms(heartbeat=HEARTBEAT)
+KEY, HEARTBEAT = "the key of the hosts", 1.5
+TERMS, SOON = Terms(heartbeat=HEARTBEAT), Terms(heartbeat=0.5)
 
 
 class Asker:
@@ -77,7 +77,7 @@ async def test_a_host_that_is_killed_is_missed_and_one_that_comes_again_is_heard
         others["b"].stop(signal.SIGKILL)
         await eventually(lambda: asker.bus._presence._there == {"c"}, 20)
         assert not await asker.asks("b")
-        assert await asker.asks("c")
+        await asker.hears("c")
         assert BusState.LOST not in asker.states
         others["b"].start()
         await asker.hears("b")
@@ -89,7 +89,7 @@ async def test_a_host_that_stands_still_takes_no_command_and_is_lost_after_two_h
         question = BusMessage(reply_to=asker.bus.own)
         with pytest.raises(BusCongested, match="b has not taken it"):
             await asker.bus.send(address("b"), question, soon(0.3), Priority.COMMAND)
-        assert await asker.asks("c")
+        await asker.hears("c")
         await eventually(lambda: asker.bus._presence._there == {"c"}, 20)
         others["b"].send(signal.SIGCONT)
         await asker.hears("b")
@@ -119,7 +119,7 @@ class Apart:
         self._machine.does(self._loop.close)
 
     async def _live(self, url: str) -> None:
-        bus = PeersBus(url, self._machine.name, (KEY.encode(),), TERMS)
+        bus = PeersBus(url, self._machine.name, (KEY.encode(),), SOON)
         bus.watch(lambda state, _reason: self.states.append(state))
         task = asyncio.create_task(bus.run())
         await self._stop.wait()
