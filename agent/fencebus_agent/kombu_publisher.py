@@ -77,14 +77,14 @@ class Publisher:
     def ensure(self, exchange: str) -> str | None:
         """Why nothing can be sent to an exchange; ``None`` if it is there.
 
-        One of QMF's is made where it is missing.  If that is refused it may be there all the same: a host need not have
-        the right to make any, and somebody may have made it with other properties.
+        One of QMF's is made where it is missing.  It is looked for first: a host need not have the right to make any,
+        and a broker would write down each refusal as an error.
         """
         if exchange in self._known:
             return None
-        trouble = self._declare(exchange, passive=not is_of_qmf(exchange))
+        trouble = self._declare(exchange, passive=True)
         if trouble is not None and is_of_qmf(exchange):
-            trouble = self._declare(exchange, passive=True)
+            trouble = self._declare(exchange, passive=False)
         if trouble is None:
             self._known.add(exchange)
         return trouble
