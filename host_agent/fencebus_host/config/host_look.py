@@ -90,7 +90,18 @@ def _manager_hint(root: Path) -> str:
 
 
 def _runs(program: str, root: Path) -> bool:
-    return any(_text(path / "comm").strip() == program for path in (root / "proc").glob("[0-9]*"))
+    """Whether it runs on this host's network; one in a container is no part of this host."""
+    here = _network(root / "proc/self")
+    found = (path for path in (root / "proc").glob("[0-9]*") if _text(path / "comm").strip() == program)
+    return any(here is None or _network(path) in (here, None) for path in found)
+
+
+def _network(process: Path) -> str | None:
+    """The network namespace of a process; ``None`` where nobody says."""
+    try:
+        return str((process / "ns/net").readlink())
+    except OSError:
+        return None
 
 
 def _libvirt(config: Config, root: Path) -> str:

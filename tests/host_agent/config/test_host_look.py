@@ -95,6 +95,15 @@ def test_corosync_is_configured_and_runs_or_not(tmp_path: Path) -> None:
     assert look(config(tmp_path), (), tmp_path).corosync_runs
 
 
+@pytest.mark.parametrize(("network", "runs"), (("net:[1]", True), ("net:[2]", False)))
+def test_a_corosync_in_a_container_is_not_this_hosts(tmp_path: Path, network: str, runs: bool) -> None:
+    put(tmp_path, "proc/77/comm", "corosync\n")
+    for process, its in (("self", "net:[1]"), ("77", network)):
+        (tmp_path / "proc" / process / "ns").mkdir(parents=True)
+        (tmp_path / "proc" / process / "ns/net").symlink_to(its)
+    assert look(config(tmp_path), (), tmp_path).corosync_runs is runs
+
+
 def test_this_process_table_can_be_read() -> None:
     assert isinstance(look(config(Path("/nowhere")), ()).corosync_runs, bool)
 
