@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from fencebus_host.config.load import find, load
@@ -20,4 +19,5 @@ def with_ways(found: Rehearsal, file: Path | None) -> Rehearsal:
     ways = tuple(
         Step("way", finding.level is not Level.ERROR, finding.text) for finding in check_round_trips(config, running)
     )
-    return replace(found, steps=(*ways, *found.steps), ok=found.ok and all(step.ok for step in ways))
+    works = found.ok and all(step.ok for step in ways)
+    return Rehearsal(found.version, found.action, found.target, works, (*ways, *found.steps))
