@@ -55,7 +55,6 @@ from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Listener, Router
 from fencebus_host.proofs.build import build_panel
-from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.records import Memory, Records
 from fencebus_host.replay import SeenRequests
 from fencebus_host.routers.federated import FederatedRouter
@@ -66,6 +65,7 @@ from fencebus_host.routers.local import LocalRouter
 from fencebus_host.routers.ordered import OrderedRouter
 from fencebus_host.routers.table import build
 from fencebus_host.service import FenceService, History
+from fencebus_host.watched_keeper import WatchedKeeper
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.digest import HASH_NAMES
 from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Uuid, VmRecord

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fencebus_agent.libvirt_driver import LibvirtCourtesies, LibvirtDescriber
 from fencebus_agent.qmf_epoch import next_epoch
 from fencebus_host.assembly import Core
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.model import Config
 from fencebus_host.config.ordered_settings import parts_of
-from fencebus_host.qmf_face import FaceTerms, QmfFace, Site
 from fencebus_schemas.model import HostId
+
+if TYPE_CHECKING:
+    from fencebus_host.qmf_face import QmfFace
 
 
 def build_face(config: Config, core: Core) -> QmfFace | None:
@@ -18,6 +22,9 @@ def build_face(config: Config, core: Core) -> QmfFace | None:
     bus, federated, keeper = core.bus, core.federated, core.keeper
     if settings is None or bus is None or federated is None or keeper is None:
         return None
+    # All of QMF; a daemon without a bus starts the sooner without it.
+    from fencebus_host.qmf_face import FaceTerms, QmfFace, Site
+
     terms = FaceTerms(
         HostId(config.daemon.host_name),
         next_epoch(config.daemon.state_dir),

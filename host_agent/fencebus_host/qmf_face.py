@@ -8,14 +8,14 @@ What is needed to start it, once the service stands:
   ownership (``None`` where the router knows no other hosts).
 
 Then ``face.run()`` is a part of the daemon like the router; it joins the service's audience, so that consoles hear of
-every request; ``face.kept`` is told of every record that the federation keeps (``WatchedKeeper`` around its keeper),
+every request; ``face.kept`` is told of every record that the federation keeps (``WatchedKeeper``),
 so that the VMs shown follow their owners.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fencebus_agent.bus import Bus
@@ -33,14 +33,11 @@ from fencebus_host.ports import Handle
 from fencebus_host.qmf_face_calls import FaceCalls, Find
 from fencebus_host.qmf_face_owner import Owners, Passages, is_shown_here, vms_of
 from fencebus_host.qmf_face_record import Chronicle
-from fencebus_host.routers.federated.carrier import Keeper
 from fencebus_schemas import __version__
 from fencebus_schemas.amqp010 import Map
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import FenceOutcome, FenceRequest, HostId, VmRecord
 from fencebus_schemas.qmf2_classes import OWNERSHIP_CHANGED
-
-KeptSink = Callable[[Kept], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +117,3 @@ class QmfFace:
         if owners is None:
             return alive_here(record)
         return record.host if is_shown_here(record, owners, self._clock()) else None
-
-
-class WatchedKeeper:
-    """Implements ``Keeper`` by another one, and tells whoever watches of each record."""
-
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
-        self._sinks: list[KeptSink] = []
-
-    def watch(self, sink: KeptSink) -> None:
-        """Call ``sink`` in the event loop with each record, before it is written."""
-        self._sinks.append(sink)
-
-    async def keep(self, record: Kept) -> bool:
-        """See the port."""
-        for sink in self._sinks:
-            sink(record)
-        return await self._keeper.keep(record)

@@ -22,10 +22,10 @@ from fencebus_host.picture import Picture
 from fencebus_host.policy import Policy
 from fencebus_host.ports import Answer
 from fencebus_host.proofs.panel import HostWitness, Panel
-from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.routers.federated.build import Membership, build
 from fencebus_host.service import FenceService
 from fencebus_host.verdict import Evidence
+from fencebus_host.watched_keeper import WatchedKeeper
 from fencebus_schemas.deadline import Deadline, boottime
 from fencebus_schemas.model import Action, FenceRequest, HostId, Incarnation, RequestId, Source, Uuid, VmState
 

@@ -10,9 +10,9 @@ from fencebus_agent.hypervisor import SightedHypervisor
 from fencebus_host.picture import Picture
 from fencebus_host.picture_tables import Memory
 from fencebus_host.policy import Policy
-from fencebus_host.qmf_face import WatchedKeeper
 from fencebus_host.routers.federated.carrier import Witnesses
 from fencebus_host.routers.local import LocalRouter
+from fencebus_host.watched_keeper import WatchedKeeper
 from fencebus_schemas.model import HostId, Incarnation
 
 
