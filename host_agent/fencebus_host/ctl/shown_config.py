@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.effective import effective
-from fencebus_host.config.model import Config, KeyedSettings
+from fencebus_host.config.model import ClusterSettings, Config, KeyedSettings
+from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.tree import Item, render
 from fencebus_schemas.fingerprint import fingerprint
 
@@ -23,10 +25,21 @@ def fingerprints(config: Config) -> tuple[tuple[str, str, str], ...]:
     )
 
 
+def hosts_keys(config: Config) -> tuple[tuple[str, str], ...]:
+    """(key file, fingerprint) of every key that this host shares with other hosts."""
+    return tuple(
+        (str(file), fingerprint(key))
+        for part in parts_of(config.backend)
+        if isinstance(part, (QmfSettings, ClusterSettings))
+        for file, key in zip(part.key_files, part.keys, strict=False)  # none where files are left alone
+    )
+
+
 def as_text(config: Config) -> str:
     """The settings in the grammar of the file, and below them where they come from and which keys they use."""
     lines = [f"# read from {config.file}" if config.file else "# no file: the defaults", render(effective(config))]
     lines += [f"# key of {name}: {file}, {_print(found)}" for name, file, found in fingerprints(config)]
+    lines += [f"# the hosts' key: {file}, fingerprint {found}" for file, found in hosts_keys(config)]
     lines += [f"# warning: {problem}" for problem in config.warnings]
     if config.groups is None:
         lines.append("# no groups: every guest that has the key may fence every VM")
@@ -40,6 +53,7 @@ def as_json(config: Config) -> str:
         "file": str(config.file) if config.file else None,
         "settings": _nodes(effective(config)),
         "keys": [{"listener": name, "file": file, "fingerprint": found} for name, file, found in fingerprints(config)],
+        "hosts_keys": [{"file": file, "fingerprint": found} for file, found in hosts_keys(config)],
         "warnings": [str(problem) for problem in config.warnings],
     }
     return json.dumps(content, indent=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from fencebus_host.ctl.doctor.bus import check_bus
 from fencebus_host.ctl.doctor.findings import Level
 from fencebus_host.ctl.doctor.reach import endpoints
+from fencebus_host.ctl.shown_config import as_json, as_text
 from fencebus_schemas.fingerprint import fingerprint
 from tests.host_agent.config.conf import loaded
 
@@ -43,3 +45,13 @@ def test_hosts_without_a_list_are_a_warning_and_a_host_that_is_alone_has_no_bus(
 )
 def test_every_broker_of_the_list_is_tried(tmp_path: Path, key_file: Path, url: str, tried: list[str]) -> None:
     assert [str(one) for one in endpoints(loaded(tmp_path, conf(key_file, url)))] == tried
+
+
+def test_the_configuration_is_shown_with_the_fingerprint_of_the_hosts_key_and_without_passwords(
+    tmp_path: Path, key_file: Path
+) -> None:
+    config = loaded(tmp_path, conf(key_file, "amqp://a:secret@b1"))
+    found = fingerprint(key_file.read_bytes()[:4096])
+    assert f"# the hosts' key: {key_file}, fingerprint {found}" in as_text(config)
+    assert json.loads(as_json(config))["hosts_keys"] == [{"file": str(key_file), "fingerprint": found}]
+    assert "secret" not in as_text(config) + as_json(config)
