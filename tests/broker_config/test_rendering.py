@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_broker import certificates
+from fencebus_broker import certificates, qpidd
 from fencebus_broker.certificates import NoCertificate
 from fencebus_broker.rabbitmq import LINK_USER
 from fencebus_broker.rendering import KINDS, render
@@ -179,6 +179,23 @@ def test_qpidds_scripts_are_shell(folder: Path) -> None:
     for name in ("make-databases", "make-routes"):
         done = subprocess.run(["sh", "-n", folder / "brokers/x.example.org/etc/qpid" / name], capture_output=True)
         assert done.returncode == 0, done.stderr
+
+
+def test_qpidds_script_makes_the_databases_of_users_and_certificates(folder: Path) -> None:
+    listing = require_program("sasldblistusers2", package="sasl2-bin")
+    certutil = require_program("certutil", package="libnss3-tools")
+    render("qpidd", SITE, folder)
+    etc = folder / "brokers/a/etc/qpid"
+    for _ in range(2):  # it may be run again
+        done = subprocess.run(["sh", etc / "make-databases"], capture_output=True, text=True, timeout=50)
+        assert done.returncode == 0, done.stderr
+    users = subprocess.run([listing, "-f", etc / "qpidd.sasldb"], capture_output=True, text=True).stdout
+    assert {line.split(":")[0] for line in users.splitlines()} == {f"{user}@QPID" for user in qpidd.users_of(SITE)}
+    assert (etc / "qpidd.sasldb").stat().st_mode & 0o077 == 0
+    listed = subprocess.run([certutil, "-L", "-d", f"sql:{etc / 'tls'}"], capture_output=True, text=True).stdout
+    assert {line.split()[0] for line in listed.splitlines() if line.startswith(("ca ", "server "))} == {"ca", "server"}
+    keys: list[str | Path] = [certutil, "-K", "-d", f"sql:{etc / 'tls'}", "-f", etc / "tls.password"]
+    assert "server" in subprocess.run(keys, capture_output=True, text=True).stdout
 
 
 def test_templates_say_that_nobody_has_tried_them(folder: Path) -> None:
