@@ -36,6 +36,8 @@ class Subject:
 
 ALL = (
     Subject("verdict", ("test_verdict", "federation/test_reboot_verdict")),
+    Subject("federated_rules", ("test_federated_rules", "test_verdict")),
+    Subject("host_death", ("test_host_death",)),
     Subject("permission", ("test_verdict",)),
     Subject("denial", ("test_denial",)),
     Subject("ownership", ("test_ownership", "test_ownership_machine")),
@@ -44,8 +46,9 @@ ALL = (
     Subject("federation/tokens", ("federation/test_tokens", "federation/test_member")),
     Subject("federation/rules", ("federation/test_rules", "federation/test_member")),
     Subject("federation/member", ("federation/test_member",)),
-    Subject("federation/coordinator", ("federation/test_coordinator",)),
-    Subject("federation/start_course", ("federation/test_start_course", "federation/test_coordinator")),
+    Subject("federation/coordinator", ("federation/test_coordinator", "federation/test_proving")),
+    Subject("federation/fence_course", ("federation/test_coordinator", "federation/test_proving")),
+    Subject("federation/start_course", ("federation/test_coordinator", "federation/test_proving")),
     Subject("federation/machine", ("federation/test_machine",)),
 )
 SUBJECTS = {subject.name: subject for subject in ALL}

@@ -1,0 +1,161 @@
+"""The parts of a host as one machine: what is for whom, what never leaves it, what it forgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fencebus_host.effects import Keep, Look, MemberSeen, Send
+from fencebus_host.federation.machine import HEARTBEAT, UNWATCHED
+from fencebus_schemas.model import Action, FenceOutcome, HostId, Reason, VmState
+from fencebus_schemas.peer import EVERYONE, Announce, Change, Fetch, Guard, GuardAnswer, Inventory, Lift, Outcome
+from tests.host_agent.federation.courses import A, B, Table, incarnation, killed
+from tests.host_agent.federation.words import ME, MINE, OFF, ONE, RUNNING, TWO, VM, guard, quote
+
+
+def test_what_the_host_says_to_itself_never_leaves_it() -> None:
+    table = Table()
+    assert ME not in {each.to for each in table.out}
+    table.deny(A, B)  # and it has denied itself, or no second round would begin
+    assert table.guard_of(A).round == 2
+
+
+def test_an_echo_and_what_is_for_another_host_are_nothing() -> None:
+    table = Table()
+    announce = Announce(ME, MINE, EVERYONE, 1, "", "", "t")
+    assert table.machine.received(announce, table.now) == []
+    other = Announce(HostId("new"), incarnation(HostId("new")), B, 1, "", "", "t")
+    assert table.machine.received(other, table.now) == []
+    assert table.machine.received(replace(other, to=ME), table.now)
+
+
+def test_an_announce_goes_out_at_once_and_then_with_each_heartbeat() -> None:
+    table = Table(state=VmState.OFF)
+    table.wait(0.1)
+    assert len(table.sent(Announce)) == 1
+    table.wait(HEARTBEAT - 0.2)
+    assert table.sent(Announce) == []
+    table.wait(0.3)
+    assert len(table.sent(Announce)) == 1
+
+
+def test_being_connected_is_told_at_once_and_counts_as_a_heartbeat() -> None:
+    table = Table()
+    (effect,) = [each for each in table.machine.connected(table.now) if isinstance(each, Send)]
+    assert isinstance(effect.message, Announce)
+    table.wait(1.0)
+    assert table.sent(Announce) == []
+
+
+def test_a_host_is_busy_while_a_request_that_entered_here_is_under_way() -> None:
+    table = Table()
+    assert table.machine.is_busy
+    table.deny(B)
+    table.fenced(A, killed())
+    assert not table.machine.is_busy
+
+
+def test_s1_an_answer_for_another_request_is_a_sign_of_life_and_nothing_else() -> None:
+    table = Table(state=VmState.OFF)
+    table.now += 20.0
+    message = GuardAnswer(A, incarnation(A), ME, TWO, 1, 0.0, "token-x", "s", RUNNING)
+    assert table.machine.received(message, table.now) == []
+    assert table.ownership.quote(A)[0] == "token-x"
+    assert not table.ownership.is_silent(A, table.now)
+
+
+def test_the_members_of_an_answer_are_learnt_and_kept() -> None:
+    table = Table()
+    answer = GuardAnswer(A, incarnation(A), ME, TWO, 1, 0.0, "t", "s", OFF, members=(A, B, HostId("c")))
+    effects = table.machine.received(answer, table.now)
+    assert [each.record for each in effects if isinstance(each, Keep)] == [MemberSeen(HostId("c"))]
+    assert all(each.job == UNWATCHED for each in effects if isinstance(each, Keep))
+    assert HostId("c") in table.ownership.members
+
+
+def test_nobody_waits_for_what_is_kept_of_others() -> None:
+    table = Table()
+    assert table.machine.kept(UNWATCHED, False, table.now) == []
+
+
+def test_s7_an_outcome_is_known_for_as_long_as_its_patience_and_no_longer() -> None:
+    table = Table()
+    table.hear(Outcome(A, incarnation(A), EVERYONE, TWO, "theirs", True, Reason.PROVEN_OFF, "", 5.0))
+    known = table.machine.recall("theirs", table.now + 4.9)
+    assert known is not None
+    assert known.ok
+    assert table.machine.recall("theirs", table.now + 5.0) is None
+    assert table.machine.recall("other", table.now) is None
+    table.wait(5.1)
+    assert table.machine.recall("theirs", table.now - 5.1) is None
+
+
+def test_s7_a_verdict_spreads_with_the_requests_identity() -> None:
+    outcome = FenceOutcome(ONE, False, Reason.DENIED, (), "no")
+    (effect,) = Table().machine.settled("identity", outcome, 7.0)
+    assert isinstance(effect, Send)
+    assert effect.message == Outcome(ME, MINE, EVERYONE, ONE, "identity", False, Reason.DENIED, "no", 7.0)
+
+
+def test_a_command_of_another_host_is_answered_to_it() -> None:
+    table = Table()
+    effects = table.machine.received(guard(quote("strange"), TWO), table.now)
+    (answer,) = [each.message for each in effects if isinstance(each, Send)]
+    assert isinstance(answer, GuardAnswer)
+    good = replace(guard(quote(answer.token), TWO), sender=A, incarnation=incarnation(A))
+    (look,) = table.machine.received(good, table.now)
+    assert isinstance(look, Look)
+    (told,) = [each.message for each in table.machine.looked(look.job, OFF, table.now) if isinstance(each, Send)]
+    assert isinstance(told, GuardAnswer)
+    assert (told.to, told.sight, bool(told.serial)) == (A, OFF, True)
+
+
+def test_s16_a_guest_of_this_host_is_known_by_its_claims_here_alone() -> None:
+    table = Table()
+    assert not table.machine._hosts(VM)
+    record = replace(table.ownership.claimants(VM)[0], host=ME, incarnation=MINE)
+    table.do(table.machine.vm_changed(record, False, table.now))
+    assert table.machine._hosts(VM)
+    (change,) = table.sent(Change)
+    assert (change.record.host, change.gone) == (ME, False)
+
+
+def test_a_vm_that_the_hypervisor_does_not_know_any_more_is_told_to_be_gone_if_it_was_here() -> None:
+    table = Table()
+    assert table.machine.vm_read(VM, None, table.now) == []
+    record = replace(table.ownership.claimants(VM)[0], host=ME, incarnation=MINE)
+    table.do(table.machine.vm_read(VM, record, table.now))
+    table.do(table.machine.vm_read(VM, None, table.now))
+    assert [each.gone for each in table.sent(Change)] == [False, True]
+
+
+def test_a_whole_inventory_is_told_and_a_question_for_it_answered() -> None:
+    table = Table()
+    record = replace(table.ownership.claimants(VM)[0], host=ME, incarnation=MINE)
+    table.do(table.machine.inventory([record], table.now))
+    assert len(table.sent(Change)) == 1
+    table.hear(Fetch(A, incarnation(A), ME))
+    (inventory,) = table.sent(Inventory)
+    assert inventory.records == (record,)
+
+
+def test_an_event_under_a_guard_is_looked_into() -> None:
+    table = Table()
+    (look,) = table.machine.changed(VM, table.now)
+    assert isinstance(look, Look)
+
+
+def test_the_end_of_a_course_lifts_the_guards_of_all() -> None:
+    table = Table(Action.OFF, state=VmState.OFF)
+    for _ in range(2):
+        table.deny(A, B)
+    assert {each.to for each in table.sent(Lift)} == {A, B}
+    table.out.clear()
+    table.wait(1.0)
+    assert table.sent(Guard) == []
+
+
+def test_forgetting_goes_through_the_machine() -> None:
+    table = Table()
+    table.ownership.members_told((HostId("gone"),), (), table.now)
+    table.do(table.machine.forget(HostId("gone"), table.now))
+    assert HostId("gone") not in table.ownership.members
