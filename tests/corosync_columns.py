@@ -94,8 +94,12 @@ class World:
 
     def runs(self, vm: str) -> bool:
         """Whether the VM's process is there."""
+        return bool(self.processes(vm))
+
+    def processes(self, vm: str) -> set[int]:
+        """The process ids of the VM, out here."""
         uuid = self.libvirts[NAMES.index(vm)].admin.lookupByName(vm).UUIDString()
-        return any(qemu.vm == uuid for qemu in process_table.scan())
+        return {qemu.pid for qemu in process_table.scan() if qemu.vm == uuid}
 
 
 def _freeze(world: World, side: Side) -> Iterator[None]:
