@@ -184,8 +184,10 @@ class GroupCarrier:
     def _changed(self, event: Changed) -> None:
         for peer in event.left:
             self._assembly.forget(peer)
+        ended = self._roll.hosts_of(event.ended)
         for host in self._roll.changed(event):
-            log.warning("%s has left the group: it is silent now, which does not mean that it is dead", host)
+            why = "its daemon has ended, its node has not" if host in ended else "its node has left the cluster"
+            log.warning("%s has left the group: %s; its VMs may still run", host, why)
             self._tell_departed(host)
         if event.joined:
             self._connected()

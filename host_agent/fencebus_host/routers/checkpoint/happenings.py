@@ -23,11 +23,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The group has other members now.  ``left`` says nothing of why: a process, a node or a network has gone."""
+    """The group has other members now.  That somebody left is no death."""
 
     members: frozenset[Peer]
     left: frozenset[Peer]
     joined: frozenset[Peer]
+    ended: frozenset[Peer] = frozenset()
+    """Of those that left: whose node is still in the cluster."""
 
 
 Event = Delivered | Changed

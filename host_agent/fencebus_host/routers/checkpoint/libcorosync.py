@@ -39,7 +39,8 @@ TRACK_BOTH = 0x01 | 0x02
 """Tell the state as it is, and each change (CS_TRACK_CURRENT, CS_TRACK_CHANGES)."""
 QUORUM_SET = 1
 """Somebody decides about quorum; without a provider corosync counts nobody (quorum.h)."""
-MOST_MEMBERS = 128
+ENDED = (2, 5)
+"""Reasons to be in a group no more while the node is there: left, or ended (CPG_REASON_LEAVE, CPG_REASON_PROCDOWN)."""
 _NAME_LENGTH = 128
 _LIBRARIES = {"cpg": "libcpg.so.4", "quorum": "libquorum.so.5", "cmap": "libcmap.so.4"}
 
@@ -229,8 +230,9 @@ class Group(_Connection):
         joined: Sequence[_Address],
         joined_count: int,
     ) -> None:
-        now, gone, new = _peers(members, count), _peers(left, left_count), _peers(joined, joined_count)
-        self._events.append(Changed(now, gone, new))
+        there, gone, new = _listed(members, count), _listed(left, left_count), _listed(joined, joined_count)
+        ended = [each for each in gone if each.reason in ENDED]
+        self._events.append(Changed(_peers(there), _peers(gone), _peers(new), _peers(ended)))
 
 
 def admits() -> None:
@@ -290,9 +292,13 @@ class Settings(_Connection):
         return value.value.decode("utf-8", "replace")
 
 
-def _peers(addresses: Sequence[_Address], count: int) -> frozenset[Peer]:
+def _listed(addresses: Sequence[_Address], count: int) -> Sequence[_Address]:
     # A pointer of C: without an end, and null where there are none.
-    return frozenset(Peer(addresses[at].node, addresses[at].pid) for at in range(min(count, MOST_MEMBERS)))
+    return addresses[:count] if count else ()
+
+
+def _peers(addresses: Sequence[_Address]) -> frozenset[Peer]:
+    return frozenset(Peer(each.node, each.pid) for each in addresses)
 
 
 @contextlib.contextmanager

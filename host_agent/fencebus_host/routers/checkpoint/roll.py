@@ -5,6 +5,8 @@ Corosync counts nodes and processes; hosts have names, and say them in their sig
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fencebus_host.routers.checkpoint.happenings import Changed, Peer
 from fencebus_schemas.model import HostId
 
@@ -25,6 +27,10 @@ class Roll:
         """A message of ``host`` whose signature holds came from ``peer``."""
         if peer in self._members:
             self._hosts[peer] = host
+
+    def hosts_of(self, peers: Iterable[Peer]) -> frozenset[HostId]:
+        """Who has spoken out of these processes."""
+        return frozenset(self._hosts[peer] for peer in peers if peer in self._hosts)
 
     def changed(self, change: Changed) -> tuple[HostId, ...]:
         """The hosts that nobody in the group speaks for any more, in order."""

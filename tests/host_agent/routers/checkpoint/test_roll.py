@@ -48,6 +48,14 @@ def test_a_late_word_of_a_process_that_has_left_brings_nobody_back() -> None:
     assert roll.changed(now(B)) == ()
 
 
+def test_who_spoke_out_of_a_process_is_known_while_it_is_there() -> None:
+    roll = roll_with(A, B)
+    roll.spoke(A, HostId("a"))
+    assert roll.hosts_of((A, B, A_AGAIN)) == {"a"}
+    roll.changed(now(B, left=(A,)))
+    assert roll.hosts_of((A,)) == frozenset()
+
+
 def test_a_lost_connection_takes_all_of_them() -> None:
     roll = roll_with(A, B)
     roll.spoke(A, HostId("a"))

@@ -59,7 +59,8 @@ def test_a_daemon_that_was_killed_makes_its_vms_unknown_at_once_and_is_whole_aga
     daemon = hosts[3].daemon
     daemon.process.stop(signal.SIGKILL)
     wait_for(lambda: hosts[1].sees("node3") == "", "silence of the third host")
-    assert "node3 has left the group" in hosts[1].daemon.log
+    told = "node3 has left the group: its daemon has ended, its node has not; its VMs may still run"
+    wait_for(lambda: told in hosts[1].daemon.log, "word of what has ended")
     daemon.process.start()
     # The test driver's VMs have died with the daemon that had them, and run anew in the next.
     wait_for(lambda: hosts[1].sees("node3") == "ON", "return of the third host")
@@ -87,6 +88,7 @@ def test_a_host_in_a_minority_declares_nothing_off_but_its_own(hosts: Site) -> N
         assert not hosts[1].fences(Action.OFF, "node2")
         assert not hosts[2].fences(Action.OFF, "node1")
         assert hosts[1].fences(Action.OFF, "node1")
+        assert "node1 has left the group: its node has left the cluster; its VMs may still run" in hosts[2].daemon.log
     finally:
         hosts.cluster.mend(hosts[1].node)
     hosts.cluster.wait_quorate()
