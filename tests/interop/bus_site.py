@@ -95,9 +95,18 @@ class BusSite:
     key: bytes = BUS_KEY
 
     def host(
-        self, name: str, vms: Mapping[str, str], *, uri: str = "", rest: str = "", scheme: str = "amqp"
+        self,
+        name: str,
+        vms: Mapping[str, str],
+        *,
+        uri: str = "",
+        rest: str = "",
+        scheme: str = "amqp",
+        before: str = "",
     ) -> BusHost:
-        """A host that has not been started, on libvirt's test driver if no ``uri`` is given."""
+        """A host that has not been started, on libvirt's test driver if no ``uri`` is given; ``before`` is tried before
+        the broker.
+        """
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         key = folder / "bus.key"
@@ -109,7 +118,7 @@ class BusSite:
             folder,
             backend="qmf",
             daemon=f'host = "{name}"; request_timeout = "{PATIENCE}";',
-            backends=f'qmf {{ url = "{url}"; key_file = "{key}"; domain = "{self.domain}"; {more} }}',
+            backends=f'qmf {{ url = "{before}{url}"; key_file = "{key}"; domain = "{self.domain}"; {more} }}',
             rest=f"hosts {{ {listed} }}\n{rest}",
             vms=vms,
             uri=uri,

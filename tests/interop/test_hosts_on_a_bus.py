@@ -1,7 +1,8 @@
 """Three daemons on one RabbitMQ, and the C client: what a guest of one host can have done to the VMs of the others.
 
 The first and the third host have libvirt's test driver, the second one real QEMU machines, so that it can be seen
-from outside what lives there.  The third speaks AMQP 1.0 to the broker, the others 0-9-1.
+from outside what lives there.  The third speaks AMQP 1.0 to the broker, the others 0-9-1; the first one's list begins
+with a broker that is not there.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from tests.interop.bus_site import (
 )
 from tests.interop.test_on_qemu import process_of
 from tests.libvirtd import Libvirtd, guest_xml
+from tests.ports import free_tcp_port
 from tests.rabbitmq import RabbitMq
 from tests.rabbitmq_site import running
 
@@ -74,7 +76,8 @@ class Three:
 def three(tmp_path_factory: pytest.TempPathFactory, rabbitmq: RabbitMq, libvirtd: Libvirtd) -> Iterator[Three]:
     """All three, which know each other."""
     site = BusSite(tmp_path_factory.mktemp("site"), rabbitmq, NAMES)
-    first = site.host("host1", {"node1": "52:54:00:00:00:01"})
+    nobody = f"amqp://host1:x@127.0.0.1:{free_tcp_port()}, "
+    first = site.host("host1", {"node1": "52:54:00:00:00:01"}, before=nobody)
     second = site.host("host2", {}, uri=libvirtd.uri)
     third = site.host(
         "host3",
