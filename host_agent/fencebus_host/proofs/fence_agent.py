@@ -21,6 +21,7 @@ from fencebus_host.proofs.restraint import Company, Limits
 from fencebus_host.routers.fence_agent import process
 from fencebus_host.routers.fence_agent.contract import Finished, Options, Verb, secrets_of, stdin_text, without
 from fencebus_host.routers.fence_agent.process import Account
+from fencebus_host.routers.fence_agent.rights import why_cannot_run_as
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import HostId
 
@@ -118,6 +119,8 @@ class FenceAgentWitness:
 
     async def _run(self, host: HostId, verb: Verb, deadline: Deadline) -> Finished:
         agent = self._agents[host]
+        if lacking := why_cannot_run_as(agent.account):
+            return Finished(None, ended_for=lacking)
         ours = (("plug", agent.plug),) if agent.plug is not None else ()
         try:
             told = await process.run(agent.program, stdin_text(agent.options, verb, ours), agent.account, deadline)

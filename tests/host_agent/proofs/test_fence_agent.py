@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fencebus_host.host_death import Fate
+from fencebus_host.proofs import fence_agent
 from fencebus_host.proofs.attempts import FILE_NAME, Attempts
 from fencebus_host.proofs.fence_agent import Acting, FenceAgentWitness, HostAgent
 from fencebus_host.proofs.restraint import Company, Limits
@@ -89,6 +90,15 @@ async def test_an_agent_that_is_not_there_or_speaks_of_its_password_is_told_of_w
     (tmp_path / "fence_lights").unlink()
     assert "cannot be run" in (await asked.ask(question())).text
     assert (await asked.ask(question(HostId("c")))).text == ""
+
+
+async def test_who_cannot_become_the_agents_user_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = "fence_virtd lacks CAP_SETUID"
+    monkeypatch.setattr(fence_agent, "why_cannot_run_as", lambda _account: lacking)
+    assert lacking in (await witness(tmp_path).ask(question())).text
+    assert asked_of(tmp_path) == []
 
 
 def test_what_was_tried_is_remembered_over_a_restart_and_a_boot(tmp_path: Path) -> None:
