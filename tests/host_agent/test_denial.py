@@ -73,3 +73,18 @@ def test_s2_only_an_off_that_is_not_in_flight_denies(state: VmState, in_flight: 
     sight = Sight(VM, state, in_flight=in_flight)
     lack = denial.s2_every_member_denies_again(replace(CLEAN, second=(word(A), word(B, sight))))
     assert (lack is None) == (state is VmState.OFF and not in_flight)
+
+
+def test_what_a_claimant_says_of_it_is_told_and_nothing_if_it_says_nothing() -> None:
+    told = denial.s3_no_other_claim(replace(CLEAN, claims=(word(A, RUNNING),)))
+    plain = denial.s3_no_other_claim(replace(CLEAN, claims=(word(A, replace(RUNNING, detail="")),)))
+    assert told is not None
+    assert plain is not None
+    assert told.text == plain.text + ": seen"
+    assert plain.text.endswith("has not confirmed its end")
+
+
+def test_the_first_of_several_twins_is_named() -> None:
+    lack = denial.s2_names_are_unique(replace(CLEAN, conflicts=(A, B)))
+    assert lack is not None
+    assert "themselves a:" in lack.text

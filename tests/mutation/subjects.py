@@ -36,19 +36,21 @@ class Subject:
 
 ALL = (
     Subject("verdict", ("test_verdict", "federation/test_reboot_verdict")),
-    Subject("federated_rules", ("test_federated_rules", "test_verdict")),
+    Subject("federated_rules", ("test_federated_rules", "federation/test_reboot_verdict", "federation/test_proving")),
     Subject("host_death", ("test_host_death",)),
-    Subject("permission", ("test_verdict",)),
-    Subject("denial", ("test_denial",)),
+    Subject("permission", ("test_permission", "test_verdict")),
+    Subject("denial", ("test_denial", "federation/test_proving")),
     Subject("ownership", ("test_ownership", "test_ownership_machine")),
-    Subject("federation/rounds", ("federation/test_rounds",)),
-    Subject("federation/guards", ("federation/test_guards", "federation/test_member")),
+    Subject("federation/rounds", ("federation/test_rounds", "federation/test_proving", "federation/test_coordinator")),
+    Subject("federation/guards", ("federation/test_guards", "federation/test_member", "federation/test_member_starts")),
     Subject("federation/tokens", ("federation/test_tokens", "federation/test_member")),
     Subject("federation/rules", ("federation/test_rules", "federation/test_member")),
-    Subject("federation/member", ("federation/test_member",)),
+    Subject("federation/member", ("federation/test_member", "federation/test_member_starts")),
     Subject("federation/coordinator", ("federation/test_coordinator", "federation/test_proving")),
     Subject("federation/fence_course", ("federation/test_coordinator", "federation/test_proving")),
     Subject("federation/start_course", ("federation/test_coordinator", "federation/test_proving")),
-    Subject("federation/machine", ("federation/test_machine",)),
+    Subject(
+        "federation/machine", ("federation/test_machine", "federation/test_proving", "federation/test_coordinator")
+    ),
 )
 SUBJECTS = {subject.name: subject for subject in ALL}

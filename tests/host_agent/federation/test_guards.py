@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,3 +88,39 @@ def test_what_is_over_is_forgotten() -> None:
     all_.expire(4.0)
     assert all_.on(VM, 0.0) == []
     assert all_.asked_by(SOURCE, 0.0) == []
+
+
+def test_nothing_is_kept_of_a_vm_without_guards_and_a_lift_takes_one_guard_only() -> None:
+    all_ = guards()
+    for request in (ONE, TWO):
+        all_.install(guard(quote(""), request), 5.0, 0.0)
+    all_.lift(ONE, VM)
+    assert [held.request for held in all_.on(VM, 1.0)] == [TWO]
+    all_.lift(TWO, VM)
+    assert all_._held == {}
+
+
+def test_a_guard_stands_until_its_end_and_not_at_it() -> None:
+    all_ = guards()
+    all_.install(guard(quote("")), 2.0, 0.0)
+    assert all_.on(VM, 1.999)
+    assert all_.on(VM, 2.0) == []
+    all_.expire(2.0)
+    assert all_._held == {}
+
+
+def test_s16_a_start_is_nothing_that_a_guest_shoots_with() -> None:
+    all_ = guards()
+    all_.install(guard(quote(""), ONE, START, source=SOURCE), 2.0, 0.0)
+    assert all_.asked_by(SOURCE, 1.0) == []
+
+
+def test_a_renewed_guard_is_of_the_latest_round() -> None:
+    all_ = guards()
+    all_.install(guard(quote("")), 2.0, 0.0)
+    held = all_.install(replace(guard(quote("")), round=3), 3.0, 1.0)
+    assert held is not None
+    assert held.round == 3
+    held = all_.install(guard(quote("")), 3.5, 1.5)
+    assert held is not None
+    assert held.round == 3

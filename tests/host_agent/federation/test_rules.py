@@ -79,3 +79,9 @@ def test_s16_no_life_takes_up_what_was_asked_before_it_came(requested: float, si
 @given(st.text(max_size=3), st.text(max_size=3))
 def test_s15_a_start_needs_the_very_claim_that_was_granted(quoted: str, granted: str) -> None:
     assert (rules.s15_claim_stands(quoted, granted) is None) == (bool(quoted) and quoted == granted)
+
+
+def test_s16_a_lease_after_it_came_a_host_knows_what_its_guest_asked_for() -> None:
+    order = fence(quote(""), source=SOURCE)
+    assert rules.s16_knows_its_guests(order, 10.0 + rules.LEASE, 10.0, None) is None
+    assert rules.s16_knows_its_guests(order, 9.999 + rules.LEASE, 10.0, None) is Reason.IN_FLIGHT

@@ -7,6 +7,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fencebus_host.federation.member import REMEMBERED
+from fencebus_host.federation.rules import LEASE
 from fencebus_host.federation.tokens import LIFETIME, REISSUE, Fresh, Tokens
 from tests.host_agent.federation.words import MINE, THEIRS, counting, quote
 
@@ -42,3 +44,22 @@ def test_one_token_serves_for_a_moment_and_old_ones_are_forgotten() -> None:
     assert tokens.newest(REISSUE * 2.5) != first
     tokens.newest(LIFETIME + 1)
     assert tokens.accept(quote(first, LIFETIME), LIFETIME) is None
+
+
+def test_the_limits_are_those_of_the_design_and_belong_to_both() -> None:
+    assert (REISSUE, LIFETIME, LEASE) == (0.1, REMEMBERED, 2.0)
+    tokens = Tokens(MINE, counting())
+    token = tokens.fresh(50.0)
+    assert tokens.newest(50.05) == token
+    assert tokens.accept(quote(token, LIFETIME), 51.0) is not None
+    assert tokens.accept(quote(token, LIFETIME + 0.001), 51.0) is None
+
+
+def test_a_token_lives_for_its_whole_lifetime() -> None:
+    tokens = Tokens(MINE, counting())
+    token = tokens.fresh(100.0)
+    for now in (150.0, 100.0 + LIFETIME):
+        tokens.fresh(now)
+        assert tokens.accept(quote(token, LIFETIME), now) is not None
+    tokens.fresh(100.5 + LIFETIME)
+    assert token not in tokens._issued
