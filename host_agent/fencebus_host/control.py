@@ -153,7 +153,8 @@ async def _serve(path: Path, answers: Answers, ready: Callable[[], None]) -> Non
 
 async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: Answers) -> None:
     try:
-        line = await asyncio.wait_for(reader.readline(), ANSWER_SECONDS)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            line = await reader.readline()
         question = read_question(line, answers, _peer(writer))
         if isinstance(question, bytes):
             await _write(writer, question)
@@ -163,12 +164,16 @@ async def _talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answ
             await _write(writer, await _answered(question, answers.once[question.name]))
     except (OSError, ValueError, TimeoutError):
         pass  # who sends too much, too slowly, or leaves gets nothing
+    except asyncio.CancelledError:
+        writer.transport.abort()  # the daemon ends: it waits for nobody who does not read
+        raise
     except Exception:  # the root of this task: a defect in an answer must not be lost in silence
         log.exception("control socket: a defect while answering")
     finally:
         writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        with suppress(OSError, TimeoutError):
+            async with asyncio.timeout(WRITE_SECONDS):
+                await writer.wait_closed()
 
 
 def read_question(line: bytes, answers: Answers, by: str = "") -> Question | bytes:
@@ -219,7 +224,8 @@ async def _write_all(writer: asyncio.StreamWriter, question: Question, stream: S
 
 async def _write(writer: asyncio.StreamWriter, line: bytes) -> None:
     writer.write(line)
-    await asyncio.wait_for(writer.drain(), WRITE_SECONDS)
+    async with asyncio.timeout(WRITE_SECONDS):  # wait_for of Python 3.11 swallows a cancellation now and then
+        await writer.drain()
 
 
 def _error(code: str, text: str) -> bytes:

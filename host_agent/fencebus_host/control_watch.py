@@ -114,7 +114,8 @@ class Watch:
         if self._wake.is_set() or self._looking:
             self._read.clear()
         try:
-            await asyncio.wait_for(self._read.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._read.wait()
         except TimeoutError:
             log.debug("not read again within %.1f s", seconds)
         return self.view
@@ -128,7 +129,8 @@ class Watch:
             self._looking = False
             await asyncio.sleep(PAUSE_SECONDS)
             try:
-                await asyncio.wait_for(self._wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

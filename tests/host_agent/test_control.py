@@ -7,8 +7,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -62,7 +62,12 @@ async def count(question: Question) -> AsyncIterator[object]:
         await asyncio.sleep(0.001)
 
 
-ANSWERS = Answers({"config": config, "echo": echo, "who": who, "broken": broken}, {"count": count})
+async def flood(_question: Question) -> AsyncIterator[object]:
+    while True:
+        yield "x" * 10_000
+
+
+ANSWERS = Answers({"config": config, "echo": echo, "who": who, "broken": broken}, {"count": count, "flood": flood})
 
 
 def asked(**content: object) -> dict[str, object]:
@@ -177,12 +182,22 @@ async def test_a_defect_in_an_answer_is_logged_and_others_are_served(
         assert await ask(path, "config") == "text"
 
 
-async def test_a_daemon_that_ends_lets_go_of_those_that_follow(tmp_path: Path) -> None:
+async def test_a_daemon_that_ends_lets_go_of_those_that_follow_also_of_one_that_does_not_read(tmp_path: Path) -> None:
     path = tmp_path / "s"
     async with serving(path):
-        stream = follow_daemon(path, "count", {"from": 0})
-        await asyncio.to_thread(next, stream)
-    assert len(await asyncio.to_thread(list, stream)) < 100_000
+        reading, idle = follow_daemon(path, "count", {"from": 0}), follow_daemon(path, "flood")
+        await asyncio.to_thread(next, reading)
+        await asyncio.to_thread(next, idle)
+        await asyncio.sleep(0.1)  # so that all buffers on the way to the idle one are full
+    await asyncio.to_thread(to_its_end, reading)
+    await asyncio.to_thread(to_its_end, idle)
+
+
+def to_its_end(stream: Iterator[object]) -> None:
+    """Read until the daemon has let go, in the middle of a line perhaps."""
+    with suppress(NoDaemon):
+        for _ in stream:
+            pass
 
 
 def test_who_may_not_ask_is_told_what_to_do() -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 FORMATS = ("text", "json", "xml", "html", "tsv")
+LONGEST_LINE = 2000
 Rows = Callable[[], Sequence[Sequence[str]]]
 
 
@@ -39,10 +40,10 @@ def as_tsv(rows: Sequence[Sequence[str]]) -> str:
 
 
 def console() -> Console:
-    """Where text goes: with colours on a terminal alone, 80 columns where nobody says how wide it is."""
+    """Where text goes: with colours and line breaks on a terminal alone; elsewhere a line is a line."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 120
+    width = None if sys.stdout.isatty() else LONGEST_LINE
     return Console(width=width, highlight=False, soft_wrap=False, emoji=False)
 
 
