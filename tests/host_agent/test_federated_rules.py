@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_host import verdict
+from fencebus_host import federated_rules, verdict
 from fencebus_host.denial import Inquiry, Word
 from fencebus_host.evidence import Evidence
 from fencebus_schemas.model import Action, HostId, Reason, RequestId, Sight, VmState
@@ -65,3 +65,10 @@ def test_what_is_missed_comes_with_the_last_word_of_who_tried() -> None:
     outcome = verdict.decide_off(ASKED, replace(BROUGHT, observations=(tried,)))
     assert not outcome.ok
     assert outcome.text.endswith("; it was gone already")
+
+
+def test_one_host_alone_needs_no_members_word() -> None:
+    assert federated_rules.s2_quorum_or_own_eyes(ASKED, killed()) is None
+    assert federated_rules.s3_nobody_else_claims_it(ASKED, killed()) is None
+    assert federated_rules.s2_killed_plainly_or_nobody_has_it(ASKED, killed()) is None
+    assert federated_rules.s15_nobody_else_has_it(ASKED, killed()) is None
