@@ -155,16 +155,8 @@ class Records:
 
     def note(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
         """Take down a finished power action; returns at once, a failure is logged."""
-        course = self._courses.pop(request.id, None)
-        observations = json.dumps([_plain(seen) for seen in outcome.observations])
-        action = request.action.name.lower()
-        asked = (self._wall_clock(), request.id, request.source.text, request.via, action, request.target)
-        result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
-        vm, name = next(((one.uuid, one.name) for one in course.end.records), ("", "")) if course else ("", "")
-        row = (*asked, *result, vm, name, json.dumps(to_plain(course)) if course else "")
-        insert = ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [row])
-        trim = ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)])
-        self._write_behind("history", [insert, trim])
+        course, at = self._courses.pop(request.id, None), self._wall_clock()
+        self._write_behind("history", lambda: _history(request, outcome, seconds, course, at))
 
     def saw(self, request: FenceRequest, end: Evidence, start: Evidence | None, at_the_door: bool) -> None:
         """What the verdict on a power action is drawn from: goes into the history with it."""
@@ -175,7 +167,7 @@ class Records:
     def keep_signature(self, signature: bytes) -> None:
         """Take down that a signed power action was seen; returns at once, a failure is logged."""
         row = (signature.rstrip(b"\0"), self._wall_clock())
-        self._write_behind("signature", [("INSERT OR IGNORE INTO signature VALUES (?,?)", [row])])
+        self._write_behind("signature", lambda: [("INSERT OR IGNORE INTO signature VALUES (?,?)", [row])])
 
     async def signatures(self) -> Sequence[bytes]:
         """The signatures that earlier runs of the daemon saw and that still count.  Raises RecordError."""
@@ -242,22 +234,40 @@ class Records:
             for statement, rows in statements:
                 database.executemany(statement, rows)
 
-    def _write_behind(self, what: str, statements: Sequence[Statement]) -> None:
+    def _write_behind(self, what: str, make: Callable[[], Sequence[Statement]]) -> None:
+        """``make`` is called in the thread: the answer to a guest does not wait for what is written down of it."""
         try:
-            self._thread.submit(self._write_unsynced, what, statements)
+            self._thread.submit(self._write_unsynced, what, make)
         except RuntimeError:  # closed: the daemon stops, and an action has outlasted its patience with it
             log.warning("%s not written: the records are closed", what)
 
-    def _write_unsynced(self, what: str, statements: Sequence[Statement]) -> None:
+    def _write_unsynced(self, what: str, make: Callable[[], Sequence[Statement]]) -> None:
         """Survives the daemon's death but not a power cut, and so keeps no kill waiting for the disk."""
         try:
             self._opened().execute("PRAGMA synchronous=NORMAL")
             try:
-                self._write(statements)
+                self._write(make())
             finally:
                 self._opened().execute("PRAGMA synchronous=FULL")
         except (sqlite3.Error, OSError) as error:
             log.warning("%s not written: %s", what, error)
+        except Exception:  # the root of this work: nobody awaits it, so that a defect would go unseen
+            log.exception("%s not written by a defect", what)
+
+
+def _history(
+    request: FenceRequest, outcome: FenceOutcome, seconds: float, course: Course | None, at: float
+) -> list[Statement]:
+    """The statements that take down a finished power action, with what its verdict was drawn from."""
+    observations = json.dumps([_plain(seen) for seen in outcome.observations])
+    asked = (at, request.id, request.source.text, request.via, request.action.name.lower(), request.target)
+    result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
+    vm, name = next(((one.uuid, one.name) for one in course.end.records), ("", "")) if course else ("", "")
+    row = (*asked, *result, vm, name, json.dumps(to_plain(course)) if course else "")
+    return [
+        ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [row]),
+        ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)]),
+    ]
 
 
 def _add_columns(database: sqlite3.Connection) -> None:

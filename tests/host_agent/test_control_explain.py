@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_agent.memory_driver import MemoryVm
-from fencebus_host import denial, verdict
+from fencebus_host import denial, records, verdict
 from fencebus_host.control_course import Course, KeptEvidence, course_of, evidence_of, request_of
 from fencebus_host.control_explain import NOTHING_KEPT, explain, replay
 from fencebus_host.control_history import NoHistory, Wanted, read_file
@@ -211,3 +211,19 @@ async def test_a_fence_across_hosts_comes_back_from_the_disk_whole() -> None:
         assert end.inquiry is not None
         assert again(course) == course
         assert (replay(again(course)).ok, replay(again(course)).reason) == (outcome.ok, outcome.reason)
+
+
+async def test_evidence_that_cannot_be_told_is_a_line_in_the_log_and_no_fence_fails_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_course: object) -> object:
+        raise TypeError("no plain form")
+
+    async with opened(tmp_path) as house:
+        monkeypatch.setattr(records, "to_plain", broken)
+        assert (await house.ask(Action.OFF)).outcome.ok
+        assert await house.records.finished(Wanted()) == ()
+        assert "history not written by a defect" in caplog.text
+        monkeypatch.undo()
+        await house.ask(Action.ON)
+        assert len(await house.records.finished(Wanted())) == 1
