@@ -507,3 +507,19 @@ def test_an_inventory_has_members_and_records() -> None:
     assert inventory == Inventory(B, incarnation(B), A, 1, there.announce("").digest, (record(B),), (A, B), ())
     assert inventory.digest == there.announce("").digest
     assert here.members_digest == there.members_digest
+
+
+def test_s8_of_a_member_whose_vms_nobody_has_read_any_name_may_be() -> None:
+    here, there = host(A), host(B)
+    assert here.unread(0.0) == ("whoever else there is",)
+    here.members_told((B, C), (), 0.0)
+    assert here.unread(0.0) == (B, C)
+    here.inventory_heard(there.inventory_for(A), 1.0)
+    assert here.unread(1.0) == (C,)
+    here.announce_heard(twin_of_b().announce("t"), 2.0)
+    assert here.unread(2.0) == (B, C)
+
+
+def test_s8_who_has_hosts_configured_waits_for_each_of_them() -> None:
+    assert host(A, frozenset((A, B))).unread(0.0) == (B,)
+    assert host(A, frozenset((A,))).unread(0.0) == ()

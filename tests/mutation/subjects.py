@@ -36,7 +36,10 @@ class Subject:
 
 ALL = (
     Subject("verdict", ("test_verdict", "federation/test_reboot_verdict")),
-    Subject("federated_rules", ("test_federated_rules", "federation/test_reboot_verdict", "federation/test_proving")),
+    Subject(
+        "federated_rules",
+        ("test_federated_rules", "federation/test_reboot_verdict", "federation/test_proving", "test_verdict"),
+    ),
     Subject("host_death", ("test_host_death",)),
     Subject("permission", ("test_permission", "test_verdict")),
     Subject("denial", ("test_denial", "federation/test_proving")),

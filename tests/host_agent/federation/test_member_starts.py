@@ -223,3 +223,37 @@ def test_a_deed_is_remembered_as_long_as_any_request_has_patience() -> None:
     for now, remembered in ((1.0 + REMEMBERED - 0.1, True), (1.0 + REMEMBERED, False)):
         one.member.expire(now)
         assert (one.member._done("same/fence", now) is not None) is remembered
+
+
+def test_what_is_over_is_forgotten_and_what_is_not_is_kept() -> None:
+    one = OneMember()
+    one.member.remember([Deed("old", ONE, ended())])
+    kill = job_of(one.member.fence(fence(one.quote(1.0)), 1.0), Kill)
+    assert one.member.permit(kill.job, OLD, 1.0) is None
+    one.member.acted(kill.job, Refusal(Reason.HYPERVISOR_ERROR), 2.0)
+    one.member.guard(guard(one.quote(2.0)), 2.0)
+    one.member.expire(2.1)
+    assert set(one.member._deeds) == {"old/fence"}
+    assert set(one.member._condemned) == {VM}
+    assert one.member._guards._held
+    one.member.expire(2.0 + LEASE)
+    assert one.member._condemned == {}
+    assert one.member._guards._held == {}
+    one.member.expire(REMEMBERED - 100.0)
+    assert one.member._deeds == {}
+
+
+def test_s7_a_deed_that_ended_nothing_is_no_answer_to_what_is_seen_now() -> None:
+    one = OneMember()
+    nothing = Observation(VM, VmState.OFF, ME, MINE, Proof.PROCESS_EXIT, 0.5, was=VmState.OFF)
+    one.member.remember([Deed("same", ONE, nothing)])
+    kill = job_of(one.member.fence(fence(one.quote(1.0)), 1.0), Kill)
+    again = replace(nothing, seen_at=1.5)
+    (keep,) = one.member.acted(kill.job, again, 1.5)
+    assert isinstance(keep, Keep)
+    assert keep.record == Deed("same", ONE, again)
+
+
+def test_no_job_has_the_number_of_those_that_nobody_waits_for() -> None:
+    one = OneMember()
+    assert [one.member._number() for _ in range(3)] == [1, 2, 3]

@@ -85,3 +85,7 @@ def test_s16_a_lease_after_it_came_a_host_knows_what_its_guest_asked_for() -> No
     order = fence(quote(""), source=SOURCE)
     assert rules.s16_knows_its_guests(order, 10.0 + rules.LEASE, 10.0, None) is None
     assert rules.s16_knows_its_guests(order, 9.999 + rules.LEASE, 10.0, None) is Reason.IN_FLIGHT
+
+
+def test_a_lease_is_what_the_design_says() -> None:
+    assert rules.LEASE == 2.0
