@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fencebus_host.effects import Keep, Look, MemberSeen, Send
+from fencebus_host.effects import Deed, Keep, Look, MemberSeen, Send
 from fencebus_host.federation.machine import HEARTBEAT, UNWATCHED
 from fencebus_schemas.model import Action, FenceOutcome, HostId, Reason, VmState
-from fencebus_schemas.peer import EVERYONE, Announce, Change, Fetch, Guard, GuardAnswer, Inventory, Lift, Outcome
+from fencebus_schemas.peer import (
+    EVERYONE,
+    Announce,
+    Change,
+    Confirm,
+    Confirmed,
+    Fetch,
+    Forget,
+    Forgotten,
+    Guard,
+    GuardAnswer,
+    Inventory,
+    Lift,
+    Outcome,
+)
 from tests.host_agent.federation.courses import A, B, Table, incarnation, killed
 from tests.host_agent.federation.words import ME, MINE, OFF, ONE, RUNNING, TWO, VM, guard, quote
 
@@ -159,3 +173,42 @@ def test_forgetting_goes_through_the_machine() -> None:
     table.ownership.members_told((HostId("gone"),), (), table.now)
     table.do(table.machine.forget(HostId("gone"), table.now))
     assert HostId("gone") not in table.ownership.members
+
+
+def test_a_twin_under_our_own_name_is_heard_and_our_own_echo_is_not() -> None:
+    table = Table()
+    table.machine.received(Announce(ME, MINE, EVERYONE, 1, "", "", "echo"), table.now)
+    assert table.ownership.quote(ME)[0] != "echo"
+    assert table.ownership.conflicts(table.now) == frozenset()
+    table.machine.received(Announce(ME, incarnation(B), EVERYONE, 1, "", "", "t"), table.now)
+    assert table.ownership.conflicts(table.now) == {ME}
+
+
+def test_what_operators_said_elsewhere_is_learnt() -> None:
+    table = Table()
+    table.ownership.members_told((HostId("gone"),), (), table.now)
+    table.hear(Forget(A, incarnation(A), EVERYONE, (Forgotten(HostId("gone"), 1),)))
+    assert HostId("gone") not in table.ownership.members
+    confirmed = Confirmed(B, 1, incarnation(B), "root", "noon")
+    table.hear(Confirm(A, incarnation(A), EVERYONE, (confirmed,)))
+    assert table.ownership.confirmations.standing(B) == confirmed
+
+
+def test_outcomes_are_forgotten_when_their_patience_is_over_and_not_before() -> None:
+    table = Table()
+    table.hear(Outcome(A, incarnation(A), EVERYONE, TWO, "theirs", True, Reason.PROVEN_OFF, "", 5.0))
+    table.machine.tick(table.now + 4.9)
+    assert "theirs" in table.machine._settled
+    table.machine.tick(table.now + 5.0)
+    assert table.machine._settled == {}
+
+
+def test_what_the_disk_remembers_and_the_carrier_knows_reaches_its_part() -> None:
+    table = Table()
+    table.machine.remember([Deed("old", TWO, killed(), boot=False)])
+    assert "old/fence" in table.machine._member._deeds
+    table.machine.departed(A)
+    assert table.ownership.is_silent(A, table.now)
+    table.machine.quorum(False)
+    assert not table.ownership.quorate
+    assert (HEARTBEAT, UNWATCHED) == (5.0, 0)
