@@ -113,6 +113,7 @@ setup(
         "": ["py.typed"],
         "fencebus_schemas": ["data/*"],
         "fencebus_host.config": ["*.lark"],
+        "fencebus_host.web": ["assets/*"],
     },
     # Not `scripts=`: pip would put the environment's interpreter in their first line and drop -IS.
     data_files=[("bin", guest_launchers())],

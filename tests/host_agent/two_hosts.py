@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fencebus_host.control_client import ask_daemon
@@ -50,11 +51,11 @@ def two_hosts(folder: Path) -> Iterator[TwoHosts]:
             stack.enter_context(daemons[name])
         for daemon in daemons.values():
             daemon.wait_ready()
-            daemon.process.wait_until(lambda each=daemon: known(each) == 4, 40, "acquainted")
+            daemon.process.wait_until(partial(knows_all, daemon), 40, "acquainted")
         yield TwoHosts(daemons, metrics)
 
 
-def known(daemon: DaemonProcess) -> object:
-    """How many VMs the daemon knows of."""
+def knows_all(daemon: DaemonProcess) -> bool:
+    """Whether the daemon knows of every VM."""
     told = ask_daemon(daemon.state_dir / "control.sock", "status")
-    return told["vms_known"] if isinstance(told, dict) else None
+    return isinstance(told, dict) and told["vms_known"] == sum(map(len, VMS.values()))

@@ -90,6 +90,10 @@ RUN = {
         r"fence_virtctl host ": "tests/interop/test_dead_hosts.py::"
         "test_a_dead_hosts_vms_are_off_by_its_agents_status_by_its_agents_act_and_by_an_operators_word",
     },
+    "docs/web.md": {
+        r"fence_virtctl web": "tests/host_agent/ctl/test_web_command.py::"
+        "test_the_commands_of_the_page_serve_until_they_are_interrupted",
+    },
     "docs/metrics.md": {
         r"promtool check rules ": "tests/host_agent/metrics/test_alert_rules.py::"
         "test_promtool_takes_the_rules_and_every_one_is_tried",

@@ -20,6 +20,7 @@ COMMANDS = {
     "history": "history_command",
     "explain": "explain_command",
     "events": "events_command",
+    "web": "web_command",
     "fence": "fence_commands",
     "test-fence": "fence_commands",
     "pause": "fence_pause",
