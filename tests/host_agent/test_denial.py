@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fencebus_host import denial
 from fencebus_host.denial import Inquiry, Word
+from fencebus_host.host_death import Circumstances, Deposition, Fate, Finding, Witness
 from fencebus_schemas.model import LEFT_UNMARKED, HostId, Incarnation, Life, Reason, Sight, Uuid, VmState
 
 VM = Uuid("00000000-0000-4000-8000-000000000001")
@@ -88,3 +89,24 @@ def test_the_first_of_several_twins_is_named() -> None:
     lack = denial.s2_names_are_unique(replace(CLEAN, conflicts=(A, B)))
     assert lack is not None
     assert "themselves a:" in lack.text
+
+
+DEPOSITION = Deposition(B, DAEMON, 20.0, Finding(Witness.FENCE_AGENT, Fate.OFF, "its agent says that it is off"))
+DEAD_B = (B, Circumstances(DAEMON, 5.0, VmState.RUNNING, requested_at=10.0, stood_at=None))
+
+
+@pytest.mark.parametrize(
+    ("deposition", "dead", "stands"),
+    (
+        (DEPOSITION, (DEAD_B,), True),
+        (replace(DEPOSITION, host=A), (DEAD_B,), False),
+        (DEPOSITION, (), False),
+        (replace(DEPOSITION, asked_at=9.0), (DEAD_B,), False),
+    ),
+)
+def test_s13_a_proof_stands_for_its_own_host_as_long_as_its_clauses_hold(
+    deposition: Deposition, dead: tuple[tuple[HostId, Circumstances], ...], stands: bool
+) -> None:
+    proven = (word(A), replace(word(B), deposition=deposition))
+    for inquiry in (replace(CLEAN, first=proven, dead=dead), replace(CLEAN, second=proven, dead=dead)):
+        assert (denial.s13_proofs_stand(inquiry) is None) is stands

@@ -43,7 +43,7 @@ ALL = (
     Subject("host_death", ("test_host_death",)),
     Subject("permission", ("test_permission", "test_verdict")),
     Subject("denial", ("test_denial", "federation/test_proving")),
-    Subject("ownership", ("test_ownership", "test_ownership_machine")),
+    Subject("ownership", ("test_ownership", "federation/test_proving", "test_ownership_machine")),
     Subject("federation/rounds", ("federation/test_rounds", "federation/test_proving", "federation/test_coordinator")),
     Subject("federation/guards", ("federation/test_guards", "federation/test_member", "federation/test_member_starts")),
     Subject("federation/tokens", ("federation/test_tokens", "federation/test_member")),

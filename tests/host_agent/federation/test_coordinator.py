@@ -298,3 +298,10 @@ def test_s15_an_image_on_the_host_where_it_is_to_start_is_given_up_and_one_elsew
     table.says(B, saved)
     table.deny(A)
     assert table.guard_of(A).round == 1
+
+
+def test_s12_a_life_for_whose_age_nobody_vouches_is_not_named_as_old() -> None:
+    table = Table()
+    table.says(A, RUNNING)
+    table.wait(0.6)
+    assert {each.lives for each in table.sent(Fence)} == {()}
