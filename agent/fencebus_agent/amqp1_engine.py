@@ -157,6 +157,8 @@ class Engine(asyncio.Protocol):
             self._transport.push(data[:room])
             data = data[room:]
             self._pump()
+        if self._transport.capacity() < 0 and not self.connection.state & Endpoint.REMOTE_CLOSED:
+            self._give_up()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -215,6 +217,8 @@ class Engine(asyncio.Protocol):
         if length < 0:  # our last word is out
             if self.connection.state & Endpoint.REMOTE_CLOSED or self._reason:
                 self._socket.close()
+            elif self.connection.state & Endpoint.LOCAL_ACTIVE:
+                self._give_up()
             return False
         if length == 0 or self._paused or self._socket.is_closing():
             return False
@@ -224,6 +228,10 @@ class Engine(asyncio.Protocol):
         self._socket.write(bytes(data))
         self._transport.pop(len(data))
         return True
+
+    def _give_up(self) -> None:
+        """The engine has, and not always says so."""
+        self.drop(f"what came cannot be understood: {condition_text(self._transport.condition)}")
 
     def _tick(self) -> None:
         """One timer, which is made anew only when it has run out, or is late: most of them move with each message."""

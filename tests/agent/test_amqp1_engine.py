@@ -183,3 +183,39 @@ async def test_an_audience_takes_no_message_and_no_link_that_does_not_say_what_i
     assert isinstance(ends.settled[0], BusRefused)
     with pytest.raises(BusError, match="a link has to receive"):
         await link.ready
+
+
+def sasl(body: bytes) -> bytes:
+    """A frame of SASL, after its protocol's header."""
+    return b"AMQP\x03\x01\x00\x00" + (len(body) + 8).to_bytes(4, "big") + b"\x02\x01\x00\x00" + body
+
+
+MECHANISM = b"\xb3\x00\x00\x00\x08EXTERNAL"
+EXTERNAL_ALONE = b"\x00\x53\x40\xc0\x17\x01\xf0\x00\x00\x00\x11\x00\x00\x00\x01" + MECHANISM
+
+
+async def test_a_certificate_logs_in_by_itself_where_the_broker_takes_that() -> None:
+    ends = Ends()
+    hooks = Hooks(lambda _binding, _message: None, ends._settle, ends.lost.append)
+    link = BrokerLink("a", Greeting("b", mechanism="EXTERNAL"), tuple, Boxes(), hooks, Peer())
+    link.ready.cancel()
+    with pair() as (here, there):
+        await attach(link.engine, here)
+        there.sendall(sasl(EXTERNAL_ALONE))
+        heard = b""
+        while b"EXTERNAL" not in heard:
+            heard += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(there, 4096), 20)
+        link.engine.drop("enough")
+        await eventually(lambda: ends.lost == ["enough"])
+
+
+@pytest.mark.parametrize("broken", (EXTERNAL_ALONE.replace(b"\x17", b"\x15"), EXTERNAL_ALONE[:9]))
+async def test_a_login_that_cannot_be_understood_ends_at_once(broken: bytes) -> None:
+    ends = Ends()
+    link = ends.listener()
+    link.ready.cancel()
+    with pair() as (here, there):
+        await attach(link.engine, here)
+        there.sendall(sasl(broken))
+        await eventually(lambda: bool(ends.lost), 9)  # long before the time for its opening is over
+    assert "cannot be understood" in ends.lost[0]

@@ -21,7 +21,7 @@ from tests.components import CHECKOUT, require_program
 from tests.hypervisors import eventually, soon
 from tests.namespaces import Neighbour, bridge, neighbour, own_network, run_ip
 from tests.peer_process import address
-from tests.ports import free_tcp_port
+from tests.peers_site import lasting_tcp_port
 from tests.rabbitmq_site import running
 from tests.server_process import ServerProcess
 
@@ -59,7 +59,7 @@ class Asker:
 @contextlib.asynccontextmanager
 async def site(folder: Path) -> AsyncIterator[tuple[Asker, dict[str, ServerProcess]]]:
     """This process is a; b and c are others."""
-    url = "peers://" + ",".join(f"{name}@127.0.0.1:{free_tcp_port()}" for name in "abc")
+    url = "peers://" + ",".join(f"{name}@127.0.0.1:{lasting_tcp_port()}" for name in "abc")
     argv = (sys.executable, "-m", "tests.peer_process", url)
     with contextlib.ExitStack() as stack:
         others = {name: ServerProcess([*argv, name, KEY, str(HEARTBEAT)], folder / name, cwd=CHECKOUT) for name in "bc"}

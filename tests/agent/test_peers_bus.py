@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_agent import peers_gate
 from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import (
     Address,
@@ -27,7 +28,7 @@ from fencebus_agent.peers_bus import PeersBus
 from fencebus_agent.peers_trust import names_of
 from tests.hypervisors import eventually, soon
 from tests.peer_certificates import Authority
-from tests.ports import free_tcp_port
+from tests.peers_site import lasting_tcp_port
 
 COMMAND, INDICATION = Priority.COMMAND, Priority.INDICATION
 KEYS = (b"the hosts' key",)
@@ -38,7 +39,7 @@ class Hosts:
     """Lists for hosts of one machine, and the buses made from them."""
 
     def __init__(self, names: Sequence[str], stack: contextlib.AsyncExitStack) -> None:
-        self.ports = {name: free_tcp_port() for name in names}
+        self.ports = {name: lasting_tcp_port() for name in names}
         self.url = "peers://" + ",".join(f"{name}@127.0.0.1:{port}" for name, port in self.ports.items())
         self._stack = stack
 
@@ -60,6 +61,7 @@ async def hosts(*names: str) -> AsyncIterator[Hosts]:
     """All end with the context."""
     async with contextlib.AsyncExitStack() as stack:
         yield Hosts(names, stack)
+    await asyncio.sleep(0.1)  # for those who were in the midst of a handshake: their sockets are asyncio's
 
 
 def listen(bus: PeersBus, address: Address) -> list[BusMessage]:
@@ -125,7 +127,7 @@ async def test_another_key_and_a_host_that_is_in_no_list_are_refused(caplog: pyt
         await site.start("b", (b"another key",))
         await eventually(lambda: "it does not hold the hosts' key" in caplog.text, 20)
         await told(a, "b: ")
-        other = f"peers://x@127.0.0.1:{free_tcp_port()},a@127.0.0.1:{site.ports['a']}"
+        other = f"peers://x@127.0.0.1:{lasting_tcp_port()},a@127.0.0.1:{site.ports['a']}"
         await site.start("x", url=other)
         await eventually(lambda: "'x' is in no list here" in caplog.text, 20)
         assert a._door.audiences == ()
@@ -172,6 +174,23 @@ async def test_strangers_get_nothing_and_harm_nobody(hostile: bytes) -> None:
         await eventually(lambda: bool(a._door.wanting(b.own)), 20)
         await a.send(b.own, BusMessage(b"1"), soon(), COMMAND)
         await eventually(lambda: [message.body for message in heard] == [b"1"])
+
+
+async def test_a_crowd_of_strangers_keeps_nobody_out_for_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(peers_gate, "PATIENCE", 0.5)
+    monkeypatch.setattr(peers_gate, "MOST_STRANGERS", 3)
+    async with hosts("a", "b", "c") as site, contextlib.AsyncExitStack() as crowd:
+        a, _b = await site.start("a"), await site.start("b")
+        await a.wait_connected(soon())
+        for _ in range(5):
+            _reader, writer = await asyncio.open_connection("127.0.0.1", site.ports["a"])
+            crowd.callback(writer.close)
+        await eventually(lambda: "3 others have not shown yet who they are" in caplog.text)
+        await site.start("c")
+        await eventually(lambda: a._presence._there == {"b", "c"}, 20)
+        assert "it took too long to show who it is" in caplog.text
 
 
 async def test_a_host_that_comes_anew_takes_the_place_of_what_is_left_of_it() -> None:
