@@ -30,7 +30,7 @@ from fencebus_schemas.status import (
 )
 from fencebus_schemas.status_plain import to_plain
 
-NOW = 1_800_000_000.0
+NOW = time.time()
 HOSTS = tuple(HostStatus(f"host{number}", HostState.HEARD, 0, 0, 1.0, f"b.{number}") for number in range(1, 5))
 WORDS = ("web", "db", "mail", "cache", "queue", "build")
 
@@ -77,13 +77,15 @@ def with_silent_host(before: Status, name: str = "host4") -> Status:
         replace(each, state=HostState.SILENT, heard_ago=22.0) if each.name == name else each for each in before.hosts
     ]
     vms = [replace(each, troubles=("silent-owner",)) if each.owner == name else each for each in before.vms]
-    problem = Problem("host-silent", Health.ERROR, f"{name} has not been heard for 22 s; 2 VMs were on it")
+    problem = Problem("host-silent", Health.ERROR, f"{name} has not been heard for 22 s; 10 VMs were on it")
     return replace(before, hosts=tuple(hosts), vms=tuple(vms), health=Health.ERROR, problems=(problem,))
 
 
 def fence(number: int, ok: bool = True) -> FinishedFence:
     """A finished fence."""
-    reason, text = ("proven-off", "") if ok else ("host-silent", "db7 was last on host4, which is not proven fenced")
+    reason, text = (
+        ("proven-off", "") if ok else ("host-silent", f"db{number} was last on host4, which is not proven fenced")
+    )
     seconds = 0.02 if ok else 25.0
     return FinishedFence(f"{number:032x}", NOW, "reboot", f"db{number}", "db1", "multicast", ok, reason, text, seconds)
 

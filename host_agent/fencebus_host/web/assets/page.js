@@ -8,8 +8,7 @@ const MARKS = {
 };
 const STATES = { here: "here", heard: "heard", silent: "silent", unheard: "not heard yet", conflict: "two machines" };
 const TROUBLES = {
-  conflict: "several hosts claim it", "silent-owner": "its host is silent", incoming: "migrating in",
-  unknown: "nobody knows its state",
+  conflict: "several claim it", "silent-owner": "host silent", incoming: "migrating in", unknown: "nobody knows",
 };
 const KEPT_EVENTS = 200;
 const $ = (id) => document.getElementById(id);
@@ -47,9 +46,10 @@ function age(seconds) {
 function clock(at, long) {
   if (at === null || at === undefined) return "";
   const date = new Date(at * 1000);
-  const time = date.toLocaleTimeString(undefined, { hour12: false });
-  const today = date.toDateString() === new Date().toDateString();
-  return today && !long ? time : `${date.toLocaleDateString()} ${time}`;
+  const time = date.toLocaleTimeString(undefined, { hourCycle: "h23" });
+  if (long) return `${date.toLocaleDateString()} ${time}`;
+  if (date.toDateString() === new Date().toDateString()) return time;
+  return `${date.toLocaleDateString(undefined, { month: "short", day: "numeric" })} ${time.slice(0, 5)}`;
 }
 
 function moment(at) {
@@ -134,7 +134,12 @@ function fillDetails(entry) {
   for (const claim of vm.claims) {
     const line = made("tr");
     const says = claim.silent ? `${claim.state}, before it fell silent` : claim.state;
-    for (const each of [claim.host, says, claim.hypervisor, String(claim.generation)]) line.append(made("td", "", each));
+    const cells = { host: claim.host, says, hypervisor: claim.hypervisor, generation: String(claim.generation) };
+    for (const [label, each] of Object.entries(cells)) {
+      const cell = made("td", "", each);
+      cell.dataset.label = label;
+      line.append(cell);
+    }
     body.append(line);
   }
   const top = made("thead");
@@ -330,7 +335,7 @@ function patchEvents(events) {
   patchList($("events"), shown, (event) => `${event.number} ${event.at}`, (event) => {
     if (event.number === "none") return made("li", "empty", "Nothing has happened yet.");
     const item = made("li");
-    item.append(moment(event.at), made("span", "", event.text));
+    item.append(moment(event.at), made("span", "", event.text.replaceAll(" -> ", " \u2192 ")));
     return item;
   }, () => {});
 }
