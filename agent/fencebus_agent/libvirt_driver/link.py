@@ -106,7 +106,8 @@ class Link:
         if self._ready.is_set():
             return
         try:
-            await asyncio.wait_for(self._ready.wait(), deadline.remaining())
+            async with asyncio.timeout(deadline.remaining()):
+                await self._ready.wait()
         except TimeoutError:
             raise HypervisorUnreachable(self.uri, "no connection until the deadline") from None
 
@@ -171,7 +172,8 @@ class Link:
         loop, told = asyncio.get_running_loop(), asyncio.Event()
         event_thread.behind_events(lambda: _from_thread(loop, told.set))
         try:
-            await asyncio.wait_for(told.wait(), deadline.remaining())
+            async with asyncio.timeout(deadline.remaining()):
+                await told.wait()
         except TimeoutError:
             raise HypervisorUnreachable(self.uri, "its events are not delivered") from None
 
