@@ -115,9 +115,9 @@ def _print(found: Status, chosen: Chosen) -> None:
     elif chosen.form == "xml":
         status_print.say(status_print.as_xml("status", found))
     elif chosen.form == "html":
-        from fencebus_schemas.status_html import to_html
+        from fencebus_host.web.snapshot import snapshot
 
-        status_print.say(to_html(found).rstrip("\n"))
+        status_print.say(snapshot(found).rstrip("\n"))
     else:
         from fencebus_schemas.status_tables import VM_HEAD, vm_rows
 

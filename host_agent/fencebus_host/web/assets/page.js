@@ -283,7 +283,7 @@ function patchHosts(status) {
   say($("hosts-count"), String(status.hosts.length));
 }
 
-const elapsed = () => (performance.now() - world.at) / 1000;
+const elapsed = () => ($("snapshot") ? 0 : (performance.now() - world.at) / 1000);
 
 function makeFence(fence) {
   const item = made("li");
@@ -426,12 +426,26 @@ for (const button of document.querySelectorAll("[data-sort]")) {
 
 // -- the stream ----------
 
-const stream = new EventSource("live");
-stream.addEventListener("patch", (event) => show(JSON.parse(event.data)));
-stream.addEventListener("trouble", (event) => lost(JSON.parse(event.data)));
-stream.addEventListener("error", () => lost("the server of this page does not answer"));
-setInterval(() => {
-  if (!world.status || document.hidden) return;
-  patchHosts(world.status);
-  if (world.status.running.length) patchFences(world.status);
-}, 1000);
+function follow() {
+  const stream = new EventSource("live");
+  stream.addEventListener("patch", (event) => show(JSON.parse(event.data)));
+  stream.addEventListener("trouble", (event) => lost(JSON.parse(event.data)));
+  stream.addEventListener("error", () => lost("the server of this page does not answer"));
+  setInterval(() => {
+    if (!world.status || document.hidden) return;
+    patchHosts(world.status);
+    if (world.status.running.length) patchFences(world.status);
+  }, 1000);
+}
+
+/** A page that was saved as one file brings the moment that it shows. */
+function showMoment(status) {
+  show({ status, vms: status.vms, gone: [], events: [], whole: true, trouble: "" });
+  $("live").classList.add("moment");
+  say($("live"), `as of ${clock(status.at, true)}`);
+  $("events").closest("section").hidden = true;
+}
+
+const saved = $("snapshot");
+if (saved) showMoment(JSON.parse(saved.textContent));
+else follow();
