@@ -49,7 +49,8 @@ TESTS = [
     "setuptools>=77",
 ]
 LINT = ["ruff>=0.12"]
-# mypy sees the own types of lark, click, rich, aiohttp and prometheus_client; libvirt's are stubs in typings/.
+# mypy sees the own types of lark, click, rich, aiohttp, prometheus_client and parso (cosmic-ray's trees); libvirt's are
+# stubs in typings/.
 TYPE = [
     "mypy>=1.11",
     "types-setuptools>=77",
@@ -60,6 +61,7 @@ TYPE = [
     "rich>=13.3,<16",
     "aiohttp>=3.9,<4",
     "prometheus-client>=0.16,<1",
+    "parso>=0.8",
 ]
 LAYERS = ["import-linter>=2.0"]
 TOOLS = ["tox>=4.20"]

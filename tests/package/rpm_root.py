@@ -14,7 +14,13 @@ from tests.package.fresh_root import FreshRoot, pristine
 from tests.package.made_packages import DEBIANS_ALONE
 
 # Their names and versions are in the requirements of ours; the files that count are Debian's.
-BROUGHT = {"python3": "3.11.2", "python3-libvirt": "9.0.0", "python3-lark": "1.1.5", "python3-click": "8.1.3", "python3-rich": "13.3.1"}
+BROUGHT = {
+    "python3": "3.11.2",
+    "python3-libvirt": "9.0.0",
+    "python3-lark": "1.1.5",
+    "python3-click": "8.1.3",
+    "python3-rich": "13.3.1",
+}
 SPEC = """\
 Name: standin
 Version: 4.14
