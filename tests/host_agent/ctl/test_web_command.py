@@ -47,13 +47,14 @@ async def test_a_real_fence_appears_on_the_page_of_a_real_daemon(tmp_path: Path)
 
 def test_the_commands_of_the_page_serve_until_they_are_interrupted(tmp_path: Path) -> None:
     commands = re.findall(r"^    fence_virtctl web(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(commands) == 2
+    assert len(commands) == 3
     with DaemonProcess(tmp_path) as daemon:
         daemon.wait_ready()
         for number, options in enumerate(commands):
             folder = tmp_path / str(number)
             folder.mkdir()
             words = re.sub(r"--listen \S+", "--listen 0.0.0.0", options.split(" #")[0])
+            words = words.replace("@broker.example.org", f"@127.0.0.1:{free_tcp_port()}")  # nobody is there yet
             words = re.sub(r"--port \d+", "", words) + f" --port {free_tcp_port()}"
             with served(daemon, folder, *words.split()) as web:
                 web.wait_for_output("http://")
