@@ -1,4 +1,4 @@
-"""Runs the real client as a guest would, shows what it says, and checks its exit status."""
+"""Runs the real client as a guest would, and the administrator's program; shows what they say, checks how they end."""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ def run(step: Step, folder: Path, port: int) -> bool:
     as_expected = ended.returncode == step.status
     print(f"exit status {ended.returncode}, {milliseconds:.0f} ms{'' if as_expected else '  <-- NOT as expected'}\n")
     return as_expected
+
+
+def show_owners(host: Path, when: str) -> bool:
+    """Show who has which VM, as the host whose folder this is knows it; true if it could be asked."""
+    print(f"# Which host has which VM, {when} the fence?\n$ fence_virtctl owners")
+    command = [sys.executable, "-m", "fencebus_host.ctl", "owners", "-f", str(host / "conf")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    print(ended.stdout + ended.stderr)
+    return ended.returncode == 0
 
 
 def said(folder: Path, port: int, *arguments: str) -> str:

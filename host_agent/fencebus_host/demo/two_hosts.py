@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from fencebus_host.demo.client import Step, free_port, run, said, write
+from fencebus_host.demo.client import Step, free_port, run, said, show_owners, write
 from fencebus_host.demo.daemon import DidNotStart, running, write_world
 
 HOSTS = {"host1": ("node1", "database"), "host2": ("node2", "webserver")}
@@ -15,12 +15,12 @@ BUS_KEY = secrets.token_bytes(512)
 """What the hosts have, and no guest."""
 ACQUAINTED_SECONDS = 15.0
 """A host that starts hears of the others at the latest with their next heartbeat, after 5 s."""
+LIST = Step("host1 is asked: which VMs are there, on either host?", ("-o", "list"))
+FENCE = Step(
+    "host1 is asked to fence node2, which runs on host2: host2 kills it, and host1 answers.",
+    ("-o", "off", "-n", "node2"),
+)
 STEPS = (
-    Step("host1 is asked: which VMs are there, on either host?", ("-o", "list")),
-    Step(
-        "host1 is asked to fence node2, which runs on host2: host2 kills it, and host1 answers.",
-        ("-o", "off", "-n", "node2"),
-    ),
     Step("Is node2 on?  (exit status 2 means OFF)", ("-o", "status", "-n", "node2"), 2),
     Step(
         "Switch it on again: on its last owner, once every host has denied twice that it has it.",
@@ -49,7 +49,10 @@ def show(folder: Path) -> bool:
         with running(folder / "host1"):
             with running(folder / "host2"):
                 _wait_until_acquainted(folder, ports["host1"])
-                done = [run(step, folder, ports["host1"]) for step in STEPS]
+                done = [run(LIST, folder, ports["host1"]), show_owners(folder / "host1", "before")]
+                done.append(run(FENCE, folder, ports["host1"]))
+                done.append(show_owners(folder / "host1", "after"))
+                done += [run(step, folder, ports["host1"]) for step in STEPS]
             done.append(run(UNKNOWN, folder, ports["host1"]))
             print(f"host1's log says: {_reason(folder / 'host1')}\n")
             return all(done)
