@@ -185,7 +185,7 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
     """
     host, incarnation = HostId(config.daemon.host_name), this_incarnation()
     hypervisors = _hypervisors(config.backend, host, incarnation)
-    records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors})
+    records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors}, host=host)
     local, terms = LocalRouter(hypervisors), PolicyInForce(Policy(config.groups))
     hosts = frozenset(map(HostId, config.hosts))
     ground = Ground(

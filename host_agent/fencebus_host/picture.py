@@ -29,6 +29,9 @@ DiskErrors = (sqlite3.Error, OSError)
 """May be over as soon as there is room again."""
 Refused = (*DiskErrors, WireError, UnicodeError)
 """Why a record cannot be kept."""
+COMPANY_SECONDS = 0.05
+"""For so long a change of a VM waits for whatever else is to be written: a deed that comes behind it, for which a fence
+waits (S4), would else find the disk busy with it.  A host that loses it hears of it again, as of one it never heard."""
 
 
 class Picture:
@@ -41,6 +44,8 @@ class Picture:
         self._database: sqlite3.Connection | None = None
         self._waiting: list[tuple[Kept, asyncio.Future[bool]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._pressing = asyncio.Event()
+        """Something waits that is to be written at once, with all that came before it."""
         self._owed: dict[Kept, None] = {}
         """Records about members that could not be written: nobody will say them again."""
         self._torn: set[HostId] = set()
@@ -60,6 +65,8 @@ class Picture:
         """True once ``record`` is on the disk, false if it cannot be.  They are written in the order of the calls."""
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((record, done))
+        if not isinstance(record, VmChanged):
+            self._pressing.set()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_waiting(), name="picture")
         return await done
@@ -67,6 +74,7 @@ class Picture:
     async def close(self) -> None:
         """Write what is left and close; idempotent."""
         if self._writing is not None:
+            self._pressing.set()
             await self._writing
         if self._database is not None:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
@@ -75,6 +83,7 @@ class Picture:
 
     async def _write_waiting(self) -> None:
         while self._waiting:
+            await self._company()
             batch, self._waiting = self._waiting, []
             records = [record for record, _ in batch]
             try:
@@ -85,6 +94,15 @@ class Picture:
             for (_, done), result in zip(batch, results, strict=True):
                 if not done.done():  # whoever asked may have gone
                     done.set_result(result)
+
+    async def _company(self) -> None:
+        try:
+            async with asyncio.timeout(COMPANY_SECONDS):
+                await self._pressing.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._pressing.clear()
 
     # -- in the thread ----------
 

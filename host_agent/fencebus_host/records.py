@@ -26,7 +26,7 @@ from fencebus_host.fencing import RecordError
 from fencebus_host.replay import KEPT_SECONDS
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.digest import DIGEST_LENGTH
-from fencebus_schemas.model import LEFT_UNMARKED, FenceOutcome, FenceRequest, Observation, Uuid
+from fencebus_schemas.model import LEFT_UNMARKED, FenceOutcome, FenceRequest, HostId, Observation, Uuid
 from fencebus_schemas.status import FinishedFence
 from fencebus_schemas.status_plain import to_plain
 
@@ -85,11 +85,15 @@ class Records:
     """The state folder's database."""
 
     def __init__(
-        self, folder: Path, memories: Mapping[str, Memory], wall_clock: Callable[[], float] = time.time
+        self,
+        folder: Path,
+        memories: Mapping[str, Memory],
+        wall_clock: Callable[[], float] = time.time,
+        host: HostId | None = None,
     ) -> None:
-        """``memories`` by the name of their hypervisor."""
+        """``memories`` by the name of their hypervisor; ``host`` is this one, where others may have seen an end."""
         self._path = folder / "records.sqlite"
-        self._memories = memories
+        self._memories, self._host = memories, host
         self._kept: dict[str, Remembered] = {}
         self._courses: dict[str, Course] = {}
         self._wall_clock = wall_clock
@@ -110,11 +114,16 @@ class Records:
     async def ended(self, request: FenceRequest, evidence: Evidence) -> None:
         """Write down the lives that were ended, and what the drivers remember since; on the disk when this returns.
 
-        Raises RecordError.
+        S4 is about the owner's disk: what other hosts have ended is on theirs before they answer, so that nobody waits
+        for its copy here.  Raises RecordError.
         """
         seen = evidence.observations
+        own = [one for one in seen if self._host in (None, one.host)]
         kills = [(*_kill(one), request.id, self._wall_clock()) for one in seen if one.ended]
-        touched = {one.hypervisor: self._memories[one.hypervisor]() for one in seen if one.hypervisor in self._memories}
+        if not own:
+            self._write_behind("kill", lambda: [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)])
+            return
+        touched = {one.hypervisor: self._memories[one.hypervisor]() for one in own if one.hypervisor in self._memories}
         changed = {name: memory for name, memory in touched.items() if self._kept.get(name) != memory}
         statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)] if kills else []
         for hypervisor, memory in changed.items():

@@ -19,7 +19,7 @@ from fencebus_schemas.model import Action, VmState
 from tests.bench.figures import Figures
 from tests.bench.raw_echo import raw_echo
 from tests.bench.tables import ratio, spread, table
-from tests.host_agent.federated_site import BusFactory, described, site
+from tests.host_agent.federated_site import BusFactory, described, site, vm
 from tests.rabbitmq import running_rabbitmq
 
 HOSTS = (2, 3, 7)
@@ -73,7 +73,7 @@ async def _fences(bus: BusFactory | None, hosts: int, rounds: int) -> dict[str, 
                 ("reboot", Action.REBOOT),
             ):
                 began = time.perf_counter()
-                answer = await first.ask(action, "vm2")
+                answer = await first.ask(action, vm(2))
                 seconds[name].append(time.perf_counter() - began)
                 assert answer.outcome.ok, answer.outcome
                 # What began a moment ago is refused as younger than a request of the same moment.

@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -145,6 +145,52 @@ async def test_whoever_does_not_wait_for_the_disk_holds_nobody_up(tmp_path: Path
         tasks[1].cancel()
         assert all(await asyncio.gather(tasks[0], tasks[2]))
     assert (await remembered(tmp_path)).past.members == (A, B, C)
+
+
+async def test_s4_a_deed_is_written_with_the_changes_before_it_and_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fencebus_host.picture.COMPANY_SECONDS", 3600.0)
+    async with opened(tmp_path) as (picture, _):
+        commits = commits_of(picture, monkeypatch)
+        change = asyncio.create_task(picture.keep(VmChanged(B, 1, record(B), False)))
+        await asyncio.sleep(0.02)
+        assert commits == []
+        assert await picture.keep(deed(1))
+        assert await change
+        assert [[type(each) for each in commit] for commit in commits] == [[VmChanged, Deed]]
+
+
+async def test_a_change_in_whose_company_nothing_comes_is_written_all_the_same(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (picture, _):
+        assert await picture.keep(VmChanged(B, 1, record(B), False))
+        assert await picture.keep(VmChanged(B, 2, record(B, vm_number(7)), False))
+    [kept] = (await remembered(tmp_path)).past.pictures
+    assert set(kept.records) == {record(B), record(B, vm_number(7))}
+
+
+async def test_what_waits_for_company_is_written_when_the_daemon_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fencebus_host.picture.COMPANY_SECONDS", 3600.0)
+    async with opened(tmp_path) as (picture, _):
+        change = asyncio.create_task(picture.keep(VmChanged(B, 1, record(B), False)))
+        await asyncio.sleep(0)
+    assert await change
+    assert [each.host for each in (await remembered(tmp_path)).past.pictures] == [B]
+
+
+def commits_of(picture: Picture, monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Kept]]:
+    """What is written together, from now on."""
+    commits: list[Sequence[Kept]] = []
+    commit = picture._commit
+
+    def counted(records: Sequence[Kept]) -> None:
+        commits.append(records)
+        commit(records)
+
+    monkeypatch.setattr(picture, "_commit", counted)
+    return commits
 
 
 # -- killed ----------

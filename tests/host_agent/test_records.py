@@ -20,7 +20,7 @@ from fencebus_agent.roster import EndedDomain, Remembered
 from fencebus_host.fencing import RecordError
 from fencebus_host.records import Records
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.model import LEFT_UNMARKED, Action, FenceOutcome, FenceRequest, Reason, VmState
+from fencebus_schemas.model import LEFT_UNMARKED, Action, FenceOutcome, FenceRequest, HostId, Reason, VmState
 from tests.components import CHECKOUT, require_program, require_root
 from tests.host_agent import evidence
 from tests.host_agent.evidence import OTHER, THIRD, VM, request
@@ -261,3 +261,26 @@ async def test_writers_beside_each_other_lose_nothing(tmp_path: Path) -> None:
     await asyncio.gather(*(records.ended(request(), one) for one in kills))
     assert len(await records.kills()) == 20
     await records.close()
+
+
+async def test_s4_what_another_host_has_ended_is_on_its_disk_and_its_copy_here_holds_no_answer_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = evidence.killed(2)
+    records = Records(tmp_path, {}, host=HostId("another"))
+    asked = request()
+    await records.open()
+    await records.ended(asked, elsewhere)
+    assert await records.kills() == [(VM, "1", asked.id), (VM, "1", asked.id)]
+    await records.close()
+    await records.ended(asked, elsewhere)
+    assert "kill not written" in caplog.text
+
+
+async def test_s4_an_end_that_this_host_saw_beside_anothers_is_on_the_disk_when_it_is_answered(tmp_path: Path) -> None:
+    both = evidence.killed(2)
+    foreign, own = both.observations
+    mixed = replace(both, observations=(replace(foreign, host=HostId("another")), own))
+    records = Records(tmp_path, {}, host=own.host)
+    with pytest.raises(RecordError):
+        await records.ended(request(), mixed)
