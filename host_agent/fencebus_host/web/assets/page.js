@@ -11,6 +11,7 @@ const TROUBLES = {
   conflict: "several claim it", "silent-owner": "host silent", incoming: "migrating in", unknown: "nobody knows",
 };
 const KEPT_EVENTS = 200;
+const GROUP = 40;
 const $ = (id) => document.getElementById(id);
 
 const world = { status: null, at: 0, vms: new Map(), events: [] };
@@ -177,21 +178,39 @@ function order(one, other) {
   return (view.down ? -found : found) || collator.compare(one.vm.name, other.vm.name);
 }
 
+/** Puts the rows into groups: the browser skips a whole group that is out of sight, and has few of them to look at. */
+function place(rows, sorted) {
+  for (let first = 0; first < sorted.length; first += GROUP) {
+    const group = rows.children[first / GROUP] ?? rows.appendChild(makeGroup());
+    const some = sorted.slice(first, first + GROUP);
+    let next = group.firstElementChild;
+    for (const { row } of some) {
+      if (row === next) next = next.nextElementSibling;
+      else group.insertBefore(row, next);
+    }
+    const shown = some.filter(({ row }) => !row.hidden).length;
+    group.hidden = shown === 0;
+    group.style.containIntrinsicSize = `auto ${shown * 35}px`;
+  }
+  while (rows.childElementCount > Math.ceil(sorted.length / GROUP)) rows.lastElementChild.remove();
+}
+
+function makeGroup() {
+  const group = made("div", "group");
+  group.setAttribute("role", "presentation");
+  return group;
+}
+
 function arrange() {
   const sorted = [...world.vms.values()].sort(order);
   const rows = $("rows");
-  const fragment = rows.childElementCount === 0 ? document.createDocumentFragment() : null;
-  let place = rows.firstElementChild;
   let shown = 0;
   for (const entry of sorted) {
     const fit = fits(entry);
     if (entry.row.hidden === fit) entry.row.hidden = !fit;
     shown += fit;
-    if (fragment) fragment.append(entry.row);
-    else if (entry.row === place) place = place.nextElementSibling;
-    else rows.insertBefore(entry.row, place);
   }
-  if (fragment) rows.append(fragment);
+  place(rows, sorted);
   const all = world.vms.size;
   say($("vms-count"), shown === all ? String(all) : `${shown} of ${all}`);
   $("nothing").hidden = shown > 0;
@@ -374,7 +393,7 @@ function choose(change) {
 // -- keys ----------
 
 function move(from, step) {
-  const rows = [...$("rows").children].filter((row) => !row.hidden);
+  const rows = [...$("rows").querySelectorAll(".row:not([hidden])")];
   const place = Math.min(rows.length - 1, Math.max(0, from ? rows.indexOf(from) + step : 0));
   if (rows[place]) focusRow(rows[place]);
 }
