@@ -15,7 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.components import require_program
+from tests.components import require_file
 from tests.server_process import ServerProcess
 
 LIMIT = 40.0
@@ -26,7 +26,8 @@ KEYS = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowDown": 40, "ArrowUp": 38, "En
 @contextmanager
 def browser(folder: Path) -> Iterator[str]:
     """A browser of its own; gives where its DevTools listen."""
-    program = require_program("chromium-headless-shell", package="chromium-headless-shell")
+    # The program itself: Debian's script in /usr/bin starts it as a child, which would outlive the script.
+    program = require_file("/usr/lib/chromium/chromium-headless-shell", package="chromium-headless-shell")
     options = ["--no-sandbox", "--disable-gpu", "--remote-debugging-port=0", f"--user-data-dir={folder}/profile"]
     options += ["--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage", "about:blank"]
     with ServerProcess([str(program), *options], folder / "chromium.log") as running:
