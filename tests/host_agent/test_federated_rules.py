@@ -11,7 +11,7 @@ from fencebus_host import federated_rules, verdict
 from fencebus_host.denial import Inquiry, Word
 from fencebus_host.evidence import Evidence
 from fencebus_schemas.model import Action, HostId, Reason, RequestId, Sight, VmState
-from tests.host_agent.evidence import HERE, INCARNATION, VM, ended, killed, record, request, started
+from tests.host_agent.evidence import HERE, INCARNATION, VM, ended, killed, record, request, started, was_off
 
 B = HostId("b")
 OFF = Sight(VM, VmState.OFF, ended=("life",))
@@ -72,3 +72,30 @@ def test_one_host_alone_needs_no_members_word() -> None:
     assert federated_rules.s3_nobody_else_claims_it(ASKED, killed()) is None
     assert federated_rules.s2_killed_plainly_or_nobody_has_it(ASKED, killed()) is None
     assert federated_rules.s15_nobody_else_has_it(ASKED, killed()) is None
+
+
+def test_of_several_who_tried_only_the_last_is_quoted() -> None:
+    tried = tuple(replace(was_off(), detail=detail) for detail in ("the first", "the second", "", "the last"))
+    outcome = verdict.decide_off(ASKED, replace(BROUGHT, observations=tried))
+    lack = verdict.decide_off(ASKED, replace(BROUGHT, observations=())).text
+    assert outcome.text == f"{lack}; the last"
+
+
+def test_s2_without_a_quorum_only_what_was_seen_to_end_on_this_very_host_has_ended() -> None:
+    alone = replace(BROUGHT, inquiry=Inquiry((HERE, B), minority=HERE))
+    assert verdict.decide_off(ASKED, alone).ok
+    elsewhere = replace(alone, observations=(replace(ended(), host=B),))
+    assert verdict.decide_off(ASKED, elsewhere).reason is Reason.NO_QUORUM
+    unseen = replace(alone, observations=(was_off(),))
+    assert verdict.decide_off(ASKED, unseen).reason is Reason.NO_QUORUM
+
+
+def test_s15_what_was_off_is_not_called_started_unless_every_member_has_denied_it_twice() -> None:
+    asked = request(Action.ON)
+    start = Evidence((record(VmState.OFF),), (started(),), request=asked, inquiry=NOBODY_HAS_IT)
+    assert verdict.decide_on(asked, start).reason is Reason.STARTED
+    once = replace(NOBODY_HAS_IT, second=())
+    assert verdict.decide_on(asked, replace(start, inquiry=once)).reason is Reason.NOT_STARTED
+    ran = replace(start, observations=(started(was=VmState.RUNNING),), inquiry=once)
+    assert verdict.decide_on(asked, ran).reason is Reason.ALREADY_ON
+    assert federated_rules.s15_nobody_else_has_it(asked, Evidence(())) is None

@@ -195,3 +195,16 @@ def test_a_proof_in_one_round_alone_is_half_a_denial() -> None:
 @given(depositions, circumstances)
 def test_the_denial_hangs_on_every_clause(deposition: Deposition, around: Circumstances) -> None:
     assert (denial.missing(inquiry(deposition, around)) is None) == stands(deposition, around)
+
+
+@pytest.mark.parametrize(
+    ("deposition", "around"),
+    (
+        (IS_OFF, replace(AROUND, requested_at=20.0)),
+        (IS_OFF, replace(AROUND, heard_at=20.0)),
+        (WAS_FENCED, replace(AROUND, stood_at=30.0)),
+    ),
+)
+def test_what_happens_at_the_same_instant_is_late_enough(deposition: Deposition, around: Circumstances) -> None:
+    assert stands(deposition, around)
+    assert not stands(deposition, replace(around, requested_at=20.1, heard_at=20.1, stood_at=30.1))

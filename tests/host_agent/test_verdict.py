@@ -392,6 +392,54 @@ def test_s15_what_may_run_elsewhere_is_not_started_here() -> None:
     assert verdict.s15_one_place_to_start(request(Action.ON), both) is None
 
 
+@pytest.mark.parametrize(("hypervisor", "place"), (("a", "a"), ("", "here")))
+def test_a_place_that_cannot_say_is_told_by_its_hypervisor_or_else_by_its_host(hypervisor: str, place: str) -> None:
+    unknown = Evidence((record(VmState.UNKNOWN, hypervisor=hypervisor),))
+    assert verdict.decide_status(request(Action.STATUS), unknown).text.startswith(f"{place} cannot say whether")
+    objection = verdict.s15_one_place_to_start(request(Action.ON), unknown)
+    assert objection is not None
+    assert objection.text.startswith(f"{place} cannot say that")
+
+
+@pytest.mark.parametrize("hypervisors", (("a", "b"), ("", "b"), ("", "")))
+def test_of_several_places_that_cannot_say_the_first_is_told(hypervisors: tuple[str, str]) -> None:
+    first, second = (record(VmState.UNKNOWN, hypervisor=each) for each in hypervisors)
+    unknown = Evidence((first, replace(second, host=HostId("there"))))
+    place = hypervisors[0] or "here"
+    assert verdict.decide_status(request(Action.STATUS), unknown).text.startswith(f"{place} cannot say whether")
+    objection = verdict.s15_one_place_to_start(request(Action.ON), unknown)
+    assert objection is not None
+    assert objection.text.startswith(f"{place} cannot say that")
+
+
+def test_s1_of_several_places_that_were_looked_at_too_early_the_first_is_told() -> None:
+    early = tuple(replace(ended(hypervisor=place), seen_at=RECEIVED) for place in ("a", "b"))
+    assert off(replace(killed(2), observations=early)).text.startswith("a was looked at")
+
+
+def test_on_goes_by_the_first_place_where_it_was_seen_running() -> None:
+    known = (record(VmState.OFF),)
+    late, early = started(), replace(started(was=VmState.RUNNING), seen_at=RECEIVED)
+    asked = request(Action.ON)
+    assert verdict.decide_on(asked, Evidence(known, (late, early))).reason is Reason.STARTED
+    assert verdict.decide_on(asked, Evidence(known, (early, late))).reason is Reason.NOT_STARTED
+
+
+def test_s13_an_off_tells_of_the_deaths_that_proved_it_and_a_reboot_why_nothing_was_started() -> None:
+    dead = replace(was_off(), proof=Proof.HOST_FENCED, detail="a is off")
+    here = replace(was_off("b"), detail="nothing here")
+    whole = replace(killed(2), observations=(dead, here))
+    outcome = off(whole)
+    assert (outcome.reason, outcome.text) == (Reason.PROVEN_OFF, "a is off")
+    rebooted = verdict.decide_reboot(request(Action.REBOOT), whole, None)
+    assert (rebooted.reason, rebooted.text) == (
+        Reason.REBOOTED_NOT_STARTED,
+        "fenced, but not started again: a is off",
+    )
+    on = Evidence((record(VmState.OFF),), (started(),))
+    assert verdict.decide_reboot(request(Action.REBOOT), whole, on).reason is Reason.REBOOTED
+
+
 def test_on_names_the_places_that_could_start_it() -> None:
     objection = verdict.s15_one_place_to_start(
         request(Action.ON), Evidence((record(VmState.OFF), record(VmState.OFF, hypervisor="")))

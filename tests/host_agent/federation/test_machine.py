@@ -212,3 +212,16 @@ def test_what_the_disk_remembers_and_the_carrier_knows_reaches_its_part() -> Non
     table.machine.quorum(False)
     assert not table.ownership.quorate
     assert (HEARTBEAT, UNWATCHED) == (5.0, 0)
+
+
+def test_guards_that_nobody_renews_are_forgotten_as_time_passes() -> None:
+    table = Table(state=VmState.OFF)
+    look = table.machine.received(
+        replace(guard(quote(table.machine._tokens.fresh(table.now)), TWO), sender=A, incarnation=incarnation(A)),
+        table.now,
+    )
+    assert look
+    held = table.machine._member._guards._held
+    assert TWO in held[VM]
+    table.machine.tick(table.now + 3.0)
+    assert TWO not in held[VM]

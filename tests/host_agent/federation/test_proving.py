@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from fencebus_host import verdict
 from fencebus_host.effects import AskProof, Boot, Conclude, Effects, Keep, Look, Send
+from fencebus_host.federation import proving
 from fencebus_host.federation.coordinator import Matter
 from fencebus_host.federation.machine import Federation
 from fencebus_host.host_death import Fate, Finding, Witness
@@ -273,3 +274,51 @@ def test_s15_a_saved_copy_on_a_dead_host_forbids_the_start() -> None:
     site.answer_all(IS_OFF)
     outcome = site.ended()
     assert (outcome.ok, outcome.reason) == (False, Reason.NOT_STARTED)
+
+
+# -- when it is asked ----------
+
+
+def doubting() -> proving.Proving:
+    """Of a host that is not silent yet."""
+    ownership = Ownership(ME, MINE, frozenset((ME, LOST)))
+    ownership.token_heard(LOST, DIED, "token", 100.0)
+    return proving.Proving(VM, ownership)
+
+
+def asked(whose: proving.Proving, round_: int, now: float, finding: Finding = UNKNOWN) -> None:
+    assert whose.due([LOST], round_, now) == [LOST]
+    whose.asked(LOST)
+    whose.seen(AskProof(ONE, LOST, DIED, round_, now, False, now + 1.0), finding, None, now)
+
+
+def test_a_member_that_has_not_answered_for_a_second_is_asked_after_and_again_half_a_second_later() -> None:
+    whose = doubting()
+    assert whose.due([LOST], 1, 100.0) == []
+    assert whose.due([LOST], 1, 100.9) == []
+    asked(whose, 1, 101.1)
+    assert whose.due([LOST], 1, 101.5) == []
+    asked(whose, 1, 101.7)
+
+
+def test_who_was_asked_after_in_one_round_is_asked_after_in_the_next_without_delay_and_nobody_else() -> None:
+    whose = doubting()
+    whose.due([LOST], 1, 100.0)
+    assert whose.due([LOST], 2, 101.5) == []
+    asked(whose, 2, 102.6)
+    asked(whose, 3, 102.7)
+
+
+def test_s13_the_worst_that_was_said_is_the_last_state_of_a_vm_on_a_dead_host() -> None:
+    def last_state(*states: VmState, claim: VmState | None = None) -> VmState | None:
+        ownership = Ownership(ME, MINE, frozenset((ME, LOST)))
+        told = tuple(VmRecord(VM, "vm7", state, LOST, DIED, hypervisor=f"{n}") for n, state in enumerate(states))
+        ownership.inventory_heard(Inventory(LOST, DIED, ME, 1, "", told, (ME, LOST), ()), 50.0)
+        sight = Sight(VM, claim) if claim is not None else None
+        return proving.Proving(VM, ownership).circumstances(LOST, sight, 100.0, None).last_state
+
+    assert last_state() is VmState.OFF
+    assert last_state(VmState.RUNNING) is VmState.RUNNING
+    assert last_state(VmState.RUNNING, VmState.SAVED) is VmState.SAVED
+    assert last_state(VmState.RUNNING, claim=VmState.SAVED) is VmState.SAVED
+    assert last_state(VmState.UNKNOWN, VmState.SAVED) is VmState.UNKNOWN

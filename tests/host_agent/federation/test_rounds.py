@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fencebus_host.federation.rounds import Rounds
+from fencebus_host.denial import Word
+from fencebus_host.federation.rounds import DEAD, Rounds
+from fencebus_host.host_death import Deposition, Fate, Finding, Witness
 from fencebus_schemas.model import HostId, Life, Sight, VmState
 from tests.host_agent.federation.words import MINE, OFF, RUNNING, VM, answer
 
@@ -132,3 +134,20 @@ def test_s13_all_stand_on_guard_since_the_last_of_them_denied_under_the_guard_th
     rounds.begin_again()
     assert rounds.stood_at((B,)) is None
     assert rounds.stood_at(()) == 0.0
+
+
+def test_s13_a_proof_stands_on_guard_from_the_moment_at_which_it_came_and_is_the_last_word_of_its_round_alone() -> None:
+    finding = Finding(Witness.FENCE_AGENT, Fate.OFF, "it is off")
+    proof = Word(A, MINE, DEAD, OFF, Deposition(A, MINE, 1.0, finding))
+    rounds = Rounds()
+    rounds.proven_dead(proof, 0, 4.0)
+    assert not rounds.is_last(proof)
+    rounds.proven_dead(proof, 1, 5.0)
+    assert rounds.is_last(proof)
+    assert rounds.stood_at((A,)) == 5.0
+    rounds.proven_dead(replace(proof), 1, 6.0)
+    assert not rounds.is_last(proof)
+    assert rounds.stood_at((A,)) == 5.0
+    assert rounds.go_on((A,))
+    assert len(rounds.dead()) == 1
+    assert not rounds.is_last(rounds.dead()[0])
