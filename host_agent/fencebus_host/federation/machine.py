@@ -15,6 +15,7 @@ from fencebus_host.federation.fence_course import FenceCourse
 from fencebus_host.federation.member import Member, Order, Refusal, Surroundings
 from fencebus_host.federation.start_course import StartCourse
 from fencebus_host.federation.tokens import Tokens
+from fencebus_host.holdings import says
 from fencebus_host.host_death import Finding
 from fencebus_host.ownership import Heard, Ownership
 from fencebus_schemas.model import (
@@ -142,7 +143,11 @@ class Federation:
         return self._settle(self._heard(self.ownership.own_inventory(records, now)), now)
 
     def vm_changed(self, record: VmRecord, gone: bool, now: float) -> Effects:
-        """One VM was read again after an event."""
+        """One VM was read again after an event; what all were told already is told to nobody again, as it would cost
+        every host a message and a commit in the middle of a fence.
+        """
+        if not gone and self._is_told(record):
+            return []
         return self._settle(self._heard(self.ownership.own_change(record, gone, now)), now)
 
     def vm_read(self, vm: Uuid, record: VmRecord | None, now: float) -> Effects:
@@ -223,6 +228,11 @@ class Federation:
         self._courses[course.matter.request.id] = course
         self.ownership.token_heard(self._me, self._incarnation, self._tokens.newest(now), now)
         return self._settle(course.begin(now), now)
+
+    def _is_told(self, record: VmRecord) -> bool:
+        # By this daemon: what it found on its disk others believe only once it has told it itself.
+        own = (known for known in self.ownership.known(record.uuid) if known.host == self._me)
+        return any(known.incarnation == self._incarnation and says(known) == says(record) for known in own)
 
     def _settle(self, effects: Effects, now: float) -> Effects:
         """Let what the host says to itself have its effect at once; the rest goes out."""

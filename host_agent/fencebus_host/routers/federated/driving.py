@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine
 
 from fencebus_agent.hypervisor import ActRefused, DomainEvent, HypervisorError, SightedHypervisor, UnknownDomain
@@ -51,6 +52,8 @@ class Driving:
         self._wake = asyncio.Event()
         self._stirred: set[Uuid] = set()
         """VMs of which events came while the inventory was read, which may be older than they."""
+        self._acting: Counter[Uuid] = Counter()
+        """Orders under way for each VM, after each of which it is read again anyway."""
         self._subscribed = False
         self._echoes = Echoes()
 
@@ -90,7 +93,9 @@ class Driving:
         self._stirred.add(event.vm)
         if not self._echoes.is_echo(event):
             self.apply(self._machine.changed(event.vm, self._clock()))
-        self._spawn(self._read_again(event.vm))
+        # While it dies a hypervisor calls it running still, and nobody is to be told so in the middle of the kill.
+        if not self._acting[event.vm]:
+            self._spawn(self._read_again(event.vm))
 
     async def _take_stock(self) -> None:
         while True:
@@ -159,12 +164,16 @@ class Driving:
         self.apply(self._machine.proof_seen(question, finding, self._clock()))
 
     async def _act(self, effect: Kill | Boot) -> None:
-        result = await self._done(effect)
+        self._acting[effect.vm] += 1
+        try:
+            result = await self._done(effect)
+        finally:
+            self._acting -= Counter((effect.vm,))
         if isinstance(effect, Kill) and isinstance(result, Observation):
             self._echoes.killed(result)
+        self.apply(self._machine.acted(effect.job, result, self._clock()))
         # The others are to know as soon as whoever asked: a hypervisor tells of its own kill a while later.
         self._spawn(self._read_again(effect.vm))
-        self.apply(self._machine.acted(effect.job, result, self._clock()))
 
     async def _done(self, effect: Kill | Boot) -> Observation | Refusal:
         deadline, permit = Deadline(effect.until, self._clock), self._permit(effect.job)
