@@ -9,6 +9,7 @@ from tests.components import CHECKOUT
 
 PACKAGE = "fencebus_host"
 TESTS = CHECKOUT / "tests" / "host_agent"
+COURSES = ("federation/test_coordinator", "federation/test_course_evidence", "federation/test_proving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,18 @@ ALL = (
     Subject("host_death", ("test_host_death",)),
     Subject("permission", ("test_permission", "test_verdict")),
     Subject("denial", ("test_denial", "federation/test_proving")),
-    Subject("ownership", ("test_ownership", "federation/test_proving", "test_ownership_machine")),
+    Subject(
+        "ownership", ("test_ownership", "test_ownership_words", "federation/test_proving", "test_ownership_machine")
+    ),
     Subject("federation/rounds", ("federation/test_rounds", "federation/test_proving", "federation/test_coordinator")),
     Subject("federation/guards", ("federation/test_guards", "federation/test_member", "federation/test_member_starts")),
     Subject("federation/tokens", ("federation/test_tokens", "federation/test_member")),
     Subject("federation/rules", ("federation/test_rules", "federation/test_member")),
-    Subject("federation/member", ("federation/test_member", "federation/test_member_starts")),
-    Subject("federation/coordinator", ("federation/test_coordinator", "federation/test_proving")),
-    Subject("federation/fence_course", ("federation/test_coordinator", "federation/test_proving")),
-    Subject("federation/start_course", ("federation/test_coordinator", "federation/test_proving")),
+    Subject("federation/member", ("federation/test_member", "federation/test_member_starts", "federation/test_tokens")),
+    Subject("federation/coordinator", COURSES),
+    Subject("federation/fence_course", COURSES),
+    Subject("federation/start_course", ("federation/test_start_course", *COURSES)),
+    Subject("federation/proving", ("federation/test_proving", "federation/test_coordinator")),
     Subject(
         "federation/machine", ("federation/test_machine", "federation/test_proving", "federation/test_coordinator")
     ),

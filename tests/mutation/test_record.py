@@ -62,6 +62,16 @@ def test_every_explanation_is_of_a_survivor() -> None:
     assert set(record.explanations()) - told == set()
 
 
+def test_every_survivor_has_a_reason() -> None:
+    known = record.read()
+    told = {(module, each) for module in known.modules for each in known.survivors(module)}
+    assert told - set(record.explanations()) == set()
+
+
+def test_every_module_that_is_to_be_mutated_was() -> None:
+    assert set(record.read().modules) == set(SUBJECTS)
+
+
 def test_the_page_is_what_the_record_says() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.render(record.read(), record.explanations())
 

@@ -225,3 +225,28 @@ def test_guards_that_nobody_renews_are_forgotten_as_time_passes() -> None:
     assert TWO in held[VM]
     table.machine.tick(table.now + 3.0)
     assert TWO not in held[VM]
+
+
+def test_a_host_asks_itself_with_its_newest_token_so_that_it_does_not_refuse_itself_first() -> None:
+    table = Table()
+    (course,) = table.machine._courses.values()
+    assert course._progress.asked_anew == {}
+    table.says(A, None, refusal=Reason.STALE_COMMAND, token="newer")
+    assert course._progress.asked_anew == {A: table.now}
+
+
+def test_what_this_daemon_has_told_of_a_vm_it_tells_once_and_each_difference_of_it_too() -> None:
+    table = Table()
+    record = replace(table.ownership.claimants(VM)[0], host=ME, incarnation=MINE)
+    elsewhere, paused = replace(record, hypervisor="other"), replace(record, state=VmState.PAUSED)
+    for each in (record, record, elsewhere, paused, paused):
+        table.do(table.machine.vm_changed(each, False, table.now))
+    assert [each.record for each in table.sent(Change)] == [record, elsewhere, paused]
+
+
+def test_what_is_known_of_the_daemon_before_this_one_is_told_anew() -> None:
+    table = Table()
+    record = replace(table.ownership.claimants(VM)[0], host=ME, incarnation=MINE)
+    table.ownership._catalogue.replace(ME, incarnation(ME), 7, [replace(record, incarnation=incarnation(ME))])
+    table.do(table.machine.vm_changed(record, False, table.now))
+    assert [each.record for each in table.sent(Change)] == [record]
