@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,12 @@ StartProgram = Callable[..., ServerProcess]
 
 TOGETHER = ("guests",)
 """Folders whose tests run in one process: their guests take long to boot."""
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C reach what the tests start: a shell's background jobs ignore it, and so does whatever they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,6 +30,7 @@ def test_the_numbers_of_the_exit_statuses_never_change() -> None:
         ("DECLINED", 7),
         ("NO_DAEMON", 8),
         ("BAD_SOURCE", 9),
+        ("NOT_FENCED", 10),
     ]
 
 
