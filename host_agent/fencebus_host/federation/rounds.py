@@ -26,6 +26,8 @@ class Rounds:
         self._claims: dict[HostId, Word] = {}
         self._ended: set[str] = set()
         """Marks of the lives that were seen to end, wherever."""
+        self._parted: set[HostId] = set()
+        """Members whose last word of the life that they claimed is that it has left them."""
         self.heard_from: set[HostId] = set()
         """Members that have said anything at all."""
         self._history: dict[tuple[HostId, Sight], Sight] = {}
@@ -42,6 +44,7 @@ class Rounds:
         self._ended.update(answer.sight.ended)
         if answer.sight.state.is_claim:
             self._claims[answer.sender] = word
+            self._parted.discard(answer.sender)
         if answer.round == self.number:
             before = self._words.get(answer.sender, word)
             self._words[answer.sender] = word
@@ -52,6 +55,7 @@ class Rounds:
                 # S3: what it claimed and saw leave is a claim still, until somebody has seen that life end.
                 if claimed_mark(self._claims.get(answer.sender)) not in answer.sight.left:
                     self._claims.pop(answer.sender, None)
+                self._parted.add(answer.sender)
 
     def proven_dead(self, word: Word, round_: int, now: float) -> None:
         """S13: a proof that was asked for in this round stands for the member's denial in it."""
@@ -114,8 +118,15 @@ class Rounds:
         return self._words.get(host)
 
     def claims(self) -> tuple[Word, ...]:
-        """Standing claims, in the order of their hosts."""
-        return tuple(word for host, word in sorted(self._claims.items()) if claimed_mark(word) not in self._ended)
+        """Standing claims, in the order of their hosts.
+
+        S3: who says that it has a life knows better than who has seen an end of it: two copies have one mark.
+        """
+        return tuple(word for host, word in sorted(self._claims.items()) if not self._is_over(host, word))
+
+    def _is_over(self, host: HostId, claim: Word) -> bool:
+        """What has left its host has been seen to end elsewhere."""
+        return host in self._parted and claimed_mark(claim) in self._ended
 
     @property
     def first(self) -> tuple[Word, ...]:

@@ -76,14 +76,19 @@ def test_s3_what_a_host_claimed_and_saw_leave_stays_a_claim_until_somebody_saw_t
     assert rounds.claims() == ()
 
 
-def test_s3_the_end_of_another_life_ends_no_claim_but_that_of_the_claimed_one_does_wherever_it_ended() -> None:
+def test_s3_the_end_of_another_life_ends_no_claim_nor_does_an_end_elsewhere_while_its_host_has_it() -> None:
     rounds = Rounds()
     rounds.heard(answer(A, RUNNING), 1.0)
     rounds.ended(A, Life("another"))
     rounds.ended(A, None)
     assert rounds.claims()
     rounds.ended(B, RUNNING.life)
+    rounds.heard(answer(A, replace(RUNNING, ended=("life",))), 2.0)
+    assert [word.host for word in rounds.claims()] == [A]
+    rounds.heard(answer(A, replace(OFF, left=("life",))), 3.0)
     assert rounds.claims() == ()
+    rounds.heard(answer(A, RUNNING), 4.0)
+    assert [word.host for word in rounds.claims()] == [A]
 
 
 def test_s3_a_claim_of_a_life_that_is_not_told_ends_with_whatever_its_host_ended() -> None:
