@@ -113,7 +113,8 @@ class Fencing:
         """
         vm = found.records[0].uuid
         case = Case(request, vm, found)
-        admission = self._ledger.admit(request, vm, wanted)
+        # S7: what a federation brings counts for one request alone; the verdict sees to it too.
+        admission = self._ledger.admit(request, vm, wanted, alone=found.inquiry is not None)
         if admission.step is Step.REFUSED:
             refusal = _refused(request, admission)
             self._ledger.remember(request, refusal)
@@ -191,9 +192,6 @@ class Fencing:
     # -- acting ----------
 
     async def _run(self, case: Case) -> Course:
-        if case.found.inquiry is not None:
-            # S7: what a federation brings counts for one request alone (the verdict sees to it): the others wait.
-            self._ledger.observed(case.request.id)
         if case.request.action is Action.ON:
             course = Course(await self._start(case, case.found))
         else:

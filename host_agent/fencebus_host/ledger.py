@@ -59,6 +59,8 @@ class _Entry:
     request: FenceRequest
     vm: Uuid
     wanted: list[Wanted]
+    alone: bool
+    """What it brings counts for it alone."""
     followers: list[_Entry] = field(default_factory=list)
     observed: bool = False
     begun: bool = False
@@ -113,17 +115,18 @@ class Ledger:
         self._entries[first].wanted.append(wanted)
         return Admission(Step.SAME, first)
 
-    def admit(self, request: FenceRequest, vm: Uuid, wanted: Wanted) -> Admission:
+    def admit(self, request: FenceRequest, vm: Uuid, wanted: Wanted, *, alone: bool = False) -> Admission:
         """Take a new power action on ``vm`` into the ledger.
 
-        ``wanted`` tells, from any thread and at any time, whether the requester is still there.  Every admission but
-        REFUSED is ended by ``finish``.
+        ``wanted`` tells, from any thread and at any time, whether the requester is still there.  ``alone``: nobody may
+        join it, as what other hosts are asked counts for one request alone (S7).  Every admission but REFUSED is ended
+        by ``finish``.
         """
         if self._is_condemned(request, vm):
             return Admission(Step.REFUSED, reason=Reason.SOURCE_FENCED)
         if request.action.kills:
             self._condemn_requests_of(vm)
-        entry = _Entry(request, vm, [wanted])
+        entry = _Entry(request, vm, [wanted], alone)
         self._entries[request.id] = entry
         self._same[request.identity] = request.id
         return self._place(entry)
@@ -240,4 +243,4 @@ def _may_join(action: Action, running: _Entry) -> bool:
     """S7: only before an observation was taken, and only where the running action brings what is asked for."""
     asked = running.request.action
     brings = action is asked or (action is Action.OFF and asked is Action.REBOOT)
-    return brings and not running.observed and bool(running.askers())
+    return brings and not running.alone and not running.observed and bool(running.askers())

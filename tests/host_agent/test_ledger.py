@@ -210,6 +210,21 @@ def test_two_requests_that_slipped_in_with_one_identity_leave_no_trace(world: Wo
     assert world.ledger.recall(first, lambda: True) is None
 
 
+def test_s7_nobody_joins_what_counts_for_one_request_alone_and_each_that_waits_runs_in_its_turn(world: World) -> None:
+    first, second, third = (world.new() for _ in range(3))
+    steps = [world.ledger.admit(each, VM, lambda: True, alone=True).step for each in (first, second, third)]
+    assert steps == [Step.RUN, Step.WAIT, Step.WAIT]
+    assert [each.step for each in world.finish(first).values()] == [Step.RUN, Step.WAIT]
+    assert [each.step for each in world.finish(second).values()] == [Step.RUN]
+
+
+def test_s12_nobody_who_waits_keeps_alive_what_he_may_not_join(world: World) -> None:
+    first, second = world.new(), world.new()
+    world.ledger.admit(first, VM, lambda: False, alone=True)
+    world.ledger.admit(second, VM, lambda: True, alone=True)
+    assert world.ledger.begin(first.id) == (False, False)
+
+
 # -- directly before the act (S12) ----------
 
 

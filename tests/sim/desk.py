@@ -88,7 +88,7 @@ class Desk:
             self._tell(asked, verdict.failure(request, objection))
             return
         case = Case(asked, request, found[0].uuid, digest_of(request), found)
-        admission = self._ledger.admit(request, case.vm, lambda: asked.wanted)
+        admission = self._ledger.admit(request, case.vm, lambda: asked.wanted, alone=True)
         if admission.step is Step.REFUSED:
             outcome = _refused(request, admission)
             self._ledger.remember(request, outcome)
@@ -122,13 +122,10 @@ class Desk:
         if case.request.action is Action.ON:
             self._begin_start(case)
             return
-        # S7: the first guard is answered with a look, so that nobody may join any more from here on.
-        self._ledger.observed(case.request.id)
         permit = partial(self._permit, case, lambda: None)
         self._begin(self._daemon.federation.submit_fence, self._matter(case, permit))
 
     def _begin_start(self, case: Case) -> None:
-        self._ledger.observed(case.request.id)
         permit = partial(self._permit, case, partial(self._start_cancelled, case))
         self._begin(self._daemon.federation.submit_start, self._matter(case, permit))
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fencebus_agent import death
-from fencebus_host import denial, federated_rules, host_death, permission, verdict
+from fencebus_host import denial, federated_rules, host_death, ledger, permission, verdict
 from fencebus_host.federation import coordinator, member, rounds, rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.member import Member
@@ -15,7 +15,7 @@ from fencebus_host.federation.rounds import Rounds
 from fencebus_host.federation.tokens import Fresh, Tokens
 from fencebus_host.ledger import Ledger
 from fencebus_host.ownership import Ownership
-from fencebus_schemas.model import FenceRequest, Observation, Sight, VmState
+from fencebus_schemas.model import Action, FenceRequest, Observation, Sight, VmState
 from fencebus_schemas.peer import Quote
 from tests.sim import desk, rare_worlds, requesting, worlds
 from tests.sim.generating import Mode
@@ -114,6 +114,10 @@ def _by_target(request: FenceRequest) -> str:
     return f"{request.target}/{request.action.name}"
 
 
+def _joins(action: Action, running: ledger._Entry) -> bool:
+    return action is running.request.action
+
+
 def _forgetful(self: Guards, draw: Callable[[], str], memory: float) -> None:
     _guards_init(self, draw, 0.0)
 
@@ -193,7 +197,7 @@ MUTATIONS = (
     Mutation(
         "S7",
         "nobody joins once something was seen",
-        ((Ledger, "observed", _nothing), *_without("s7_brought_for_this_request")),
+        ((ledger, "_may_join", _joins), *_without("s7_brought_for_this_request")),
         world=worlds.regained,
     ),
     Mutation("S8", "an ambiguous name fails", _without("s8_one_target", "s8_name_is_resolved")),

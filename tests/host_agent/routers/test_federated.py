@@ -168,3 +168,11 @@ async def test_nobody_joins_a_fence_whose_kill_may_be_older_than_the_new_request
         await first  # it cannot tell the new life from a copy of the old one, and fails
         assert second.outcome.ok
         assert await hosts["b"].state(2) is VmState.OFF
+
+
+async def test_of_several_that_wait_their_turn_each_is_answered_by_a_fence_of_its_own() -> None:
+    async with site(THREE) as (_, hosts):
+        hosts["b"].hypervisor.faults(vm(2)).exit_takes = 0.2
+        answers = await asyncio.gather(*(hosts["a"].ask(Action.OFF, "vm2", seconds=10.0) for _ in range(4)))
+        assert all(answer.outcome.ok for answer in answers), answers
+        assert Reason.PROVEN_OFF in {answer.outcome.reason for answer in answers}
