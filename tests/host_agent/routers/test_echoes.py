@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from fencebus_agent.hypervisor import DomainEvent
-from fencebus_host.routers.federated.echoes import Echoes
+from fencebus_host.routers.federated.echoes import ECHO_SECONDS, Echoes
 from fencebus_schemas.model import Life, Observation, Proof, Uuid, VmState
 from tests.host_agent.evidence import HERE, INCARNATION
 
 VM, OTHER = Uuid("00000001-0000-4000-8000-000000000000"), Uuid("00000002-0000-4000-8000-000000000000")
+NOW = 1.2
 KILLED = Observation(
     VM, VmState.OFF, HERE, INCARNATION, Proof.PROCESS_EXIT, 1.0, False, VmState.RUNNING, Life("mark", 0.5)
 )
@@ -20,21 +21,21 @@ KILLED = Observation(
 def after(*kills: Observation) -> Echoes:
     echoes = Echoes()
     for kill in kills:
-        echoes.killed(kill)
+        echoes.killed(kill, 1.0)
     return echoes
 
 
 def test_the_end_of_a_life_that_was_ended_here_is_no_news_and_the_next_one_is() -> None:
     echoes = after(KILLED)
-    assert echoes.is_echo(DomainEvent(VM, "shutdown"))
-    assert echoes.is_echo(DomainEvent(VM, "stopped"))
-    assert not echoes.is_echo(DomainEvent(VM, "stopped"))
+    assert echoes.is_echo(DomainEvent(VM, "shutdown"), NOW)
+    assert echoes.is_echo(DomainEvent(VM, "stopped"), NOW)
+    assert not echoes.is_echo(DomainEvent(VM, "stopped"), NOW)
 
 
 def test_a_kill_that_found_it_dead_already_changes_nothing() -> None:
     echoes = after(KILLED, replace(KILLED, was=VmState.OFF, ended=None))
-    assert echoes.is_echo(DomainEvent(VM, "stopped"))
-    assert not after(replace(KILLED, was=VmState.OFF, ended=None)).is_echo(DomainEvent(VM, "stopped"))
+    assert echoes.is_echo(DomainEvent(VM, "stopped"), NOW)
+    assert not after(replace(KILLED, was=VmState.OFF, ended=None)).is_echo(DomainEvent(VM, "stopped"), NOW)
 
 
 @pytest.mark.parametrize(
@@ -42,16 +43,23 @@ def test_a_kill_that_found_it_dead_already_changes_nothing() -> None:
 )
 def test_whatever_else_is_heard_is_news_and_so_is_what_follows(event: DomainEvent) -> None:
     echoes = after(KILLED)
-    assert not echoes.is_echo(event)
-    assert not echoes.is_echo(DomainEvent(VM, "stopped"))
+    assert not echoes.is_echo(event, NOW)
+    assert not echoes.is_echo(DomainEvent(VM, "stopped"), NOW)
 
 
 @pytest.mark.parametrize(
     "kill", (replace(KILLED, migration_in_flight=True), replace(KILLED, state=VmState.RUNNING, proof=Proof.NONE))
 )
 def test_after_a_kill_that_proves_nothing_every_event_is_news(kill: Observation) -> None:
-    assert not after(KILLED, kill).is_echo(DomainEvent(VM, "stopped"))
+    assert not after(KILLED, kill).is_echo(DomainEvent(VM, "stopped"), NOW)
 
 
 def test_other_vms_are_not_meant() -> None:
-    assert not after(KILLED).is_echo(DomainEvent(OTHER, "stopped"))
+    assert not after(KILLED).is_echo(DomainEvent(OTHER, "stopped"), NOW)
+
+
+def test_what_comes_late_is_news_as_a_life_may_have_come_and_gone_while_events_were_lost() -> None:
+    echoes = after(KILLED)
+    assert echoes.is_echo(DomainEvent(VM, "shutdown"), 1.0 + ECHO_SECONDS - 0.1)
+    assert not echoes.is_echo(DomainEvent(VM, "stopped"), 1.0 + ECHO_SECONDS)
+    assert not echoes.is_echo(DomainEvent(VM, "stopped"), NOW)

@@ -91,7 +91,7 @@ class Driving:
 
     def _heard(self, event: DomainEvent) -> None:
         self._stirred.add(event.vm)
-        if not self._echoes.is_echo(event):
+        if not self._echoes.is_echo(event, self._clock()):
             self.apply(self._machine.changed(event.vm, self._clock()))
         # While it dies a hypervisor calls it running still, and nobody is to be told so in the middle of the kill.
         if not self._acting[event.vm]:
@@ -170,7 +170,7 @@ class Driving:
         finally:
             self._acting -= Counter((effect.vm,))
         if isinstance(effect, Kill) and isinstance(result, Observation):
-            self._echoes.killed(result)
+            self._echoes.killed(result, self._clock())
         self.apply(self._machine.acted(effect.job, result, self._clock()))
         # The others are to know as soon as whoever asked: a hypervisor tells of its own kill a while later.
         self._spawn(self._read_again(effect.vm))

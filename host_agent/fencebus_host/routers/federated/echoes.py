@@ -11,30 +11,37 @@ from fencebus_schemas.model import Observation, Uuid, VmState
 
 ANNOUNCED, ENDED = "shutdown", "stopped"
 """QEMU says the first of itself, on a kill too; libvirt the second, once it has let go of the domain."""
+ECHO_SECONDS = 5.0
+"""libvirt polls each 200 ms.  What comes later is news: events may have been lost in between, and a life with them."""
 
 
 class Echoes:
     """What is still to be heard of what is known."""
 
     def __init__(self) -> None:
-        self._awaited: set[Uuid] = set()
+        self._awaited: dict[Uuid, float] = {}
+        """Until when, in the seconds of any clock that does not go back."""
 
-    def killed(self, seen: Observation) -> None:
+    def killed(self, seen: Observation, now: float) -> None:
         """A kill is over.  Only where it ended a life, and nothing spoke of a migration, is its event no news; a kill
         that found it dead already says nothing new.
         """
         if seen.state is not VmState.OFF or seen.migration_in_flight:
-            self._awaited.discard(seen.vm)
+            self._awaited.pop(seen.vm, None)
         elif seen.ended is not None:
-            self._awaited.add(seen.vm)
+            self._awaited[seen.vm] = now + ECHO_SECONDS
 
-    def is_echo(self, event: DomainEvent) -> bool:
+    def is_echo(self, event: DomainEvent, now: float) -> bool:
         """True for the end of a life that was ended here, once, and for what announces it.  Whatever else is heard of
         the VM first is news, and so is all that follows it: another life may have begun.
         """
-        if event.vm not in self._awaited:
+        until = self._awaited.get(event.vm)
+        if until is None:
+            return False
+        if now >= until:
+            del self._awaited[event.vm]
             return False
         plain = event.kind in (ANNOUNCED, ENDED) and not event.detail
         if event.kind == ENDED or not plain:
-            self._awaited.discard(event.vm)
+            del self._awaited[event.vm]
         return plain
