@@ -169,7 +169,7 @@ async def site(
             await host.start()
         if bus is not None:  # they do not come at one moment
             for host in hosts.values():
-                await host.bus.wait_connected(Deadline.after(5))
+                await host.bus.wait_connected(Deadline.after(30))
             for host in hosts.values():
                 host.announce()
         await until(lambda: all(_knows_all(host, hosts) for host in hosts.values()))
@@ -185,9 +185,9 @@ def _knows_all(host: Host, hosts: Mapping[str, Host]) -> bool:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that others do; fails after 5 s."""
-    for _ in range(1000):
+    """Wait for something that others do; fails after 30 s: a host that was not heard says it again each 5 s."""
+    for _ in range(6000):
         if condition():
             return
         await asyncio.sleep(0.005)
-    raise TimeoutError("it did not happen within 5 s")
+    raise TimeoutError("it did not happen within 30 s")

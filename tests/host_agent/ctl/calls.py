@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -28,3 +31,19 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path, answers: st
         status = run([str(argument) for argument in arguments])
     printed = capsys.readouterr()
     return Called(status, printed.out, printed.err)
+
+
+def started(*arguments: str | Path) -> subprocess.Popen[str]:
+    """fence_virtctl as a process of its own, whose output is read; it tells where it stands when it is aborted."""
+    command = [sys.executable, "-X", "faulthandler", "-m", "fencebus_host.ctl", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def ended_by_ctrl_c(program: subprocess.Popen[str]) -> int:
+    """The exit status; a program that goes on is aborted, so that the test's output says what it was doing."""
+    program.send_signal(signal.SIGINT)
+    try:
+        return program.wait(30)
+    except subprocess.TimeoutExpired:
+        program.send_signal(signal.SIGABRT)
+        return program.wait()

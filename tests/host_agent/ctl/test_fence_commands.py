@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +18,7 @@ from fencebus_host.ctl.history_command import since_when
 from fencebus_schemas.model import Action
 from fencebus_schemas.status_schema import ROOTS, schema_of
 from tests.daemon_process import DaemonProcess, uuid_of
-from tests.host_agent.ctl.calls import Called, call
+from tests.host_agent.ctl.calls import Called, call, ended_by_ctrl_c, started
 from tests.host_agent.ctl.watched import watched
 
 Printed = pytest.CaptureFixture[str]
@@ -153,9 +150,8 @@ def test_explain_replays_a_success_by_the_beginning_of_its_id_and_shows_what_was
 
 
 def test_events_are_shown_and_followed(ctl: Ctl) -> None:
-    command = [sys.executable, "-m", "fencebus_host.ctl", "events", "-f", str(ctl.daemon.config_file)]
-    options = ["--follow", "--format", "json", "-n", "0"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as following:
+    file = ctl.daemon.config_file
+    with started("events", "-f", file, "--follow", "--format", "json", "-n", "0") as following:
         assert following.stdout is not None
         ctl.daemon.process.wait_until(lambda: followed(ctl), what="being followed")
         ctl("fence", "node8", "--yes")
@@ -164,24 +160,21 @@ def test_events_are_shown_and_followed(ctl: Ctl) -> None:
             event = json.loads(following.stdout.readline())
             jsonschema.validate(event, schema_of(ROOTS["event"]))
             kinds += [event["kind"]] if event["name"] == "node8" else []
-        following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 0
+        assert ended_by_ctrl_c(following) == 0
     assert kinds[0] == "fence-accepted"
     assert "off of node8 done after" in ctl("events").out
     assert "fence-finished" in ctl("events", "--format", "tsv", "-n", "5").out
 
 
 def test_history_goes_on_with_each_fence_as_it_is_answered(ctl: Ctl) -> None:
-    command = [sys.executable, "-m", "fencebus_host.ctl", "history", "-f", str(ctl.daemon.config_file)]
-    options = ["--follow", "--format", "tsv", "-n", "1"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as following:
+    file = ctl.daemon.config_file
+    with started("history", "-f", file, "--follow", "--format", "tsv", "-n", "1") as following:
         assert following.stdout is not None
         ctl.daemon.process.wait_until(lambda: followed(ctl), what="being followed")
         ctl("fence", "node13", "--yes")
         while "node13" not in (line := following.stdout.readline()) or "pending" in line:
             assert line
-        following.send_signal(signal.SIGINT)
-        assert following.wait(30) == 0
+        assert ended_by_ctrl_c(following) == 0
     assert line.split("\t")[7] == "proven-off"
 
 

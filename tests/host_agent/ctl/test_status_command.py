@@ -23,7 +23,7 @@ from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_schemas.status import Claim, HostState, HostStatus, Status, VmStatus
 from fencebus_schemas.status_schema import schema_of
 from tests.daemon_process import DaemonProcess, uuid_of
-from tests.host_agent.ctl.calls import Called, call
+from tests.host_agent.ctl.calls import Called, call, ended_by_ctrl_c, started
 from tests.host_agent.ctl.watched import VMS, watched
 from tests.schemas.statuses import STATUS
 
@@ -137,15 +137,12 @@ def read_until(terminal: int, mark: bytes, times: int) -> bytes:
 
 
 def test_where_there_is_no_terminal_each_look_stands_below_the_last(daemon: DaemonProcess) -> None:
-    command = [sys.executable, "-m", "fencebus_host.ctl", "status", "-f", str(daemon.config_file), "--watch=0.2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as watching:
+    with started("status", "-f", daemon.config_file, "--watch=0.2") as watching:
         assert watching.stdout is not None
         seen = 0
         while seen < 2:
-            seen += b"host1 OK" in watching.stdout.readline()
-        watching.send_signal(signal.SIGINT)
-        watching.stdout.read()
-        assert watching.wait(30) == 0
+            seen += "host1 OK" in watching.stdout.readline()
+        assert ended_by_ctrl_c(watching) == 0
 
 
 def many() -> Status:
