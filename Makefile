@@ -23,8 +23,8 @@
 # libvirt-python is compiled against Debian's libvirt, so it has to be Debian's Python, whatever is first on PATH.
 PYTHON ?= /usr/bin/python3
 SECONDS ?= 60
-# Processes that share the tests: they mostly wait.
-JOBS ?= 2
+# Processes that share the tests: one more than the cores of a small machine, as many a test waits for other programs.
+JOBS ?= 3
 
 VENV := .venv
 # Inside it, so that who removes it removes them too.

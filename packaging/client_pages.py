@@ -32,7 +32,7 @@ STATUSES = (
 )
 EXAMPLES = {
     options.FENCE_XVM: ("fence_xvm -o list", "fence_xvm -o off -n node2"),
-    options.FENCE_VIRT: ("fence_virt -T 192.0.2.1 -o list", "fence_virt -D /dev/virtio-ports/fence -o status -n node2"),
+    options.FENCE_VIRT: ("fence_virt -T 192.0.2.1 -o list", "fence_virt -D /dev/ttyS1 -o status -n node2"),
 }
 
 

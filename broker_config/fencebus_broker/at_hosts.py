@@ -9,6 +9,8 @@ from fencebus_broker.site import VHOST, Site
 from fencebus_broker.tree import File
 
 ETC = "/etc/fencebus"
+AMQP1 = "amqp1s"
+"""The scheme of AMQP 1.0 over TLS."""
 
 
 def url(site: Site, user: str, secured: Secured, scheme: str = "amqps", vhost: str = VHOST) -> str:
@@ -24,7 +26,7 @@ def files(site: Site, secured: Secured, scheme: str = "amqps", vhost: str = VHOS
         folder = f"hosts/{host}{ETC}"
         yield from _credentials(folder, host, secured)
         yield File(f"{folder}/bus.key", secured.bus_key(), private=True)
-        where = url(site, host, secured, scheme, vhost)
+        where = url(site, host, secured, AMQP1 if host in site.amqp1 else scheme, vhost)
         yield File.of(f"{folder}/url", [where], private=True)
         yield File.of(f"{folder}/bus.conf", configuration(site, host, where), private=True)
     for user in (*site.watchers, *site.operators):

@@ -45,6 +45,7 @@ def commands() -> None:
 @click.option("--domain", default="default", show_default=True, help="The QMF domain: which exchanges.")
 @click.option("--watchers", metavar="USER,...", default="watcher", show_default=True, help="Users who may only look.")
 @click.option("--operators", metavar="USER,...", default="", help="Users who may call methods of QMF agents.")
+@click.option("--amqp1", metavar="HOST,...", default="", help="RabbitMQ: hosts that speak AMQP 1.0, not 0-9-1.")
 @click.option("--replace", is_flag=True, help="Write over files that are there; secrets are kept all the same.")
 def render_command(
     broker: str,
@@ -55,6 +56,7 @@ def render_command(
     domain: str,
     watchers: str,
     operators: str,
+    amqp1: str,
     replace: bool,
 ) -> ExitCode:
     """Write settings for all brokers, hosts and consoles below DIR; DIR/README says what goes where.
@@ -66,7 +68,9 @@ def render_command(
       fencebus_broker render --broker rabbitmq --hosts hosta,hostb,hostc --out site
       fencebus_broker render --broker rabbitmq --hosts hosta,hostb --brokers hosta,hostb --federated --out site
     """
-    described = site(hosts, brokers, federated=federated, domain=domain, watchers=watchers, operators=operators)
+    described = site(
+        hosts, brokers, federated=federated, domain=domain, watchers=watchers, operators=operators, amqp1=amqp1
+    )
     written = render(broker, described, out, replace)
     for path in written:
         click.echo(path)

@@ -40,7 +40,7 @@ def _of_broker(site: Site, broker: Broker, secured: Secured) -> Iterator[File]:
     pair = secured.broker(broker.address)
     yield File.of(f"{etc}/rabbitmq.conf", conf(site, broker))
     yield File.of(f"{etc}/rabbitmq-env.conf", environment(broker))
-    yield File.of(f"{etc}/enabled_plugins", [f"[{'rabbitmq_federation' if site.federated else ''}]."])
+    yield File.of(f"{etc}/enabled_plugins", [f"[{','.join(plugins(site))}]."])
     yield File.of(f"{etc}/definitions.json", [_json(definitions(site, broker, secured))], private=True)
     yield from _tls(etc, secured.ca(), pair)
     if site.clustered:
@@ -55,6 +55,14 @@ def _tls(etc: str, ca: bytes, pair: Pair) -> Iterator[File]:
     yield File(f"{etc}/ca.pem", ca)
     yield File(f"{etc}/server.pem", pair.certificate)
     yield File(f"{etc}/server.key", pair.key, private=True)
+
+
+def plugins(site: Site) -> Iterator[str]:
+    """What a broker of the site has to run besides RabbitMQ's core."""
+    if site.federated:
+        yield "rabbitmq_federation"
+    if site.amqp1:
+        yield "rabbitmq_amqp1_0"
 
 
 # ---- rabbitmq.conf
@@ -127,7 +135,7 @@ def definitions(site: Site, broker: Broker, secured: Secured) -> dict[str, Seque
 def users_of(site: Site) -> dict[str, Rights]:
     """Every user of a site's brokers."""
     return {
-        **{host: rights.of_host(host, site.topic, site.direct) for host in site.hosts},
+        **{host: rights.of_host(host, site.topic, site.direct, host in site.amqp1) for host in site.hosts},
         **{name: rights.of_watcher(site.topic, site.direct) for name in site.watchers},
         **{name: rights.of_operator(site.topic, site.direct) for name in site.operators},
         **({LINK_USER: rights.of_link(site.topic, site.direct)} if site.federated else {}),

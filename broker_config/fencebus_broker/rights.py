@@ -17,6 +17,10 @@ OWN_QUEUES = f"fencebus-{DRAWN}"
 """What our clients call their queues; each is exclusive, so that no other connection reads it."""
 PROGRAMS = ("fence_virtd", "fencebus-agentd")
 """What runs on hosts, and calls its queues after itself and its host."""
+DRAWN_BY_BROKER = r"amq\.gen-[A-Za-z0-9_-]{22}"
+"""What RabbitMQ calls the queue behind a link of AMQP 1.0.  No client may ask for a name that begins so: whoever has this
+right has its own queues by it, which are exclusive as all of ours are.
+"""
 TO_ALL_HOSTS = r"fencebus\.hosts"
 LINKS = r"federation: .*"
 """What RabbitMQ's own federation calls its queues and exchanges at the other broker."""
@@ -42,11 +46,15 @@ def agent(host: str) -> AgentName:
     return AgentName("fencebus", "libvirt-qmf", host)
 
 
-def of_host(host: str, topic: str, direct: str) -> Rights:
-    """A host talks to all hosts and to consoles; as an agent it speaks in its own name alone, and is reached by it."""
+def of_host(host: str, topic: str, direct: str, amqp1: bool = False) -> Rights:
+    """A host talks to all hosts and to consoles; as an agent it speaks in its own name alone, and is reached by it.
+
+    With ``amqp1`` it speaks AMQP 1.0, where the broker names the queues.
+    """
     exchanges = (re.escape(topic), re.escape(direct))
     own, ends = agent(host), re.escape(agent(host).key)
-    queues = (OWN_QUEUES, rf"({'|'.join(PROGRAMS)}) on {re.escape(host)}-{DRAWN}")
+    named = rf"({'|'.join(PROGRAMS)}) on {re.escape(host)}-{DRAWN}"
+    queues = (OWN_QUEUES, DRAWN_BY_BROKER if amqp1 else named)
     return Rights(
         _any(*queues),
         _any(*queues, *exchanges),

@@ -76,6 +76,8 @@ class Site:
     """Users who may look, and nothing else."""
     operators: tuple[str, ...] = ()
     """Users who may ask an agent to act; the hosts' own configuration has to trust them, too."""
+    amqp1: tuple[str, ...] = ()
+    """Hosts that speak AMQP 1.0 where the others speak 0-9-1."""
 
     @property
     def topic(self) -> str:
@@ -107,6 +109,7 @@ def site(
     domain: str = "default",
     watchers: str = "watcher",
     operators: str = "",
+    amqp1: str = "",
 ) -> Site:
     """The site that lists with commas describe; raises SiteError.
 
@@ -117,12 +120,14 @@ def site(
     named = _each(hosts, _host, problems)
     places = _each(brokers or ",".join(named[: _most(named, federated)]), _broker, problems)
     lookers, askers = _each(watchers, _user, problems), _each(operators, _user, problems)
+    modern = _each(amqp1, _host, problems)
     problems += _missing(named, places, federated, domain)
+    problems += [f"{name} is to speak AMQP 1.0, and is none of the hosts" for name in modern if name not in named]
     problems += _doubled("user", [*named, *lookers, *askers])
     problems += _doubled("broker", [place.name for place in places])
     if problems:
         raise SiteError(problems)
-    return Site(tuple(named), tuple(places), federated, domain, tuple(lookers), tuple(askers))
+    return Site(tuple(named), tuple(places), federated, domain, tuple(lookers), tuple(askers), tuple(modern))
 
 
 def _most(hosts: Sequence[str], federated: bool) -> int:

@@ -41,6 +41,8 @@ T = TypeVar("T")
 MAX_LINE = 1 << 20
 LONGEST_PATH = 107
 """Bytes of ``sun_path`` without its end."""
+NO_LOGIN = (1 << 32) - 1
+"""What the kernel says of a process that nobody's login has led to."""
 WRITE_SECONDS = 30.0
 """Whoever does not read an answer within this time gets no more of it."""
 
@@ -52,7 +54,7 @@ class Question:
     name: str
     about: Mapping[str, object] = field(default_factory=dict)
     by: str = ""
-    """The process that asks, for logs: ``uid 0, process 17``."""
+    """The process that asks, for logs: ``uid 0, logged in as uid 1000, process 17``."""
 
     def text(self, name: str, default: str | None = None) -> str:
         """A text.  Raises Declined if it is none, or missing and without a default."""
@@ -236,7 +238,16 @@ def _peer(writer: asyncio.StreamWriter) -> str:
     """Who is at the other end, by the kernel's word."""
     connection = writer.get_extra_info("socket")
     pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return f"uid {uid}, process {pid}"
+    return f"uid {uid}{_logged_in(pid, uid)}, process {pid}"
+
+
+def _logged_in(pid: int, uid: int) -> str:
+    """Who logged in, where that is another than the process is now: whoever used sudo, by the kernel's audit."""
+    try:
+        login = int(Path(f"/proc/{pid}/loginuid").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return ""
+    return "" if login in (uid, NO_LOGIN) else f", logged in as uid {login}"
 
 
 def _remove(path: Path) -> None:

@@ -82,6 +82,7 @@ class Acts:
                     )
                     for seen in outcome.observations
                 ),
+                by=request.by,
             )
         )
 
@@ -152,6 +153,7 @@ def _request(question: Question, source: Source, patience: float) -> FenceReques
         deadline=Deadline(now + patience),
         received_at=now,
         random=secrets.token_bytes(10),
+        by=question.by,
     )
 
 

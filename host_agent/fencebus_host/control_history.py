@@ -13,7 +13,7 @@ from fencebus_schemas.errors import FencebusError, WireError
 from fencebus_schemas.status import FinishedFence, SeenStatus
 from fencebus_schemas.status_plain import from_plain
 
-COLUMNS = "request, at, action, target, source, via, ok, reason, text, seconds, observations"
+COLUMNS = "request, at, action, target, source, via, ok, reason, text, seconds, observations, asker"
 MOST = 10_000
 
 
@@ -88,10 +88,10 @@ def _conditions(wanted: Wanted) -> tuple[str, list[object]]:
     return (f"WHERE {clauses}" if found else ""), [value for _, values in found for value in values]
 
 
-def _finished(row: tuple[str, float, str, str, str, str, int, str, str, float, str]) -> FinishedFence:
-    request, at, action, target, source, via, ok, reason, text, seconds, observations = row
+def _finished(row: tuple[str, float, str, str, str, str, int, str, str, float, str, str]) -> FinishedFence:
+    request, at, action, target, source, via, ok, reason, text, seconds, observations, by = row
     seen = tuple(_seen(each) for each in json.loads(observations))
-    return FinishedFence(request, at, action, target, source, via, bool(ok), reason, text, seconds, seen)
+    return FinishedFence(request, at, action, target, source, via, bool(ok), reason, text, seconds, seen, by)
 
 
 def _seen(plain: Mapping[str, str | bool | None]) -> SeenStatus:

@@ -49,7 +49,7 @@ class Requests:
         """See ``Audience``."""
         self._drop_the_late()
         self._running[request.id] = request
-        text = f"{_action(request)} asked by {request.source.text} via {request.via}"
+        text = f"{_action(request)} asked by {request.by or request.source.text} via {request.via}"
         self._events.happened(EventKind.FENCE_ACCEPTED, text, request=request.id, name=request.target)
 
     def answered(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
@@ -78,7 +78,7 @@ class Requests:
 
 def _running(request: FenceRequest, seconds: float, wall: float) -> RunningFence:
     action, source = request.action.name.lower(), request.source.text
-    return RunningFence(request.id, wall - seconds, action, request.target, source, request.via, seconds)
+    return RunningFence(request.id, wall - seconds, action, request.target, source, request.via, seconds, request.by)
 
 
 def _action(request: FenceRequest) -> str:

@@ -33,6 +33,7 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
     alone = AskingEyes(core.host, core.router)
     watch = Watch(PictureEyes(core.host, core.federated.ownership) if core.federated else alone, core.events)
     core.service.join(watch)
+    core.service.introduce(watch.name_of)
     for hypervisor in core.hypervisors:
         hypervisor.subscribe(watch.changed)
     sources = Sources(

@@ -20,7 +20,7 @@ from fencebus_host.control_view import View, Viewer
 from fencebus_host.ownership import Ownership
 from fencebus_host.ports import Router
 from fencebus_schemas.deadline import Clock, Deadline, boottime
-from fencebus_schemas.model import FenceOutcome, FenceRequest, HostId, VmRecord
+from fencebus_schemas.model import FenceOutcome, FenceRequest, HostId, Uuid, VmRecord
 from fencebus_schemas.status import HostState, HostStatus
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,11 @@ class Watch:
     def view(self) -> View:
         """As last seen."""
         return self._viewer.view
+
+    def name_of(self, vm: Uuid) -> str:
+        """What a VM was called when it was seen last; empty if it was never seen."""
+        seen = self.view.vms.get(vm)
+        return seen.name if seen else ""
 
     def changed(self, _event: DomainEvent) -> None:
         """A hypervisor has reported something."""

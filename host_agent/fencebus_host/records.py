@@ -58,11 +58,11 @@ CREATE TABLE IF NOT EXISTS history (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, request TEXT NOT NULL, source TEXT NOT NULL, via TEXT NOT NULL,
     action TEXT NOT NULL, target TEXT NOT NULL, ok INTEGER NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
     seconds REAL NOT NULL, observations TEXT NOT NULL, vm TEXT NOT NULL DEFAULT '', name TEXT NOT NULL DEFAULT '',
-    evidence TEXT NOT NULL DEFAULT ''
+    evidence TEXT NOT NULL DEFAULT '', asker TEXT NOT NULL DEFAULT ''
 );
 """
 
-LATER_COLUMNS = ("vm", "name", "evidence")
+LATER_COLUMNS = ("vm", "name", "evidence", "asker")
 """Of the history, in the order in which they came: a file of before has not got them."""
 
 LIVES = f"""
@@ -272,9 +272,9 @@ def _history(
     asked = (at, request.id, request.source.text, request.via, request.action.name.lower(), request.target)
     result = (int(outcome.ok), outcome.reason.value, outcome.text, seconds, observations)
     vm, name = next(((one.uuid, one.name) for one in course.end.records), ("", "")) if course else ("", "")
-    row = (*asked, *result, vm, name, json.dumps(to_plain(course)) if course else "")
+    row = (*asked, *result, vm, name, json.dumps(to_plain(course)) if course else "", request.by)
     return [
-        ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [row]),
+        ("INSERT INTO history VALUES (NULL,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", [row]),
         ("DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?", [(MOST_HISTORY,)]),
     ]
 

@@ -7,6 +7,7 @@ then does anything act.  Every path ends in an answer by the request's deadline 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from fencebus_agent.hypervisor import HypervisorError
 from fencebus_host import asking, verdict
+from fencebus_host.asker import NameOf, asked_by, nameless
 from fencebus_host.control_requests import NOBODY, Audience
 from fencebus_host.fencing import Fencing, Witness, no_witness
 from fencebus_host.log_fields import about
@@ -85,6 +87,7 @@ class FenceService:
         self._recall = recall
         self._gate, self._witness = gate, witness
         self._audiences = [audience]
+        self._name_of: NameOf = nameless
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
             Action.MONITOR: self._monitor,
@@ -103,9 +106,14 @@ class FenceService:
         """Tell one more of whatever happens from now on."""
         self._audiences.append(audience)
 
+    def introduce(self, name_of: NameOf) -> None:
+        """Tell who asks by this name from now on."""
+        self._name_of = name_of
+
     async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
         """Answer one request; never raises (save when cancelled), never takes longer than the request's deadline."""
         level = logging.INFO if request.action.changes else logging.DEBUG
+        request = dataclasses.replace(request, by=asked_by(request, self._name_of))
         log.log(level, "%s", _Accepted(request), extra=_fields(request, "accepted"))
         asking.REQUEST.set(request.id)
         if request.action.changes:
@@ -237,6 +245,7 @@ def _fields(
         "action": request.action.name.lower(),
         "target": request.target,
         "source": request.source.text,
+        "by": request.by,
         "via": request.via,
         "seqno": request.seqno,
     }
@@ -246,7 +255,8 @@ def _fields(
 
 
 def _origin(request: FenceRequest) -> str:
-    return f"source={request.source.text} via={request.via} seqno={request.seqno}"
+    by = f" by={request.by!r}" if request.by else ""
+    return f"source={request.source.text} via={request.via} seqno={request.seqno}{by}"
 
 
 def _names_of(source: Source) -> Spellings:

@@ -151,6 +151,8 @@ class FenceRequest:
     """CLOCK_BOOTTIME seconds of the host on which it arrived."""
     seqno: int = 0
     random: bytes = b""
+    by: str = ""
+    """For people: who is behind the source, as far as the host knows on which it arrived; no rule reads it."""
 
     @property
     def identity(self) -> tuple[str, int, bytes, str, Action]:

@@ -127,6 +127,8 @@ class RunningFence:
     via: str
     seconds: float = 0.0
     """Since its receipt."""
+    by: str = ""
+    """Who is behind the source, if that is known: a VM's name, or a process on the host."""
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ class FinishedFence:
     seconds: float
     """From receipt to answer."""
     observations: tuple[SeenStatus, ...] = ()
+    by: str = ""
+    """As in ``RunningFence``."""
 
 
 @dataclass(frozen=True)

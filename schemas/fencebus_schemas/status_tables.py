@@ -11,7 +11,7 @@ Row = tuple[str, ...]
 
 VM_HEAD: Row = ("name", "uuid", "state", "owner", "cluster", "since", "marks", "claims")
 HOST_HEAD: Row = ("host", "state", "heard_ago", "vms", "claims", "incarnation", "proof")
-FENCE_HEAD: Row = ("time", "id", "action", "target", "source", "via", "ok", "reason", "seconds", "text")
+FENCE_HEAD: Row = ("time", "id", "action", "target", "source", "via", "ok", "reason", "seconds", "text", "by")
 EVENT_HEAD: Row = ("number", "time", "kind", "host", "name", "vm", "request", "text")
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -52,7 +52,7 @@ def host_rows(hosts: Iterable[HostStatus]) -> list[Row]:
 def fence_rows(finished: Iterable[FinishedFence], running: Iterable[RunningFence] = ()) -> list[Row]:
     """A row for each power action, those that run first."""
     pending: list[Row] = [
-        (clock(one.at), one.id, one.action, one.target, one.source, one.via, "", "pending", f"{one.seconds:.2f}", "")
+        (clock(one.at), one.id, one.action, one.target, one.source, one.via, "", "pending", f"{one.seconds:.2f}", "", one.by)
         for one in running
     ]
     return pending + [
@@ -67,6 +67,7 @@ def fence_rows(finished: Iterable[FinishedFence], running: Iterable[RunningFence
             one.reason,
             f"{one.seconds:.2f}",
             one.text,
+            one.by,
         )
         for one in finished
     ]

@@ -220,6 +220,17 @@ async def test_a_power_action_leaves_exactly_two_lines(
     assert f"ok=yes reason={answer.outcome.reason.value}" in second
 
 
+async def test_both_lines_and_the_history_tell_which_guest_is_behind_an_address(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    house.service.introduce({THIRD: "node3"}.__getitem__)
+    await house.ask(Action.OFF, "other", source=THIRD)
+    assert all(" by='node3'" in line.getMessage() for line in caplog.records)
+    (kept,) = await house.records.finished(Wanted())
+    assert (kept.source, kept.by) == ("192.0.2.8", "node3")
+
+
 @pytest.mark.parametrize("action", (Action.STATUS, Action.LIST, Action.MONITOR, Action.NULL))
 async def test_a_question_leaves_no_line_but_for_who_debugs(
     house: House, action: Action, caplog: pytest.LogCaptureFixture

@@ -22,6 +22,7 @@ from tests.documents import Page, blocks, commands, configurations, rows
 
 PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")))
 
+DECISIONS = tuple((CHECKOUT / "docs" / "decisions").glob("*.md"))
 FIRST_WORDS = (
     *(
         "apt-get",
@@ -133,6 +134,25 @@ def typed(page: str) -> list[str]:
 def test_every_command_of_a_page_is_run_by_a_test_or_excused(page: str) -> None:
     patterns = [*RUN.get(page, {}), *NOT_RUN]
     assert [line for line in typed(page) if not any(re.match(pattern, line) for pattern in patterns)] == []
+
+
+@pytest.mark.parametrize("page", (*PAGES, *(f"docs/decisions/{path.name}" for path in DECISIONS)))
+def test_every_link_of_a_page_leads_to_a_file_or_a_title(page: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", Page(page).text):
+        name, _, title = target.partition("#")
+        file = (CHECKOUT / page).parent / name if name else CHECKOUT / page
+        assert file.exists(), target
+        titles = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE) if title else []
+        assert not title or title in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in titles}, target
+
+
+def test_both_packages_of_the_daemon_bring_the_pages_that_its_words_name() -> None:
+    packaging = CHECKOUT / "packaging"
+    assert {"README.md", "docs"} == set((packaging / "debian" / "fencebus-daemon.docs").read_text().split())
+    assert "cp -r README.md docs %{buildroot}/usr/share/doc/fencebus-daemon/" in (packaging / "rpm/fencebus.spec").read_text()
+    for file in (CHECKOUT / "host_agent").rglob("*.py"):
+        for named in re.findall(r"\bdocs/[\w-]+\.md", file.read_text("utf-8")):
+            assert (CHECKOUT / named).exists(), (file, named)
 
 
 def test_no_entry_of_the_lists_is_left_over() -> None:

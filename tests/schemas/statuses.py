@@ -28,9 +28,9 @@ from fencebus_schemas.status import (
 
 SEEN = SeenStatus("uuid", "off", "running", "process exit", "h1", "qemu:///system", False, "17", "")
 FENCE = FinishedFence(
-    "0123456789abcdef", 1e9, "off", "vm1", "192.0.2.1", "tcp", False, "not-proven", "it\tlives", 1.5, (SEEN,)
+    *("0123456789abcdef", 1e9, "off", "vm1", "192.0.2.1", "tcp", False, "not-proven", "it\tlives", 1.5, (SEEN,)), "vm2"
 )
-RUNNING = RunningFence("fedcba9876543210", 1e9, "reboot", "vm2", "192.0.2.2", "multicast", 0.25)
+RUNNING = RunningFence("fedcba9876543210", 1e9, "reboot", "vm2", "192.0.2.2", "multicast", 0.25, "vm3")
 VM = VmStatus(
     "11111111-1111-1111-1111-111111111111",
     "vm1",

@@ -79,6 +79,7 @@ def test_every_row_has_the_cells_of_its_head() -> None:
 def test_rows_say_who_claims_a_vm_and_which_fence_is_not_over() -> None:
     assert vm_rows(STATUS.vms)[0][-1] == "h1=running h2=running?"
     assert [row[7] for row in fence_rows([FENCE], [RUNNING])] == ["pending", "not-proven"]
+    assert [row[-1] for row in fence_rows([FENCE], [RUNNING])] == ["vm3", "vm2"]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def outcome_line(fence: FinishedFence) -> Text:
 
 
 def _asked_line(fence: FinishedFence) -> Text:
-    asked = f"request {fence.id}, asked by {fence.source} via {fence.via}, answered {clock(fence.at)}"
+    who = f"{fence.source} ({fence.by})" if fence.by else fence.source
+    asked = f"request {fence.id}, asked by {who} via {fence.via}, answered {clock(fence.at)}"
     return Text(f"{asked} after {fence.seconds:.2f} s", "dim")
 
 

@@ -131,4 +131,4 @@ def fences_table(finished: Iterable[FinishedFence], running: Iterable[RunningFen
 
 
 def _asked(fence: RunningFence | FinishedFence) -> tuple[str, str, str, str]:
-    return clock(fence.at)[:19], fence.action, escape(fence.target), escape(f"{fence.source} ({fence.via})")
+    return clock(fence.at)[:19], fence.action, escape(fence.target), escape(f"{fence.by or fence.source} ({fence.via})")

@@ -36,7 +36,8 @@ _SAME = (
     "debug",
 )
 _VM_NAMES = ("domain", "plug")
-_SILENT = ("name", "agent", "port", "nodename", "use_uuid", *_VM_NAMES)
+_ACTIONS = ("action", "option")
+_SILENT = ("name", "agent", "port", "nodename", "use_uuid", *_VM_NAMES, *_ACTIONS)
 
 
 def convert(content: bytes, source: str, command_line: Xvmd | None = None) -> Conversion:
@@ -142,6 +143,7 @@ class _Guests:
             elif name not in _SILENT:
                 self._say(Weight.DROPPED, device, f"`{name}` is no option of {device.attributes['agent']} today")
         yield from self._port(device, uses)
+        yield from self._action(device, uses)
         if "use_uuid" in merged:
             self._say(Weight.DROPPED, device, "`use_uuid`: a target that looks like a UUID is one")
 
@@ -154,6 +156,20 @@ class _Guests:
         if len(found) > 1:
             self._say(Weight.DECIDE, device, f"it has several IP ports ({', '.join(found)}); the first is taken")
         yield from [("ipport", port) for port in found][:1]
+
+    def _action(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
+        """fenced left the choice to the file; Pacemaker's is a reboot, with which a node that is to stay off comes back."""
+        elements = [device, *(use.element for use in uses)]
+        asked = [(name, each.attributes.get(name, "").lower()) for each in elements for name in _ACTIONS]
+        for name, value in dict.fromkeys((name, value) for name, value in asked if value):
+            weight, text = _about_action(name, value)
+            self._say(weight, device, text)
+        wanted = dict.fromkeys(_action_of(each, device) for each in elements[1:] or elements)
+        if "off" in wanted:
+            if len(wanted) > 1:
+                text = "some nodes are to be off and others rebooted; a device of Pacemaker has one action: off is taken"
+                self._say(Weight.DECIDE, device, text)
+            yield "pcmk_reboot_action", "off"
 
     def _tell_of_others(self, root: Element, uses: list[_Use]) -> None:
         names = {device.name for device in self.devices}
@@ -185,6 +201,20 @@ def _vm_names(use: Element, device: Element) -> Iterator[tuple[str, str]]:
         port = element.attributes.get("port")
         if port and (_port_is_vm(use, device) if element is use else not _is_ip_port(port)):
             yield "port", port
+
+
+def _action_of(use: Element, device: Element) -> str:
+    """What a node's fence did; a reboot, if nothing is said."""
+    said = (each.attributes.get(name, "").lower() for each in (use, device) for name in _ACTIONS)
+    return next((text for text in said if text in ("off", "reboot")), "reboot")
+
+
+def _about_action(name: str, value: str) -> tuple[Weight, str]:
+    if value == "off":
+        return Weight.KEPT, f"`{name} = off` is `pcmk_reboot_action=off`: Pacemaker asks for a reboot otherwise"
+    if value == "reboot":
+        return Weight.KEPT, f"`{name} = reboot` is what Pacemaker asks for by itself"
+    return Weight.DECIDE, f"`{name} = {value}` fences nobody; it is left out"
 
 
 def _port_is_vm(use: Element, device: Element) -> bool:

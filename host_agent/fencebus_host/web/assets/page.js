@@ -321,7 +321,7 @@ function patchFences(status) {
       word(state, kind, fence.runs ? "running" : fence.ok ? "done" : "failed");
       say(what, `${fence.action} ${fence.target}`);
       const took = `${(fence.seconds + (fence.runs ? elapsed() : 0)).toFixed(2)} s`;
-      const asked = `asked by ${fence.source} via ${fence.via}`;
+      const asked = `asked by ${fence.by || fence.source} via ${fence.via}`;
       say(why, fence.runs ? `${asked}, for ${took}` : `${fence.reason} after ${took}, ${asked}${fence.ok || !fence.text ? "" : `: ${fence.text}`}`);
       item.title = fence.id;
     });

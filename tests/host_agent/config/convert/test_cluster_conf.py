@@ -140,6 +140,25 @@ def test_an_option_in_which_the_nodes_differ_is_a_decision() -> None:
     assert "the nodes differ in `hash`" in said(found, Weight.DECIDE)
 
 
+@pytest.mark.parametrize(
+    ("shared", "own", "options", "weight", "text"),
+    (
+        ("", ('option="off"', 'action="OFF"'), (("pcmk_reboot_action", "off"),), Weight.KEPT, "`option = off` is"),
+        ('action="off"', ("", ""), (("pcmk_reboot_action", "off"),), Weight.KEPT, "`action = off` is"),
+        ('action="off"', ('action="reboot"',) * 2, (), Weight.KEPT, "`action = reboot` is what"),
+        ("", ('action="off"', ""), (("pcmk_reboot_action", "off"),), Weight.DECIDE, "off is taken"),
+        ("", ('action="null"', ""), (), Weight.DECIDE, "`action = null` fences nobody"),
+    ),
+)
+def test_a_node_that_was_switched_off_is_not_rebooted_now(
+    shared: str, own: tuple[str, str], options: tuple[tuple[str, str], ...], weight: Weight, text: str
+) -> None:
+    nodes = "".join(NODE.format(f"n{number}", f'domain="v{number}" {each}') for number, each in enumerate(own))
+    found = convert(conf("", nodes, DEVICE.format(shared)), "x")
+    assert found.devices[0].options == options
+    assert text in said(found, weight)
+
+
 def test_other_devices_and_delays_of_fenced_are_not_passed_over_in_silence() -> None:
     other = '<clusternode name="n2"><fence><method name="1"><device name="ipmi"/></method></fence></clusternode>'
     more = '<fence_daemon post_join_delay="3"/>'
