@@ -95,6 +95,7 @@ class Records:
         self._path = folder / "records.sqlite"
         self._memories, self._host = memories, host
         self._kept: dict[str, Remembered] = {}
+        """As it is on the disk; belongs to the thread."""
         self._courses: dict[str, Course] = {}
         self._wall_clock = wall_clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
@@ -123,39 +124,18 @@ class Records:
         if not own:
             self._write_behind("kill", lambda: [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)])
             return
-        touched = {one.hypervisor: self._memories[one.hypervisor]() for one in own if one.hypervisor in self._memories}
-        changed = {name: memory for name, memory in touched.items() if self._kept.get(name) != memory}
+        memories = {one.hypervisor: self._memories[one.hypervisor]() for one in own if one.hypervisor in self._memories}
         statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)] if kills else []
-        for hypervisor, memory in changed.items():
-            statements += self._replaced(hypervisor, memory)
-        if statements:
-            await self._in_thread(lambda: self._write(statements))
-        self._kept.update(changed)
+        await self._in_thread(lambda: self._write_changes(memories, statements))
 
     async def keep(self, hypervisor: str) -> None:
         """Write down what this hypervisor's driver remembers, if that has changed.  Raises RecordError."""
-        memory = self._memories[hypervisor]()
-        if self._kept.get(hypervisor) != memory:
-            await self._in_thread(lambda: self._write(self._replaced(hypervisor, memory)))
-            self._kept[hypervisor] = memory
+        memories = {hypervisor: self._memories[hypervisor]()}
+        await self._in_thread(lambda: self._write_changes(memories, []))
 
     async def remembered(self, hypervisor: str) -> Remembered:
         """What this hypervisor's driver remembered when the daemon last ran.  Raises RecordError."""
-        domains = await self._rows("SELECT vm, name, xml, at FROM ended WHERE hypervisor=?", hypervisor)
-        left = await self._rows("SELECT vm FROM departed WHERE hypervisor=?", hypervisor)
-        lasting = await self._rows("SELECT vm, why FROM lingering WHERE hypervisor=?", hypervisor)
-        lives = await self._rows('SELECT vm, ended, "left" FROM lives WHERE hypervisor=?', hypervisor)
-        memory = Remembered(
-            tuple(EndedDomain(Uuid(vm), name, xml, at) for vm, name, xml, at in domains),
-            frozenset(Uuid(vm) for (vm,) in left),
-            tuple((Uuid(vm), why) for vm, why in lasting),
-            {Uuid(vm): PastLives(_marks(ended), _marks(gone)) for vm, ended, gone in lives},
-        )
-        self._kept[hypervisor] = memory
-        return memory
-
-    async def _rows(self, query: str, hypervisor: str) -> Sequence[tuple[Any, ...]]:
-        return await self._in_thread(lambda: self._opened().execute(query, (hypervisor,)).fetchall())
+        return await self._in_thread(lambda: self._read_memory(hypervisor))
 
     async def kills(self) -> Sequence[tuple[str, str, str]]:
         """The last kill of each VM: (UUID, life, request id).  Raises RecordError."""
@@ -223,6 +203,32 @@ class Records:
             database.close()
             raise
         self._database = database
+
+    def _read_memory(self, hypervisor: str) -> Remembered:
+        domains = self._rows("SELECT vm, name, xml, at FROM ended WHERE hypervisor=?", hypervisor)
+        left = self._rows("SELECT vm FROM departed WHERE hypervisor=?", hypervisor)
+        lasting = self._rows("SELECT vm, why FROM lingering WHERE hypervisor=?", hypervisor)
+        lives = self._rows('SELECT vm, ended, "left" FROM lives WHERE hypervisor=?', hypervisor)
+        memory = self._kept[hypervisor] = Remembered(
+            tuple(EndedDomain(Uuid(vm), name, xml, at) for vm, name, xml, at in domains),
+            frozenset(Uuid(vm) for (vm,) in left),
+            tuple((Uuid(vm), why) for vm, why in lasting),
+            {Uuid(vm): PastLives(_marks(ended), _marks(gone)) for vm, ended, gone in lives},
+        )
+        return memory
+
+    def _rows(self, query: str, hypervisor: str) -> Sequence[tuple[Any, ...]]:
+        return self._opened().execute(query, (hypervisor,)).fetchall()
+
+    def _write_changes(self, memories: Mapping[str, Remembered], more: Sequence[Statement]) -> None:
+        """What is new in these memories, and ``more``.  What is new is found out here, one after the other: seen from
+        the loop, what still waits for the disk would not be there yet, and what takes it back would be left out.
+        """
+        changed = {name: memory for name, memory in memories.items() if self._kept.get(name) != memory}
+        statements = [*more, *(one for name, memory in changed.items() for one in self._replaced(name, memory))]
+        if statements:
+            self._write(statements)
+        self._kept.update(changed)
 
     def _replaced(self, hypervisor: str, memory: Remembered) -> list[Statement]:
         """The statements that put one driver's memory in the place of what was kept of it."""
