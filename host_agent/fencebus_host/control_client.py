@@ -12,7 +12,6 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from fencebus_schemas.errors import FencebusError
 
@@ -20,6 +19,8 @@ VERSION = 1
 RUN_FOLDER = Path("/run/fencebus")
 SOCKET_NAME = "control.sock"
 ANSWER_SECONDS = 5.0
+LOOK_UP_SECONDS = 0.5
+"""A signal that comes in the moment before a wait does not end it, and Ctrl-C is to end what follows events."""
 LONGEST_ANSWER = 1 << 28
 """Bytes: a hundred thousand VMs, and some room."""
 NO_ANSWER = ("syntax", "version", "unknown")
@@ -72,14 +73,17 @@ def ask_daemon(
 
     Raises NoDaemon, and Declined where it answers with an error of its own.
     """
-    with _asked(path, name, timeout, about or {}) as answers:
+    with _asked(path, name, about or {}) as connection:
+        connection.settimeout(timeout)
+        answers = _lines(connection, patient=False)
         return _answer(path, name, next(answers, None))
 
 
 def follow_daemon(path: Path, name: str, about: Mapping[str, object] | None = None) -> Generator[object, None, None]:
     """Each answer as it comes, until the daemon ends.  Raises as ``ask_daemon``."""
-    with _asked(path, name, None, about or {}) as answers:
-        for answer in answers:
+    with _asked(path, name, about or {}) as connection:
+        connection.settimeout(LOOK_UP_SECONDS)
+        for answer in _lines(connection, patient=True):
             yield _answer(path, name, answer)
 
 
@@ -96,21 +100,37 @@ def line_of(content: Mapping[str, object]) -> bytes:
 
 
 @contextmanager
-def _asked(path: Path, name: str, timeout: float | None, about: Mapping[str, object]) -> Iterator[Iterator[object]]:
-    with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rb") as stream:
-        connection.settimeout(timeout)
+def _asked(path: Path, name: str, about: Mapping[str, object]) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
         try:
             connection.connect(str(path))
             connection.sendall(line_of({"ask": name, **about}))
-            yield _lines(stream)
+            yield connection
         except (OSError, ValueError) as error:
             advice = ADVICE.get(error.errno or 0, "") if isinstance(error, OSError) else ""
             raise NoDaemon(path, getattr(error, "strerror", None) or str(error) or "no answer", advice) from None
 
 
-def _lines(stream: BinaryIO) -> Iterator[object]:
-    while line := stream.readline(LONGEST_ANSWER):
-        yield json.loads(line)
+def _lines(connection: socket.socket, *, patient: bool) -> Iterator[object]:
+    rest = bytearray()
+    while data := _received(connection, patient=patient):
+        rest += data
+        if len(rest) > LONGEST_ANSWER:
+            raise ValueError("its answer has no end")
+        if b"\n" in data:
+            *whole, last = rest.split(b"\n")
+            rest = last
+            yield from map(json.loads, whole)
+
+
+def _received(connection: socket.socket, *, patient: bool) -> bytes:
+    while True:
+        try:
+            return connection.recv(1 << 18)
+        except TimeoutError:
+            if not patient:
+                raise
 
 
 def _answer(path: Path, name: str, answer: object) -> object:
