@@ -40,6 +40,7 @@ def test_ctrl_c_ends_a_wait_that_it_did_not_interrupt(listening: socket.socket, 
     def unheard() -> None:
         with listening.accept()[0] as connection:
             connection.recv(4096)
+            ended.wait(0.2)  # by now it waits for the answer
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)
             ended.wait(20)
 
