@@ -41,6 +41,8 @@ T = TypeVar("T")
 MAX_LINE = 1 << 20
 LONGEST_PATH = 107
 """Bytes of ``sun_path`` without its end."""
+GREETING_STEPS = 4
+"""Of the loop, after which whoever was let in before the end has been greeted: only what was greeted is closed."""
 NO_LOGIN = (1 << 32) - 1
 """What the kernel says of a process that nobody's login has led to."""
 WRITE_SECONDS = 30.0
@@ -147,6 +149,8 @@ async def _serve(path: Path, answers: Answers, ready: Callable[[], None]) -> Non
     finally:
         server.close()
         _remove(path)
+        for _ in range(GREETING_STEPS):
+            await asyncio.sleep(0)
         for task in talking:
             task.cancel()
         if talking:

@@ -10,14 +10,15 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 
+from fencebus_host import control_rehearsal
 from fencebus_host.control import Declined, Question
 from fencebus_host.control_events import Events
 from fencebus_host.control_pause import Pause
 from fencebus_host.control_view import MUTE, View
-from fencebus_host.ports import Router
+from fencebus_host.ports import Asking, HostWord, Router
 from fencebus_host.service import FenceService, Look
 from fencebus_schemas.deadline import Deadline, boottime
-from fencebus_schemas.model import Action, FenceRequest, RequestId, Source, VmState
+from fencebus_schemas.model import Action, FenceRequest, RequestId, Source
 from fencebus_schemas.status import (
     VERSION,
     EventKind,
@@ -35,11 +36,6 @@ VIA = "control"
 HOST = Source("host", known=True)
 """The administrator of this host."""
 ACTIONS = {action.name.lower(): action for action in Action if action.changes}
-WILL = {
-    Action.OFF: "would be ended and its end proven",
-    Action.REBOOT: "would be ended, its end proven, and it would be started again",
-    Action.ON: "would be started, if every member denies that it has it",
-}
 
 
 class Acts:
@@ -52,8 +48,11 @@ class Acts:
         pause: Pause,
         events: Events,
         view: Callable[[], View],
+        federation: Asking | None = None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        """``federation`` asks the other hosts, where there are some."""
+        self._federation = federation
         self._service, self._router, self._pause, self._events = service, router, pause, events
         self._view, self._wall_clock = view, wall_clock
 
@@ -87,12 +86,13 @@ class Acts:
         )
 
     async def rehearse(self, question: Question) -> object:
-        """Go all the way of a fence up to where something would be done."""
+        """Go all the way of a fence up to where something would be done; every host is asked what it sees now."""
         guest = question.text("from", "")
         source = await self._guest(guest) if guest else HOST
         request = _request(question, source, REHEARSAL_SECONDS)
         look = await self._service.look(request)
-        steps = [*self._gate(), *_found(look), *self._hosts(look), *_plan(request, look)]
+        words = await self._words(request, look)
+        steps = [*self._gate(), *control_rehearsal.steps(request, look, words, self._mute())]
         well = all(step.ok for step in steps)
         return to_plain(Rehearsal(VERSION, request.action.name.lower(), request.target, well, tuple(steps)))
 
@@ -126,16 +126,15 @@ class Acts:
         objection = self._pause.objection()
         return [Step("gate", objection is None, objection.text if objection else "power actions are accepted")]
 
-    def _hosts(self, look: Look) -> Sequence[Step]:
-        """Who is silent can neither be asked to kill nor deny."""
-        owners = {record.host for record in look.found.records if record.state.is_claim}
-        mute = sorted(name for name, host in self._view().hosts.items() if host.state in MUTE)
-        if not mute:
-            return [Step("hosts", True, "no host is silent")]
-        text = f"silent: {', '.join(mute)}"
-        if owners and not owners & set(mute):
-            return [Step("hosts", True, f"{text}; not needed for a plain kill on {', '.join(sorted(owners))}")]
-        return [Step("hosts", False, f"{text}; its denial, or a proof that it is dead, would be needed (S2, S13)")]
+    def _mute(self) -> set[str]:
+        return {name for name, host in self._view().hosts.items() if host.state in MUTE}
+
+    async def _words(self, request: FenceRequest, look: Look) -> Sequence[HostWord]:
+        """What each host says now; nothing where there is no VM to ask about, or nobody else to be asked."""
+        uuids = {record.uuid for record in look.found.records}
+        if self._federation is None or look.found.inquiry is None or len(uuids) != 1:
+            return ()
+        return await self._federation.ask(request, uuids.pop(), request.deadline)
 
 
 def _request(question: Question, source: Source, patience: float) -> FenceRequest:
@@ -155,25 +154,3 @@ def _request(question: Question, source: Source, patience: float) -> FenceReques
         random=secrets.token_bytes(10),
         by=question.by,
     )
-
-
-def _found(look: Look) -> Sequence[Step]:
-    places = ", ".join(
-        f"{record.name} is {record.state.value} on {record.host} {record.hypervisor}".rstrip()
-        for record in look.found.records
-    )
-    found = Step("target", look.objection is None, look.objection.text if look.objection else places)
-    word = "allowed" if look.permitted else "no group of the configuration allows this source to act on this VM"
-    return [found, Step("policy", look.permitted, word)]
-
-
-def _plan(request: FenceRequest, look: Look) -> Sequence[Step]:
-    if look.objection is not None or not look.permitted:
-        return []
-    alive = [record for record in look.found.records if record.state.is_claim]
-    if request.action is not Action.ON and not alive:
-        unknown = any(record.state is VmState.UNKNOWN for record in look.found.records)
-        text = "nobody can say where it runs" if unknown else "it is off: nothing would be ended"
-        return [Step("plan", not unknown, text)]
-    where = ", ".join(sorted({record.host for record in alive or look.found.records}))
-    return [Step("plan", True, f"it {WILL[request.action]} by {where}")]

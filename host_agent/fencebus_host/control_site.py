@@ -50,5 +50,5 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
         pause=core.pause,
     )
     hosts = HostOrders(core.federated, core.host)
-    acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view)
+    acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view, core.federated)
     return Site(Desk(sources, acts, hosts.answers, time.time), watch, PartNews(parts, core.events))

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from fencebus_agent.hypervisor import Permit
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import FenceOutcome, FenceRequest, Uuid, VmRecord
+from fencebus_schemas.model import FenceOutcome, FenceRequest, HostId, Reason, Sight, Uuid, VmRecord
 
 Wanted = Callable[[], bool]
 """Whether the requester is still there to hear the answer (S12); may be called from any thread."""
@@ -77,6 +77,25 @@ class Troubled(Protocol):
     @property
     def trouble(self) -> str | None:
         """For people, from memory; ``None`` if everything answered when it was last asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostWord:
+    """What one host says when it is asked now; nothing is done for it."""
+
+    host: HostId
+    sight: Sight | None
+    """What it sees; ``None`` if it does not answer."""
+    refusal: Reason | None = None
+    """Why it would not obey an order (S6)."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A router that can ask every host what it sees and whether it would obey, without anything being done."""
+
+    async def ask(self, request: FenceRequest, vm: Uuid, deadline: Deadline) -> Sequence[HostWord]:
+        """The word of each member, by its name."""
 
 
 class Record(Protocol):

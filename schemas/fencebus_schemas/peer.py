@@ -234,6 +234,30 @@ class StartAnswer(Message):
 
 
 @dataclass(frozen=True)
+class Rehearse(Message):
+    """Look at the target and say what would be answered to an order.  Nothing is done for it, so that it need not be
+    fresh.
+    """
+
+    request: RequestId
+    vm: Uuid
+    source: Source
+    source_cluster: str | None
+    target: str
+    via: str
+
+
+@dataclass(frozen=True)
+class Rehearsed(Message):
+    """What the sender sees of it now."""
+
+    request: RequestId
+    sight: Sight
+    refusal: Reason | None = None
+    """Why it would not obey (S6)."""
+
+
+@dataclass(frozen=True)
 class Lift(Message):
     """The verdict has been given: the guards of this request may go."""
 

@@ -99,7 +99,8 @@ FORGOTTENS = Many(FORGOTTEN, MOST_MEMBERS)
 CONFIRMEDS = Many(CONFIRMED, MOST_MEMBERS)
 REFUSAL = Maybe(REASON)
 ANSWER = {"request": ID, "token": ID, "observation": Maybe(OBSERVATION), "refusal": REFUSAL, "text": REMARK}
-ORDER = {"source": SOURCE, "source_cluster": Maybe(NAME), "target": NAME, "via": NAME, "quote": QUOTE}
+WISH = {"source": SOURCE, "source_cluster": Maybe(NAME), "target": NAME, "via": NAME}
+ORDER = {**WISH, "quote": QUOTE}
 
 BODIES: dict[type[peer.Message], dict[str, Kind]] = {
     peer.Announce: {"generation": COUNT, "digest": ID, "members": ID, "token": ID},
@@ -148,6 +149,8 @@ BODIES: dict[type[peer.Message], dict[str, Kind]] = {
     peer.FenceAnswer: ANSWER,
     peer.Start: {"request": ID, "identity": ID, "vm": UUID, "serial": ID, **ORDER},
     peer.StartAnswer: ANSWER,
+    peer.Rehearse: {"request": ID, "vm": UUID, **WISH},
+    peer.Rehearsed: {"request": ID, "sight": SIGHT, "refusal": REFUSAL},
     peer.Lift: {"request": ID, "vm": UUID},
     peer.Outcome: {
         "request": ID,

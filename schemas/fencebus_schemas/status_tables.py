@@ -52,7 +52,10 @@ def host_rows(hosts: Iterable[HostStatus]) -> list[Row]:
 def fence_rows(finished: Iterable[FinishedFence], running: Iterable[RunningFence] = ()) -> list[Row]:
     """A row for each power action, those that run first."""
     pending: list[Row] = [
-        (clock(one.at), one.id, one.action, one.target, one.source, one.via, "", "pending", f"{one.seconds:.2f}", "", one.by)
+        (
+            *(clock(one.at), one.id, one.action, one.target, one.source, one.via),
+            *("", "pending", f"{one.seconds:.2f}", "", one.by),
+        )
         for one in running
     ]
     return pending + [

@@ -9,6 +9,7 @@ import pytest
 
 from fencebus_agent.hypervisor import DomainEvent, HypervisorUnreachable
 from fencebus_agent.memory_driver import MemoryVm
+from fencebus_host import control_acts
 from fencebus_host.control import Declined, Question
 from fencebus_host.control_acts import HOST, Acts
 from fencebus_host.control_desk import Desk, Sources
@@ -21,6 +22,7 @@ from fencebus_host.control_select import Selection
 from fencebus_host.control_watch import AskingEyes, PictureEyes, Seen, Watch
 from fencebus_host.ownership import SILENT_AFTER, Ownership, Past
 from fencebus_host.policy import Policy
+from fencebus_host.routers.federated import rehearsals
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.model import Action, HostId, Incarnation, VmState
 from fencebus_schemas.peer import EVERYONE, Announce
@@ -57,7 +59,7 @@ def desk_of(host: Host, folder: Path, seconds_ahead: float = 0.0) -> tuple[Desk,
     events = Events(lambda: 1e9)
     watch = Watch(PictureEyes(host.name, host.router.ownership, lambda: boottime() + seconds_ahead), events)
     pause = Pause(folder)
-    acts = Acts(host.service, host.router, pause, events, lambda: watch.view)
+    acts = Acts(host.service, host.router, pause, events, lambda: watch.view, host.router)
     no_text: str | None = None
     sources = Sources(
         host=host.name,
@@ -73,6 +75,38 @@ def desk_of(host: Host, folder: Path, seconds_ahead: float = 0.0) -> tuple[Desk,
         pause=pause,
     )
     return Desk(sources, acts, {}), acts, watch
+
+
+async def test_a_rehearsal_sees_what_is_so_now_and_not_what_was_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
+        _, acts, watch = desk_of(hosts["a"], tmp_path)
+        await watch.look()
+        monkeypatch.setattr(rehearsals, "LOOK_SECONDS", 0.05)
+        hosts["b"].hypervisor.unreachable = True
+        told = steps(await acts.rehearse(about("vm2")))
+        assert told["host"][0] is False
+        assert told["host"][1].startswith("b, asked now: it is unknown there: ")
+        assert told["plan"] == (False, "nobody can say where it runs")
+        await hosts["b"].stop()
+        monkeypatch.setattr(control_acts, "REHEARSAL_SECONDS", 0.5)
+        assert "not needed for a plain kill" in steps(await acts.rehearse(about("vm1")))["hosts"][1]
+        told = steps(await acts.rehearse(about("vm2")))
+        assert told["hosts"] == (
+            False,
+            "no answer: b; its denial, or a proof that it is dead, would be needed (S2, S13)",
+        )
+        assert told["plan"][0] is False
+
+
+async def test_the_owners_own_groups_are_asked_in_a_rehearsal(tmp_path: Path) -> None:
+    groups = {"b": [group("nobody")]}
+    async with site({"a": [described(1)], "b": [described(2)]}, groups=groups) as (_, hosts):
+        _, acts, _ = desk_of(hosts["a"], tmp_path)
+        assert steps(await acts.rehearse(about("vm2")))["host"][0], "root of a host may end every VM"
+        told = steps(await acts.rehearse(about("vm2", **{"from": "vm1"})))
+        assert told["host"] == (False, "b, asked now: it is running there; it would refuse: denied (S6)")
 
 
 class Nothing:
@@ -103,21 +137,20 @@ async def test_one_host_tells_of_all_and_a_rehearsal_names_the_silent_one_that_i
         assert [(vm.name, vm.owner) for vm in found.vms] == [("vm1", "a"), ("vm2", "b"), ("vm3", None)]
         assert [host.state for host in found.hosts] == [HostState.HERE, HostState.HEARD]
         assert found.health is Health.OK
-        assert "would be ended" in steps(await acts.rehearse(about("vm2")))["plan"][1]
+        told = steps(await acts.rehearse(about("vm2")))
+        assert told["host"] == (True, "b, asked now: it is running there")
+        assert told["plan"] == (True, "it would be ended and its end proven by b")
+        assert await hosts["b"].state(2) is VmState.RUNNING
+        told = steps(await acts.rehearse(about("vm3")))
+        assert told["hosts"] == (True, "asked now, no life of it there: a, b")
+        assert told["plan"] == (True, "it is off: nothing would be ended")
+        assert "would be started" in steps(await acts.rehearse(about("vm3", action="on")))["plan"][1]
 
-        desk, acts, watch = desk_of(hosts["a"], tmp_path, seconds_ahead=2 * SILENT_AFTER)
+        desk, _, watch = desk_of(hosts["a"], tmp_path, seconds_ahead=2 * SILENT_AFTER)
         await watch.look()
         found = await desk.status(Selection(problems=True))
         assert [vm.name for vm in found.vms] == ["vm2"]
         assert [problem.code for problem in found.problems] == ["host-silent"]
-        assert steps(await acts.rehearse(about("vm1")))["hosts"] == (
-            True,
-            "silent: b; not needed for a plain kill on a",
-        )
-        assert steps(await acts.rehearse(about("vm2")))["hosts"][0] is False
-        told = steps(await acts.rehearse(about("vm3")))
-        assert told["plan"] == (True, "it is off: nothing would be ended")
-        assert "would be started" in steps(await acts.rehearse(about("vm3", action="on")))["plan"][1]
         with pytest.raises(Declined, match="no power action has the id"):
             await desk.answers.once["explain"](Question("explain", {"about": "vm1"}))
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import libvirt
 import pytest
@@ -21,6 +23,7 @@ from fencebus_agent.qmf_calls import CallRefused
 from fencebus_agent.qmf_console import ConsoleTerms, QmfConsole
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.qmf2_classes import DOMAIN
+from tests.chromium import browser, tab
 from tests.daemon_process import uuid_of
 from tests.hypervisors import eventually, soon
 from tests.interop.bus_site import (
@@ -40,6 +43,7 @@ from tests.libvirtd import Libvirtd, guest_xml
 from tests.ports import free_tcp_port
 from tests.rabbitmq import RabbitMq
 from tests.rabbitmq_site import running
+from tests.server_process import ServerProcess
 
 pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.timeout(180)]
 
@@ -202,6 +206,34 @@ async def test_a_console_sees_who_has_what_and_ends_a_vm_only_if_its_user_is_tru
         await eventually(lambda: shown(trusted) == expected)
         assert await trusted.call(machine, "destroy", {}, Deadline.after(10)) == {}
         assert three.life() == []
+
+
+async def test_a_page_on_a_machine_without_a_daemon_shows_who_has_what_and_a_fence_as_it_happens(
+    three: Three, tmp_path: Path
+) -> None:
+    """By a user of the broker whom no host trusts, in a real browser."""
+    await asyncio.to_thread(three.boot)
+    command = [sys.executable, "-m", "fencebus_host.ctl", "web", "--port", "0", "--domain", three.site.domain]
+    url = {"FENCEBUS_BUS_URL": three.site.broker.url(STRANGER)}
+    with browser(tmp_path) as chromium, ServerProcess(command, tmp_path / "web.log", url) as web:
+        web.wait_for_output("http://")
+        async with tab(chromium, web.output.split()[0]) as page:
+            await page.until("document.querySelectorAll('#rows .running').length === 5")
+            assert await page.look(WHO_HAS_WHAT) == {
+                "node1": "host1",
+                REAL: "host2",
+                "node3": "host3",
+                "node5": "host3",
+                ELSEWHERE: "host3",
+            }
+            assert (await asyncio.to_thread(three.first.ask, "off", REAL)).status == DONE
+            await page.until("document.querySelector('#fences .done') && document.querySelector('#rows .off')")
+            assert f"off {REAL}" in str(await page.look("document.querySelector('#fences').innerText"))
+            assert page.complaints() == []
+
+
+WHO_HAS_WHAT = """Object.fromEntries([...document.querySelectorAll('#rows .row')].map(
+  (row) => [row.querySelector('.name').innerText, row.querySelector('.owner').innerText]))"""
 
 
 def test_without_its_broker_a_host_fences_its_own_vms_and_fails_for_others_by_its_deadline(three: Three) -> None:

@@ -5,6 +5,8 @@ succeeded or not.
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,10 +66,12 @@ def test_either_host_tells_of_both_and_explains_a_fence_that_the_other_carried_o
     one.process.wait_until(lambda: "node2" in ctl("owners").out, what="hearing of node2")
     assert [(vm["name"], vm["owner"]) for vm in told("status")["vms"]] == [("node1", "a"), ("node2", "b")]
     assert {host["name"]: host["state"] for host in told("status")["hosts"]} == {"a": "here", "b": "heard"}
-    assert ctl("test-fence", "node2").status == ExitCode.OK
+    rehearsed = ctl("test-fence", "node2")
+    assert (rehearsed.status, "b, asked now: it is running there" in rehearsed.out) == (ExitCode.OK, True)
 
     assert ctl("fence", "node2", "--yes").status == ExitCode.OK
     (fence,) = told("history", "--vm", "node2")["fences"]
+    assert re.fullmatch(rf"uid {os.getuid()}(, logged in as uid \d+)?, process {os.getpid()}", str(fence["by"]))
     found = told("explain", str(fence["id"]))
     assert found["agrees"]
     assert {rule["rule"] for rule in found["rules"]} >= {"s7_brought_for_this_request"}

@@ -42,9 +42,12 @@ class Place:
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any that is free.")
 @click.option("--name", "names", multiple=True, help="A further name by which browsers may call this machine.")
 @click.option("--bus", metavar="URL", envvar=BUS_VARIABLE, help=f"The bus, where no daemon runs; or {BUS_VARIABLE}.")
+@click.option("--domain", default="default", help="With --bus: the hosts' `domain`, if their configuration has one.")
 @click.option("--ca", type=click.Path(dir_okay=False), help="With --bus: who signed the broker's certificate.")
 @config_option
-def web(address: str, port: int, names: tuple[str, ...], bus: str | None, ca: str | None, file: Path | None) -> int:
+def web(
+    address: str, port: int, names: tuple[str, ...], bus: str | None, domain: str, ca: str | None, file: Path | None
+) -> int:
     """Serve a page that shows hosts, VMs, fences and events as they change. It only shows; nothing can be done there.
 
     It is served on this machine alone, unless --listen says otherwise; Ctrl-C ends it. With --bus it shows what the
@@ -66,7 +69,7 @@ def web(address: str, port: int, names: tuple[str, ...], bus: str | None, ca: st
         sys.stderr.write(WARNING.format(address=address))
     place = Place(address, port, own_names() | {name.lower() for name in names})
     try:
-        asyncio.run(_on_bus(bus, ca, place) if bus else _serve(_at_daemon(socket_of(file)), place))
+        asyncio.run(_on_bus(bus, domain, ca, place) if bus else _serve(_at_daemon(socket_of(file)), place))
     except KeyboardInterrupt:
         return ExitCode.OK
     return ExitCode.OK
@@ -78,12 +81,13 @@ def _at_daemon(path: Path) -> Source:
     return DaemonSource(path)
 
 
-async def _on_bus(url: str, ca: str | None, place: Place) -> None:
+async def _on_bus(url: str, domain: str, ca: str | None, place: Place) -> None:
     from fencebus_agent.bus_at import BusTerms, bus_at
     from fencebus_agent.kombu_url import Tls
+    from fencebus_agent.qmf_console import ConsoleTerms
     from fencebus_host.web.bus_source import BusSource
 
-    source = BusSource(bus_at(url, BusTerms(tls=Tls(ca), client="fence_virtctl web")))
+    source = BusSource(bus_at(url, BusTerms(domain, "fence_virtctl web", Tls(ca))), ConsoleTerms(domain))
     listening = asyncio.create_task(source.run())
     try:
         await _serve(source, place)

@@ -17,10 +17,12 @@ from fencebus_host.ownership import Ownership, Past
 from fencebus_host.policy import Labels, Policy, spellings
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
+from fencebus_host.routers.federated.rehearsals import Rehearsals
 from fencebus_host.routers.federated.router import FederatedRouter
 from fencebus_host.routers.ground import Ground
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.model import HostId, Incarnation
+from fencebus_schemas.peer import Rehearse
 
 
 class Nobody:
@@ -84,12 +86,13 @@ def build_over(
     me, incarnation = membership.me, membership.incarnation
     ownership = Ownership(me, incarnation, membership.hosts, membership.past)
 
-    def permits(order: Order) -> bool:
+    def permits(order: Order | Rehearse) -> bool:
         return may_order(policy(), order, ownership)
 
     machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock())
     machine.remember(membership.deeds)
-    return FederatedRouter(me, machine, hypervisor, carrier, keeper, membership.witnesses, clock, name)
+    rehearsals = Rehearsals(me, incarnation, hypervisor, carrier, permits, clock)
+    return FederatedRouter(me, machine, hypervisor, carrier, keeper, membership.witnesses, rehearsals, clock, name)
 
 
 def build(
@@ -105,7 +108,7 @@ def build(
     return build_over(membership, hypervisor, carrier, keeper, policy, clock)
 
 
-def may_order(policy: Policy, order: Order, ownership: Ownership) -> bool:
+def may_order(policy: Policy, order: Order | Rehearse, ownership: Ownership) -> bool:
     """S6, at the owner: its own groups and its own label of the target, whatever the other host has allowed."""
     records = ownership.known(order.vm)
     names = spellings(order.target, order.vm, *(record.name for record in records))

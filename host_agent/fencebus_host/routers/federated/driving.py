@@ -43,10 +43,12 @@ class Driving:
         witnesses: Witnesses,
         concluded: Callable[[Conclude], None],
         clock: Clock,
+        aside: Callable[[Message], bool] = lambda _message: False,
     ) -> None:
+        """``aside`` takes what is said among hosts and not for the machine."""
         self._machine, self._hypervisor, self._carrier, self._keeper = machine, hypervisor, carrier, keeper
         self._witnesses = witnesses
-        self._concluded = concluded
+        self._concluded, self._aside = concluded, aside
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -84,7 +86,8 @@ class Driving:
     # -- what happens ----------
 
     def _received(self, message: Message) -> None:
-        self.apply(self._machine.received(message, self._clock()))
+        if not self._aside(message):
+            self.apply(self._machine.received(message, self._clock()))
 
     def _connected(self) -> None:
         self.apply(self._machine.connected(self._clock()))

@@ -14,9 +14,11 @@ from fencebus_host.federation.coordinator import Matter
 from fencebus_host.federation.identity import identity_of
 from fencebus_host.federation.machine import Federation
 from fencebus_host.ownership import Ownership
+from fencebus_host.ports import HostWord
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
 from fencebus_host.routers.federated.deed_log import LoggedDeeds
 from fencebus_host.routers.federated.driving import Driving
+from fencebus_host.routers.federated.rehearsals import Rehearsals
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import (
@@ -49,6 +51,7 @@ class FederatedRouter:
         carrier: Carrier,
         keeper: Keeper,
         witnesses: Witnesses,
+        rehearsals: Rehearsals,
         clock: Clock = boottime,
         name: str = "federated",
     ) -> None:
@@ -57,7 +60,8 @@ class FederatedRouter:
         self._name = name
         self._waiting: dict[RequestId, asyncio.Future[Evidence]] = {}
         deeds = LoggedDeeds(keeper, self._waiting)
-        self._driving = Driving(machine, hypervisor, carrier, deeds, witnesses, self._concluded, clock)
+        self._rehearsals, aside = rehearsals, rehearsals.takes
+        self._driving = Driving(machine, hypervisor, carrier, deeds, witnesses, self._concluded, clock, aside)
 
     @property
     def name(self) -> str:
@@ -160,6 +164,15 @@ class FederatedRouter:
         waiting = self._waiting.get(conclusion.request)
         if waiting is not None and not waiting.done():
             waiting.set_result(conclusion.evidence)
+
+    async def ask(self, request: FenceRequest, vm: Uuid, deadline: Deadline) -> Sequence[HostWord]:
+        """See ``ports.Asking``: waits for nobody who has been silent for long."""
+        ownership, now = self._machine.ownership, self._clock()
+        members = ownership.member_list
+        awaited = [host for host in members if host == self._me or not ownership.is_silent(host, now)]
+        said = await self._rehearsals.ask(request, vm, self._label(request), awaited, deadline)
+        words = ((host, said.get(host)) for host in members)
+        return [HostWord(host, word.sight, word.refusal) if word else HostWord(host, None) for host, word in words]
 
     # -- S7, across hosts ----------
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from fencebus_schemas.peer import Announce, Change, Fence, Fetch, Guard, Inventory, Message, Outcome, Start
+from fencebus_schemas.peer import (
+    Announce,
+    Change,
+    Fence,
+    Fetch,
+    Guard,
+    Inventory,
+    Message,
+    Outcome,
+    Rehearse,
+    Rehearsed,
+    Start,
+)
 
 PATIENCE = 15.0
 """Seconds for which a message that is no command is worth anything: after that its sender counts as silent."""
-INDICATIONS = (Announce, Inventory, Change, Fetch, Outcome)
+INDICATIONS = (Announce, Inventory, Change, Fetch, Outcome, Rehearse, Rehearsed)
 """Dropped first where there is no room, as others will come."""
 
 

@@ -48,7 +48,7 @@ function clock(at, long) {
   if (at === null || at === undefined) return "";
   const date = new Date(at * 1000);
   const time = date.toLocaleTimeString(undefined, { hourCycle: "h23" });
-  if (long) return `${date.toLocaleDateString()} ${time}`;
+  if (long) return `${date.toLocaleDateString("sv")} ${time}`; // 2026-01-31: the same to readers everywhere
   if (date.toDateString() === new Date().toDateString()) return time;
   return `${date.toLocaleDateString(undefined, { month: "short", day: "numeric" })} ${time.slice(0, 5)}`;
 }
