@@ -31,6 +31,8 @@ class Fate(Enum):
     FENCED = "fenced"
     """It was switched off or rebooted, once; what it does now is unknown."""
     ALIVE = "alive"
+    POWERED = "powered"
+    """Its power is on now; whether it does anything is unknown."""
     UNKNOWN = "unknown"
 
 

@@ -18,6 +18,7 @@ from fencebus_host.federated_rules import (
 )
 from fencebus_host.objection import Objection
 from fencebus_schemas.model import (
+    Action,
     FenceOutcome,
     FenceRequest,
     Observation,
@@ -204,9 +205,14 @@ def is_to_be_started(evidence: Evidence) -> bool:
 
 
 def s15_one_place_to_start(request: FenceRequest, evidence: Evidence) -> Objection | None:
-    """S15: ``on`` needs to know that the VM runs nowhere else, and one place only that could start it."""
+    """S15: ``on`` needs to know that the VM runs nowhere else, and one place only that could start it.
+
+    Where other hosts can be asked that is found out by asking them, and what is known of them says nothing yet.
+    """
     if not evidence.records:
         return target_is_known(request, evidence)
+    if evidence.inquiry is not None and request.action is Action.ON:
+        return None
     if evidence.silent:
         return Objection(
             Reason.NOT_STARTED, f"{_silent(evidence)} did not say whether {request.target} runs there already"

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_host import permission, verdict
+from fencebus_host.denial import Inquiry
 from fencebus_host.objection import Objection
 from fencebus_host.permission import Standing
 from fencebus_host.verdict import OFF_RULES, Evidence, Rule
@@ -390,6 +391,15 @@ def test_s15_what_may_run_elsewhere_is_not_started_here() -> None:
     assert verdict.decide_on(request(Action.ON), left).reason is Reason.NOT_STARTED
     both = Evidence((record(VmState.UNKNOWN), record(hypervisor="b")))
     assert verdict.s15_one_place_to_start(request(Action.ON), both) is None
+
+
+@pytest.mark.parametrize("states", ((VmState.UNKNOWN,), (VmState.OFF, VmState.OFF)))
+def test_s15_where_other_hosts_can_be_asked_they_are_before_an_on_is_refused(states: tuple[VmState, ...]) -> None:
+    known = tuple(record(state, hypervisor=f"{place}") for place, state in enumerate(states))
+    asked = Evidence(known, inquiry=Inquiry((HostId("here"), HostId("there"))))
+    assert verdict.s15_one_place_to_start(request(Action.ON), asked) is None
+    assert verdict.s15_one_place_to_start(request(Action.REBOOT), asked) is not None
+    assert verdict.s15_one_place_to_start(request(Action.ON), replace(asked, inquiry=None)) is not None
 
 
 @pytest.mark.parametrize(("hypervisor", "place"), (("a", "a"), ("", "here")))

@@ -190,7 +190,8 @@ class Course(ABC):
                 self._ownership.incarnation_of(host),
                 rounds.number,
                 now,
-                self._proving.may_act(host, now),
+                # A host is switched off for what is to be fenced, never for what is to be started.
+                self.purpose is Purpose.FENCE and self._proving.may_act(host, now),
                 until,
             )
             for host in due

@@ -34,6 +34,8 @@ class FenceHistory:
         """Nodes that were seen online, and not fenced since."""
         self._done: dict[str, _Done] = {}
         self._view: ClusterView | None = None
+        self._lack = "nobody has looked yet"
+        """Why there is no view, if there is none."""
 
     def looked(self, view: ClusterView, at: float) -> None:
         """``at``: when the look began."""
@@ -50,9 +52,9 @@ class FenceHistory:
         self._clear_at.update(dict.fromkeys(view.nodes - under_way, at))
         self._looked_at, self._view = at, view
 
-    def failed(self) -> None:
+    def failed(self, why: str) -> None:
         """A look showed nothing: what is new at the next may be of any time since, which is all that will be said."""
-        self._view = None
+        self._view, self._lack = None, why
 
     def _took_place(self, event: FenceEvent, before: float) -> None:
         was_alive = event.target in self._alive
@@ -67,7 +69,7 @@ class FenceHistory:
         """What is known of a host after the last look."""
         view = self._view
         if view is None:
-            return _unknown(f"pacemaker cannot be asked about {host}")
+            return _unknown(f"pacemaker has said nothing about {host}: {self._lack}")
         node = view.node_of(host)
         if node is None:
             return _unknown(f"pacemaker knows no node {host}")

@@ -53,4 +53,4 @@ def says(host: HostId, agent: str, runs: Sequence[Run], restraint: str = "") -> 
         return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, f"{agent} cannot say whether {host} is off ({trouble})")
     text = f"{agent} says that {host} is switched on" + (" still" if acted else "")
     advice = restraint or f"if only fence_virtd on {host} has died, start it; if {host} hangs, have it fenced"
-    return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, f"{text}; {advice}")
+    return Finding(Witness.FENCE_AGENT, Fate.POWERED, f"{text}; {advice}")

@@ -16,7 +16,8 @@ from fencebus_host.host_death import Fate, Finding, Witness
 
 log = logging.getLogger(__name__)
 
-_WEIGHT = {Fate.ALIVE: 3, Fate.OFF: 2, Fate.FENCED: 1, Fate.UNKNOWN: 0}
+_WEIGHT = {Fate.ALIVE: 3, Fate.OFF: 2, Fate.FENCED: 1, Fate.POWERED: 0, Fate.UNKNOWN: 0}
+_TO_BE_ACTED_ON = (Fate.UNKNOWN, Fate.FENCED, Fate.POWERED)
 
 
 class HostWitness(Protocol):
@@ -34,9 +35,23 @@ def weigh(findings: Sequence[Finding], host: str) -> Finding:
     if not findings:
         return Finding(Witness.OPERATOR, Fate.UNKNOWN, f"nothing is configured that could tell whether {host} is dead")
     best = max(findings, key=lambda finding: _WEIGHT[finding.fate])
-    if best.fate is not Fate.UNKNOWN:
+    if since := _switched_on_since(findings):
+        return since
+    if _WEIGHT[best.fate]:
         return best
-    return Finding(best.by, Fate.UNKNOWN, "; ".join(finding.text for finding in findings if finding.text))
+    return Finding(best.by, best.fate, "; ".join(finding.text for finding in findings if finding.text))
+
+
+def _switched_on_since(findings: Sequence[Finding]) -> Finding | None:
+    """S13: a history that says off is of a host that somebody has switched on again, if its power is on now.
+
+    An operator's word stands: power says nothing about a host whose other cables were pulled.
+    """
+    powered = next((finding for finding in findings if finding.fate is Fate.POWERED), None)
+    offs = [finding for finding in findings if finding.fate is Fate.OFF]
+    if powered is None or not offs or any(off.by is not Witness.PACEMAKER for off in offs):
+        return None
+    return Finding(powered.by, Fate.ALIVE, f"{offs[0].text}, but {powered.text}")
 
 
 class Panel:
@@ -55,7 +70,7 @@ class Panel:
     async def ask(self, question: AskProof) -> Finding:
         """All at once; nobody acts where looking is enough, or where somebody sees the host alive."""
         found = weigh(await self._asked(replace(question, may_act=False)), question.host)
-        if question.may_act and found.fate in (Fate.UNKNOWN, Fate.FENCED):
+        if question.may_act and found.fate in _TO_BE_ACTED_ON:
             return weigh(await self._asked(question), question.host)
         return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from fencebus_host import verdict
 from fencebus_host.effects import AskProof, Boot, Conclude, Effects, Keep, Look, Send
 from fencebus_host.federation import proving
@@ -48,6 +50,8 @@ class Site:
     action: Action = Action.OFF
     mine: Sight = field(default_factory=lambda: Sight(VM, VmState.OFF))
     defined_here: bool = False
+    claimed_there: bool = False
+    """It is found there, too."""
     life: str = "mark"
     now: float = ASKED_AT
     questions: list[AskProof] = field(default_factory=list)
@@ -61,7 +65,9 @@ class Site:
         clock = Deadline(DEADLINE, lambda: self.now)
         self.request = FenceRequest(ONE, self.action, VM, Source("operator"), "test", clock, ASKED_AT)
         here = replace(self.told, host=ME, incarnation=MINE, state=VmState.OFF, life="")
-        found = (here,) if self.defined_here else (self.told,)
+        found = ((here,) if self.defined_here else ()) + (
+            (self.told,) if self.claimed_there or not self.defined_here else ()
+        )
         matter = Matter(self.request, VM, "identity", None, found, lambda: None)
         submit = self.machine.submit_start if self.action is Action.ON else self.machine.submit_fence
         self.do(submit(matter, self.now))
@@ -274,6 +280,27 @@ def test_s15_a_saved_copy_on_a_dead_host_forbids_the_start() -> None:
     site.answer_all(IS_OFF)
     outcome = site.ended()
     assert (outcome.ok, outcome.reason) == (False, Reason.NOT_STARTED)
+
+
+@pytest.mark.parametrize("state", (VmState.RUNNING, VmState.OFF))
+def test_s15_nothing_is_started_on_a_dead_host_and_that_is_told_at_once_with_what_to_do(state: VmState) -> None:
+    site = Site(state=state, action=Action.ON)
+    site.answer_all(UNKNOWN, 2.0)
+    assert site.outcome is None  # it may come back
+    assert {each.may_act for each in site.questions} == {False}
+    site.answer_all(IS_OFF, 1.0)
+    assert site.outcome is not None
+    assert (site.outcome.ok, site.outcome.reason) == (False, Reason.NOT_STARTED)
+    dead = f"lost, where it would be started, is dead ({IS_OFF.text})"
+    assert site.outcome.text == f"{dead}; no other host has it: define and start it on one by hand"
+
+
+def test_s15_a_vm_of_a_dead_host_that_another_has_too_is_not_started_there_but_people_are_told() -> None:
+    site = Site(action=Action.ON, defined_here=True, claimed_there=True)
+    site.answer_all(IS_OFF, 1.0)
+    assert site.outcome is not None
+    assert (site.outcome.ok, site.outcome.reason) == (False, Reason.NOT_STARTED)
+    assert site.outcome.text.endswith(f"; {ME} has it too: start it there by hand")
 
 
 # -- when it is asked ----------

@@ -29,7 +29,7 @@ def acting(folder: Path, *, silent: bool = True, company: Company = BOTH) -> Act
 
 async def test_a_status_of_off_proves_it(tmp_path: Path) -> None:
     asked = witness(tmp_path)
-    assert (await asked.ask(question())).fate is Fate.UNKNOWN
+    assert (await asked.ask(question())).fate is Fate.POWERED
     turn(tmp_path, "OFF")
     found = await asked.ask(question())
     assert (found.fate, found.text) == (Fate.OFF, "fence_lights says that b is off")
@@ -44,14 +44,14 @@ async def test_by_default_it_looks_and_never_acts(tmp_path: Path) -> None:
 
 async def test_with_leave_it_switches_off_once_and_asks_again(tmp_path: Path) -> None:
     asked = witness(tmp_path, acting(tmp_path))
-    assert (await asked.ask(question())).fate is Fate.UNKNOWN
+    assert (await asked.ask(question())).fate is Fate.POWERED
     assert asked_of(tmp_path) == ["status"]
     found = await asked.ask(question(may_act=True))
     assert found.fate is Fate.OFF
     assert asked_of(tmp_path)[1:] == ["status", "off", "status"]
     turn(tmp_path, "ON")
     refused = await asked.ask(question(may_act=True))
-    assert refused.fate is Fate.UNKNOWN
+    assert refused.fate is Fate.POWERED
     assert "not again within 600 s" in refused.text
     assert asked_of(tmp_path).count("off") == 1
 
@@ -69,7 +69,7 @@ async def test_restraint_is_asked_directly_before_the_act(tmp_path: Path, circum
     company = Company(1, 3) if circumstance == "cut off" else BOTH
     asked = witness(tmp_path, acting(folder, silent=circumstance != "heard again", company=company))
     found = await asked.ask(question(may_act=True))
-    assert found.fate is Fate.UNKNOWN
+    assert found.fate is Fate.POWERED
     assert "off" not in asked_of(tmp_path)
 
 

@@ -80,8 +80,12 @@ def test_what_was_done_after_a_fencing_overrides_it() -> None:
 
 def test_a_look_that_failed_says_nothing_and_makes_the_next_no_younger() -> None:
     history = after(view(b="online"))
-    history.failed()
-    assert history.says("b").fate is Fate.UNKNOWN
+    history.failed("the look was not over at the deadline")
+    found = history.says("b")
+    assert (found.fate, found.text) == (
+        Fate.UNKNOWN,
+        "pacemaker has said nothing about b: the look was not over at the deadline",
+    )
     history.looked(view(OFF), 50.0)
     assert history.says("b").done_after == 1.0
 
@@ -89,6 +93,7 @@ def test_a_look_that_failed_says_nothing_and_makes_the_next_no_younger() -> None
 def test_a_host_that_is_no_node_is_unknown() -> None:
     assert after(view(b="online"), view(OFF)).says("z").fate is Fate.UNKNOWN
     assert FenceHistory().says("b").fate is Fate.UNKNOWN
+    assert "nobody has looked yet" in FenceHistory().says("b").text
 
 
 looks = st.lists(

@@ -42,7 +42,9 @@ def test_with_leave_it_acts_once_after_a_status_of_on_and_looks_behind(told: lis
 def test_only_a_last_status_of_off_proves_anything(told: list[Finished], leave: Leave) -> None:
     runs = course(leave, *told)
     found = says(B, "fence_ipmilan", runs)
-    assert found.fate is (Fate.OFF if runs and runs[-1] == Run(Verb.STATUS, OFF) else Fate.UNKNOWN)
+    assert (found.fate is Fate.OFF) == (bool(runs) and runs[-1] == Run(Verb.STATUS, OFF))
+    assert (found.fate is Fate.POWERED) == (bool(runs) and runs[-1] in (Run(Verb.STATUS, ON), Run(Verb.STATUS, DONE)))
+    assert found.fate in (Fate.OFF, Fate.POWERED, Fate.UNKNOWN)
 
 
 def test_the_words_say_what_was_done_and_what_to_do() -> None:

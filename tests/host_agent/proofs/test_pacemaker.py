@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from fencebus_host.host_death import Fate
@@ -42,12 +43,31 @@ async def test_where_there_is_no_cluster_no_question_waits_for_it(tmp_path: Path
     assert len((tmp_path / "asked").read_text().splitlines()) == 1
 
 
+async def test_a_look_that_is_not_over_in_time_is_told_as_that_and_a_crm_mon_that_fails_in_its_own_words(
+    tmp_path: Path,
+) -> None:
+    witness = PacemakerWitness(crm_mon(tmp_path))
+    (tmp_path / "view").write_text(printed(b="online"))
+    assert (await witness.ask(question())).fate is Fate.ALIVE
+    (tmp_path / "view").unlink()
+    failed = await witness.ask(question())
+    assert failed.fate is Fate.UNKNOWN
+    assert failed.text.startswith("pacemaker has said nothing about b: crm_mon: exit status 1: ")
+    os.mkfifo(tmp_path / "view")
+    late = await witness.ask(question(seconds=0.2))
+    expected = "pacemaker has said nothing about b: the look was not over at the deadline"
+    assert (late.fate, late.text) == (Fate.UNKNOWN, expected)
+
+
 async def test_it_looks_although_nobody_asks(tmp_path: Path) -> None:
     (tmp_path / "view").write_text(printed(b="online"))
     witness = PacemakerWitness(crm_mon(tmp_path))
+    before = question()
     running = asyncio.create_task(witness.run())
     try:
         await eventually((tmp_path / "asked").exists)
+        assert (await witness.ask(before)).fate is Fate.ALIVE  # by the look that nobody has asked for
+        assert len((tmp_path / "asked").read_text().splitlines()) == 1
         (tmp_path / "view").write_text(printed(OFF))
         assert (await witness.ask(question())).fate is Fate.OFF
     finally:

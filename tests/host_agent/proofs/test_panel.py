@@ -18,6 +18,8 @@ OFF = Finding(Witness.OPERATOR, Fate.OFF, "somebody says so")
 FENCED = Finding(Witness.PACEMAKER, Fate.FENCED, "rebooted", 1.0, 2.0)
 NOBODY_KNOWS = Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, "no answer")
 
+POWERED = Finding(Witness.FENCE_AGENT, Fate.POWERED, "fence_lights says that b is switched on")
+
 
 def test_who_sees_it_alive_outweighs_all_and_off_outweighs_fenced() -> None:
     assert weigh((OFF, ALIVE, FENCED), B) == ALIVE
@@ -28,7 +30,28 @@ def test_who_sees_it_alive_outweighs_all_and_off_outweighs_fenced() -> None:
     assert weigh((), B).fate is Fate.UNKNOWN
 
 
-@pytest.mark.parametrize(("seen", "acts"), ((OFF, False), (ALIVE, False), (FENCED, True), (NOBODY_KNOWS, True)))
+def test_s13_what_a_history_calls_off_and_has_power_now_was_switched_on_again() -> None:
+    off = Finding(Witness.PACEMAKER, Fate.OFF, "pacemaker switched b off", 1.0, 2.0)
+    found = weigh((off, POWERED), B)
+    assert (found.fate, found.text) == (Fate.ALIVE, f"{off.text}, but {POWERED.text}")
+    assert weigh((POWERED, off), B) == found
+    assert weigh((off, NOBODY_KNOWS), B) == off
+    assert weigh((FENCED, POWERED), B) == FENCED  # after a reboot it is on again
+    assert weigh((POWERED, OFF), B) == OFF  # an operator has vouched for it, power or not
+    assert weigh((off, POWERED, OFF), B).fate is Fate.OFF
+    assert weigh((POWERED, NOBODY_KNOWS), B).text == f"{POWERED.text}; no answer"
+
+
+async def test_s13_who_was_switched_on_again_is_not_shot_for_that() -> None:
+    witness = Says(POWERED)
+    off = Says(Finding(Witness.PACEMAKER, Fate.OFF, "pacemaker switched b off", 1.0, 2.0))
+    assert (await Panel([off, witness]).ask(question(may_act=True))).fate is Fate.ALIVE
+    assert [each.may_act for each in witness.asked] == [False]
+
+
+@pytest.mark.parametrize(
+    ("seen", "acts"), ((OFF, False), (ALIVE, False), (FENCED, True), (NOBODY_KNOWS, True), (POWERED, True))
+)
 async def test_nobody_acts_where_looking_is_enough(seen: Finding, acts: bool) -> None:
     witness = Says(seen)
     assert await Panel([witness]).ask(question(may_act=True)) == seen

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from fencebus_host.config.model import Group
 from fencebus_host.config.problems import Where
+from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.routers.federated import FederatedRouter
+from fencebus_schemas.deadline import boottime
 from fencebus_schemas.model import Action, Reason, VmState
 from tests.host_agent.federated_site import described, site, until, vm
+from tests.host_agent.proofs.questions import Says
 
 THREE = {"a": [described(1)], "b": [described(2)], "c": [described(3)]}
 
@@ -53,6 +56,29 @@ async def test_on_starts_no_second_copy_where_two_hosts_define_it() -> None:
         answer = await hosts["a"].ask(Action.ON, "vm2")
         assert (answer.outcome.ok, answer.outcome.reason) == (False, Reason.NOT_STARTED)
         assert {await hosts[name].state(2) for name in "bc"} == {VmState.OFF}
+
+
+async def test_on_starts_it_on_its_last_owner_where_two_hosts_define_it() -> None:
+    both = {"a": [described(1)], "b": [described(2)], "c": [described(2, VmState.OFF)]}
+    async with site(both) as (_, hosts):
+        assert (await hosts["a"].ask(Action.OFF, "vm2")).outcome.ok
+        answer = await hosts["a"].ask(Action.ON, "vm2")
+        assert (answer.outcome.ok, answer.outcome.reason) == (True, Reason.STARTED)
+        assert (await hosts["b"].state(2), await hosts["c"].state(2)) == (VmState.RUNNING, VmState.OFF)
+
+
+async def test_on_fails_as_soon_as_its_host_is_proven_dead_and_says_what_to_do() -> None:
+    async with site({**THREE, "c": [described(2, VmState.OFF)]}) as (_, hosts):
+        hosts["a"].witnesses.append(Says(Finding(Witness.OPERATOR, Fate.OFF, "somebody has pulled its plug")))
+        await hosts["b"].stop()
+        began = boottime()
+        outcome = (await hosts["a"].ask(Action.ON, "vm2", seconds=30.0)).outcome
+        assert (outcome.ok, outcome.reason) == (False, Reason.NOT_STARTED)
+        assert outcome.text == (
+            "b, where it would be started, is dead (somebody has pulled its plug); c has it too: start it there by hand"
+        )
+        assert boottime() - began < 25.0
+        assert await hosts["c"].state(2) is VmState.OFF
 
 
 async def test_a_vm_that_runs_here_and_is_defined_there_is_on() -> None:

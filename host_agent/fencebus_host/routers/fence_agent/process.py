@@ -28,6 +28,8 @@ MOST_STDIN = 48 << 10
 """Bytes: what fits into an empty pipe, so that writing it never waits."""
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL, at most a quarter of the time there is; both come before the deadline."""
+NO_TIME = "it had not ended when its time was over"
+"""Why a run was ended, for people."""
 LAST_WAIT = 0.3
 """Seconds to wait for the kernel's word behind a SIGKILL."""
 _READ = 1 << 16
@@ -169,7 +171,7 @@ def _finished(child: _Child, in_time: bool) -> Finished:
     output, complaint = child.output.text, child.complaint.text
     if in_time and not child.flooded:
         return Finished(child.ended.result(), output, complaint)
-    why = f"it wrote more than {MOST_OUTPUT} bytes" if child.flooded else "it had not ended when its time was over"
+    why = f"it wrote more than {MOST_OUTPUT} bytes" if child.flooded else NO_TIME
     return Finished(None, output, complaint, why)
 
 
