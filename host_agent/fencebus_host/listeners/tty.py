@@ -52,7 +52,7 @@ def open_port(tty: TtySettings) -> int:
     try:
         import serial
     except ImportError:
-        raise OSError(f"{tty.device} needs pyserial: install fencebus[serial]") from None
+        raise OSError(f"{tty.device} needs pyserial (Debian: python3-serial; else: pip install 'fencebus[serial]')") from None
     port = serial.Serial(
         str(tty.device), tty.speed, tty.data_bits, tty.parity, float(tty.stop_bits), timeout=0, exclusive=True
     )

@@ -17,6 +17,7 @@ from fencebus_host.config.ordered_settings import OrderedSettings
 from fencebus_host.config.problems import ConfigError, Problem, Where
 from fencebus_host.ports import Router
 from fencebus_host.routers.ground import Ground
+from fencebus_host.routers.missing import cannot_be_built
 from fencebus_host.routers.ordered import OrderedRouter
 
 Build = Callable[[BackendSettings, Ground], Router]
@@ -46,7 +47,7 @@ def _qmf(settings: BackendSettings, ground: Ground) -> Router:
 
     assert isinstance(settings, QmfSettings)
     bus = bus_at(settings.url, _terms(settings, ground))
-    carrier = BusCarrier(ground.host, bus, settings.keys, settings.domain)
+    carrier = BusCarrier(ground.host, bus, settings.keys, settings.domain, hosts=ground.hosts)
     return build_on(ground, carrier, settings.kind)
 
 
@@ -92,5 +93,7 @@ def build(settings: BackendSettings, ground: Ground) -> Router:
         raise ConfigError([Problem("backend-missing", text, settings.where or Where(""), advice)])
     try:
         return TABLE[settings.kind](settings, ground)
+    except ModuleNotFoundError as error:
+        raise cannot_be_built(settings, error) from error
     except BadBusUrl as error:
         raise ConfigError([Problem("bad-url", str(error), settings.where or Where(""))]) from error

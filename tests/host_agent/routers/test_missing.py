@@ -1,0 +1,44 @@
+"""A library that is not installed: what a backend needs is told; a defect of ours is not passed off as that."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from fencebus_host.config.backends import OvirtSettings
+from fencebus_host.routers.missing import cannot_be_built
+
+# One process for all: nothing of these libraries may be imported yet.
+PROGRAM = """
+import sys
+sys.modules |= dict.fromkeys(("aiohttp", "kombu", "amqp", "proton"))
+from pathlib import Path
+from fencebus_host.config.backends import OvirtSettings
+from fencebus_host.config.bus_settings import QmfSettings
+from fencebus_host.config.problems import ConfigError
+from fencebus_host.routers.ground import Ground
+from fencebus_host.routers.local import LocalRouter
+from fencebus_host.routers.table import build
+from fencebus_schemas.model import HostId, Incarnation
+ground = Ground(HostId("here"), Incarnation("", "", ""), Path(), LocalRouter([]))
+for settings in (OvirtSettings(), QmfSettings(url="amqp://b"), QmfSettings(url="amqp1://b"), QmfSettings(url="peers://here")):
+    try:
+        build(settings, ground)
+    except ConfigError as error:
+        print(error)
+"""
+
+
+def test_without_its_library_a_backend_says_what_to_install() -> None:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    said = [line.partition("needs the Python package ")[2] for line in ended.stdout.splitlines()]
+    assert said == [
+        "aiohttp (Debian: apt-get install python3-aiohttp; else: pip install 'fencebus[ovirt]')",
+        "kombu (Debian: apt-get install python3-kombu; else: pip install 'fencebus[rabbitmq]')",
+        *["proton (Debian: apt-get install python3-qpid-proton; else: pip install 'fencebus[qmf]')"] * 2,
+    ], ended.stdout + ended.stderr
+
+
+def test_a_module_of_ours_that_is_missing_is_a_defect() -> None:
+    error = ModuleNotFoundError("No module named 'fencebus_agent.lost'", name="fencebus_agent.lost")
+    assert cannot_be_built(OvirtSettings(), error) is error
