@@ -14,12 +14,17 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", re
 _NUMBERS = re.compile(r"[0-9.]+", re.ASCII)
 
 
+def can_be_bound(text: str) -> bool:
+    """Whether ``text`` is an IP address or can be a host's name."""
+    return _literal(text) is not None or bool(_HOST_NAME.fullmatch(text) and not _NUMBERS.fullmatch(text))
+
+
 def family_and_address(reading: Reading, where: Where, problems: Problems) -> tuple[Family, str]:
     """Family and address of a tcp listener; the address may be a host name, which the listener resolves."""
     family, address = _choose(reading, reading.get(keys.TCP_ADDRESS), {4: "127.0.0.1", 6: "::1"}, where, problems)
     where = reading.where(keys.TCP_ADDRESS) or where
     literal = _literal(address)
-    if literal is None and (_NUMBERS.fullmatch(address) or not _HOST_NAME.fullmatch(address)):
+    if not can_be_bound(address):
         problems.error(where, "bad-address", f'"{address}" is neither an IP address nor a host name')
     elif literal is not None and literal.is_multicast:
         problems.warning(where, "bad-address", f'nobody can reach a tcp listener on the multicast address "{address}"')

@@ -66,6 +66,12 @@ def _status_of(error: Exception) -> ExitCode:
     return ExitCode.BAD_CONFIG if isinstance(error, ConfigError) else ExitCode.FAILED
 
 
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run the command line (without the program's name) and return the exit status."""
     try:
@@ -77,6 +83,6 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"{PROGRAM}: interrupted; nothing was written\n")
         return ExitCode.DECLINED
     except (FencebusError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{_words(error)}\n")
         return _status_of(error)
     return int(status or ExitCode.OK)

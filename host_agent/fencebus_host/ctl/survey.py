@@ -65,6 +65,10 @@ class Site:
         """The guests of all hypervisors that answered."""
         return tuple(guest for hypervisor in self.hypervisors for guest in hypervisor.guests)
 
+    def has_asked(self, uri: str) -> bool:
+        """Whether this hypervisor is among those that were asked."""
+        return any(one.uri == uri for one in self.hypervisors)
+
 
 def survey(uris: Iterable[str] = (), root: Path = Path("/")) -> Site:
     """Look at this host; ``uris`` are the hypervisors to ask, by default those whose sockets are there."""

@@ -32,6 +32,16 @@ def write_after_preview(file: Path, text: str, yes: bool) -> bool:
     return True
 
 
+def why_not_writable(file: Path) -> str:
+    """Why ``file`` could not be written later, and what to do; empty if it could.  Asked before anybody is."""
+    if file.is_dir():
+        return f"{file} is a folder: name a file, such as {file / 'fence_virt.conf'}"
+    folder = next(each for each in file.absolute().parents if each.exists())
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ""
+    return f"{file} cannot be written by this user: run it as root, or write elsewhere with -f FILE"
+
+
 def preview(file: Path, old: str | None, new: str) -> str:
     """A diff if there is a file already, else the new text between two lines."""
     if old is None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
+import select
+import struct
 import subprocess
 import sys
+import termios
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +22,7 @@ from fencebus_host.config.values import BadValueError
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.survey import Guest, Hypervisor, Site, ask, survey
 from fencebus_host.ctl.wizard.questions import Question, first_questions, further_questions, members
+from fencebus_host.ctl.writing import why_not_writable
 from fencebus_schemas.fingerprint import fingerprint
 from tests.host_agent.ctl.calls import Called, call
 from tests.interop.worlds import ALPHA, BETA, EVERY_KIND, write_world
@@ -146,10 +153,75 @@ def test_a_setting_that_means_nothing_is_a_usage_error(house: House, setting: st
 
 
 def test_an_answer_that_makes_no_valid_file_is_refused_before_anything_is_written(house: House) -> None:
-    found = house.wizard("--yes", listener="tcp", address="300.1.1.1")
+    found = house.wizard("--yes", hosts=f"{system_host_name()},{system_host_name()}")
     assert found.status == ExitCode.BAD_CONFIG
-    assert "bad-address" in found.err
+    assert "repeated-host" in found.err
     assert not house.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    (
+        ("tcp\n300.1.1.1\n192.0.2.1\n\ny\n", "300.1.1.1 is neither an IP address nor a host name"),
+        ("Multicast\na/b\nbr7\n\ny\n", "is no name that an interface can have"),
+        ("carrier pigeon\nTCP\n\n\ny\n", "listener is one of multicast, tcp"),
+    ),
+)
+def test_nonsense_is_asked_again_at_once_and_not_told_at_the_end(house: House, answers: str, said: str) -> None:
+    found = house.wizard(answers=answers)
+    assert found.status == ExitCode.OK, found
+    assert said in found.out
+    assert load(house.file).listeners
+
+
+def test_a_hypervisor_that_somebody_names_is_looked_at_too(house: House, capsys: Printed) -> None:
+    settings = ("--set", f"key_file={house.key}", "--root", house.root, "-f", house.file)
+    answers = f"what ever\n{house.uri}\ntcp\n\nalpha, beta\ny\n"
+    found = call(capsys, "config", "wizard", *settings, answers=answers)
+    assert found.status == ExitCode.OK, found
+    for text in ("none is found on this host", "such as qemu:///system", "guests: alpha, beta"):
+        assert text in found.out
+    (group,) = load(house.file).groups or ()
+    assert group.uuids == (ALPHA.uuid, BETA.uuid)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.file = house.root
+    assert f"{house.root} is a folder" in house.wizard().err
+    assert why_not_writable(house.root / "below" / "file") == ""
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    assert "run it as root" in why_not_writable(house.root / "below" / "file")
+
+
+def test_at_a_terminal_a_resize_disturbs_nothing_and_ctrl_c_leaves_everything_as_it_was(house: House) -> None:
+    argv = ["config", "wizard", "-f", house.file, "--root", house.root, "--set", f"uri={house.uri}"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "fencebus_host.ctl", *map(str, argv)])
+    try:
+        seen = read_until(terminal, b"[tcp]: ")
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 5, 20, 0, 0))  # the kernel sends SIGWINCH
+        os.write(terminal, b"\x1b[Asemaphore\n")
+        seen += read_until(terminal, b"[tcp]: ")
+        assert b"listener is one of" in seen
+        os.write(terminal, b"\x03")
+        seen += read_until(terminal, b"nothing was written")
+    finally:
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == ExitCode.DECLINED
+    assert not house.file.exists()
+
+
+def read_until(terminal: int, text: bytes) -> bytes:
+    """What the terminal shows up to ``text``."""
+    seen = b""
+    while text not in seen:
+        assert select.select([terminal], [], [], 60)[0], seen
+        seen += os.read(terminal, 4096)
+    return seen
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,12 +19,19 @@ from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.survey import Site, survey
 from fencebus_host.ctl.wizard.plan import Plan, plan
 from fencebus_host.ctl.wizard.questions import Question, first_questions, further_questions, known_names
-from fencebus_host.ctl.writing import replace_file, write_after_preview
+from fencebus_host.ctl.writing import replace_file, why_not_writable, write_after_preview
 from fencebus_schemas.fingerprint import KEY_SIZE, fingerprint
 
 
 @click.command()
-@click.option("-f", "--config", "file", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, help="What to write.")
+@click.option(
+    "-f",
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, readable=False),
+    default=DEFAULT_CONFIG,
+    help="What to write.",
+)
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Answer a question beforehand.")
 @click.option("--yes", is_flag=True, help="Ask nothing: take what is found or suggested, and write.")
 @click.option("--root", type=click.Path(path_type=Path), default=Path("/"), hidden=True)
@@ -39,12 +47,21 @@ def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCod
       fence_virtctl config wizard --set listener=vsock --set group=node1,node2 --yes
     """
     known = _given(given)
+    if trouble := why_not_writable(file):
+        click.echo(trouble, err=True)
+        return ExitCode.FAILED
     site = survey([known["uri"]] if "uri" in known else (), root)
     click.echo(_told(site))
     if site.vdsm:
         click.echo("VDSM (oVirt) manages this host: its VMs must not be fenced behind its back. Nothing was written.")
         return ExitCode.FAILED
-    answers = {question.name: _answer(question, known, yes) for question in first_questions(site)}
+    where, *others = first_questions(site)
+    answers = {where.name: _answer(where, known, yes)}
+    if not site.has_asked(answers["uri"]) and not yes:
+        site = replace(site, hypervisors=survey([answers["uri"]], root).hypervisors)
+        click.echo(_hypervisors(site))
+        others = list(first_questions(site)[1:])
+    answers |= {question.name: _answer(question, known, yes) for question in others}
     answers |= {question.name: _answer(question, known, yes) for question in further_questions(site, answers)}
     return _carry_out(plan(answers, site), file, yes)
 
@@ -110,15 +127,19 @@ def _make_key(file: Path) -> str:
 
 
 def _told(site: Site) -> str:
-    lines = [f"host name: {os.uname().nodename}"]
-    for one in site.hypervisors:
-        names = ", ".join(guest.name for guest in one.guests) or "no VMs"
-        lines.append(f"hypervisor {one.uri}: {one.trouble or names}")
+    lines = [f"host name: {os.uname().nodename}", _hypervisors(site) or "hypervisor: none is found on this host"]
     lines += [f"bridge: {name}" for name in site.bridges]
     lines += [f"message broker: something listens on port {port}, AMQP's" for port in site.broker_ports]
     if site.corosync:
         lines.append("corosync is configured here: for VMs that migrate, every host of it needs a fence_virtd")
     return "\n".join(lines)
+
+
+def _hypervisors(site: Site) -> str:
+    names = [", ".join(guest.name for guest in one.guests) or "no VMs" for one in site.hypervisors]
+    return "\n".join(
+        f"hypervisor {one.uri}: {one.trouble or vms}" for one, vms in zip(site.hypervisors, names, strict=True)
+    )
 
 
 def _next_steps(made: Plan, listener: ListenerSettings) -> str:

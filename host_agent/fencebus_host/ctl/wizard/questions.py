@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from fencebus_host.config.addresses import can_be_bound
 from fencebus_host.config.bus_keys import bus_urls
 from fencebus_host.config.bus_settings import DEFAULT_BUS_KEY
 from fencebus_host.config.load import system_host_name
 from fencebus_host.config.model import DEFAULT_KEY, DEFAULT_URI
-from fencebus_host.config.values import BadValueError, host_id
+from fencebus_host.config.values import BadValueError, host_id, interface
 from fencebus_host.ctl.survey import Site
 
 LISTENERS = ("multicast", "tcp", "vsock", "serial", "vmchannel")
 NONE = "none"
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:\S*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +32,12 @@ class Question:
 
     def checked(self, answer: str) -> str:
         """``answer`` without blanks around; BadValueError if it cannot be used."""
-        text = answer.strip()
+        text = answer.strip().lower() if self.choices else answer.strip()
         if self.choices and text not in self.choices:
             raise BadValueError(f"{self.name} is one of {', '.join(self.choices)}")
         if any(sign in text for sign in '"\n\0'):
             raise BadValueError(f"{self.name} cannot hold a quote")
-        if self.name in ("key_file", "bus_key") and not text.startswith("/"):
-            raise BadValueError(f"{self.name} is a path from the root")
-        if self.name == "url":
-            bus_urls(text)
-        if self.name == "hosts" and (names := members(text)):
-            _check_hosts(names)
+        _CHECKS.get(self.name, str)(text)
         return text
 
 
@@ -106,11 +104,39 @@ def _url(site: Site, names: tuple[str, ...]) -> Question:
     return Question("url", "Message bus of the hosts", f"peers://{','.join(names)}", why)
 
 
-def _check_hosts(names: tuple[str, ...]) -> None:
+def _check_hosts(text: str) -> None:
+    names = members(text)
     for name in names:
         host_id(name)
-    if system_host_name() not in names:
+    if names and system_host_name() not in names:
         raise BadValueError(f"hosts has to name this one too, {system_host_name()}")
+
+
+def _check_uri(text: str) -> None:
+    if not _URI.fullmatch(text):
+        raise BadValueError("uri is one of libvirt's, such as qemu:///system")
+
+
+def _check_address(text: str) -> None:
+    if not can_be_bound(text):
+        raise BadValueError(f"{text} is neither an IP address nor a host name")
+
+
+def _check_file(text: str) -> None:
+    if not text.startswith("/"):
+        raise BadValueError("a key's file is a path from the root")
+
+
+_CHECKS: Mapping[str, Callable[[str], object]] = {
+    "uri": _check_uri,
+    "hosts": _check_hosts,
+    "interface": interface,
+    "address": _check_address,
+    "key_file": _check_file,
+    "bus_key": _check_file,
+    "url": bus_urls,
+}
+"""What an answer must be, so that it is not refused when all has been answered; BadValueError says why not."""
 
 
 def _interface(site: Site) -> Question:
