@@ -149,7 +149,10 @@ def test_every_link_of_a_page_leads_to_a_file_or_a_title(page: str) -> None:
 def test_both_packages_of_the_daemon_bring_the_pages_that_its_words_name() -> None:
     packaging = CHECKOUT / "packaging"
     assert {"README.md", "docs"} == set((packaging / "debian" / "fencebus-daemon.docs").read_text().split())
-    assert "cp -r README.md docs %{buildroot}/usr/share/doc/fencebus-daemon/" in (packaging / "rpm/fencebus.spec").read_text()
+    assert (
+        "cp -r README.md docs %{buildroot}/usr/share/doc/fencebus-daemon/"
+        in (packaging / "rpm/fencebus.spec").read_text()
+    )
     for file in (CHECKOUT / "host_agent").rglob("*.py"):
         for named in re.findall(r"\bdocs/[\w-]+\.md", file.read_text("utf-8")):
             assert (CHECKOUT / named).exists(), (file, named)

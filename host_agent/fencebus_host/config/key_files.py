@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
 from pathlib import Path
 
@@ -24,6 +25,12 @@ def with_keys(files: tuple[Path, ...], where: Where, may_be_missing: bool, probl
     return keys if len(keys) == len(files) else ()
 
 
+def making(file: Path) -> str:
+    """What to do where there is no key in ``file``, with a command that makes a key which nobody else can read."""
+    command = f"(umask 077 && dd if=/dev/urandom of={shlex.quote(str(file))} bs={KEY_SIZE} count=1)"
+    return f"copy the key that the others have, or make one: mkdir -p {shlex.quote(str(file.parent))} && {command}"
+
+
 def check_mode(mode: int, file: Path, where: Where, code: str, problems: Problems) -> None:
     """Warn if others than the owner may read or write ``file`` (C: chmods it to 0600 unasked)."""
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -37,11 +44,11 @@ def _read_key(file: Path, where: Where, problems: Problems) -> bytes | None:
         key, status = read_regular(file, KEY_SIZE)
     except OSError as error:
         reason = error.strerror or str(error)
-        hint = f"dd if=/dev/urandom of={file} bs=4096 count=1" if isinstance(error, FileNotFoundError) else ""
+        hint = making(file) if isinstance(error, FileNotFoundError) else ""
         problems.error(where, "bad-key", f"cannot read the key {file}: {reason}", hint)
         return None
     if not key:
-        problems.error(where, "bad-key", f"the key {file} is empty")
+        problems.error(where, "bad-key", f"the key {file} is empty", making(file))
         return None
     check_mode(status.st_mode, file, where, "key", problems)
     if not file.is_absolute():

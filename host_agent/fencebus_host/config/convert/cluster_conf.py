@@ -158,7 +158,7 @@ class _Guests:
         yield from [("ipport", port) for port in found][:1]
 
     def _action(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
-        """fenced left the choice to the file; Pacemaker's is a reboot, with which a node that is to stay off comes back."""
+        """Pacemaker asks for a reboot unless told otherwise: a node that fenced left off would come back."""
         elements = [device, *(use.element for use in uses)]
         asked = [(name, each.attributes.get(name, "").lower()) for each in elements for name in _ACTIONS]
         for name, value in dict.fromkeys((name, value) for name, value in asked if value):
@@ -167,7 +167,9 @@ class _Guests:
         wanted = dict.fromkeys(_action_of(each, device) for each in elements[1:] or elements)
         if "off" in wanted:
             if len(wanted) > 1:
-                text = "some nodes are to be off and others rebooted; a device of Pacemaker has one action: off is taken"
+                text = (
+                    "some nodes are to be off and others rebooted; a device of Pacemaker has one action: off is taken"
+                )
                 self._say(Weight.DECIDE, device, text)
             yield "pcmk_reboot_action", "off"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fencebus_host.config.key_files import making
 from fencebus_host.config.model import Config, KeyedSettings
 from fencebus_host.config.problems import Problem
 from fencebus_host.ctl.doctor.findings import Finding, bad, good, odd
@@ -33,7 +34,7 @@ def check_keys(config: Config) -> Iterator[Finding]:
     keyed = [one for one in config.listeners if isinstance(one, KeyedSettings)]
     for listener in [one for one in keyed if one.needs_key]:
         text = f"listener {listener.name} waits for a key at {listener.key_files[0]}"
-        yield odd("no-key", text, f"dd if=/dev/urandom of={listener.key_files[0]} bs=4096 count=1; chmod 600 it")
+        yield odd("no-key", text, making(listener.key_files[0]))
     for name, file, found in fingerprints(config):
         if found:
             yield good("key", f"listener {name}: {file} has the fingerprint {found}; compare: fence_virt --doctor")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 from fencebus_schemas.model import Action
 from tests.components import require_root
 from tests.daemon_process import SECRET, DaemonProcess
+from tests.documents import Page, lines_apart
 from tests.host_agent.routers.fence_agent.agents import WrittenAgent, open_to_all
 from tests.host_agent.test_discovering import another_etc
 from tests.protocol_client import ask_tcp, signed
@@ -53,6 +55,20 @@ def start(site: Site, backend: str, more: str = MAPPED, user: str = "root", rest
     site.daemon.config_file.write_text(text + rest)
     site.daemon.process.start()
     site.daemon.wait_ready()
+
+
+def test_the_line_of_the_page_asks_an_agent_by_hand_as_the_daemon_does(tmp_path: Path) -> None:
+    require_root()
+    agent, options = WrittenAgent(tmp_path / "agents"), tmp_path / "pve.options"
+    options.write_text("ip=pve.example\n")
+    (line,) = lines_apart(Page("docs/fence-agents.md").section("When it does not work"))
+    there = {"/etc/fencebus/pve.options": str(options), "-u fence-agents": "-u root", "plug=101": "plug=100"}
+    for old, new in {**there, "-- fence_pve": f"-- {agent.program}"}.items():
+        assert old in line
+        line = line.replace(old, new)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert done.stdout == "Status: ON\n0\n", done
+    assert "ip=pve.example" in agent.told
 
 
 def test_every_action_goes_through_the_agent(site: Site) -> None:
