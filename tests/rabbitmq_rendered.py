@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fencebus_agent.bus import Bus
+from fencebus_agent.bus_at import BusTerms, bus_at
 from fencebus_agent.kombu_bus import KombuBus
 from fencebus_agent.kombu_link import Terms
 from fencebus_agent.kombu_url import Tls
@@ -27,6 +29,8 @@ from tests.rabbitmq_site import Gate
 from tests.server_process import ServerProcess
 
 HOSTS = "host1,host2,host3"
+MODERN = "host4,host5,host6"
+"""Hosts that speak AMQP 1.0, where a site has such."""
 OPERATOR = "operator"
 
 
@@ -94,6 +98,10 @@ class Brokers:
         """A client with all that was rendered for the user; of certain brokers only, in this order."""
         return KombuBus(self.url(user, *only), self.terms(user))
 
+    def bus(self, user: str, *only: int) -> Bus:
+        """The same, by whatever its rendered URL speaks."""
+        return bus_at(self.url(user, *only), BusTerms(tls=self.terms(user).tls))
+
     def password(self, user: str) -> str:
         """As it was drawn."""
         return (self.folder / "private" / "passwords" / user).read_text("ascii")
@@ -108,13 +116,13 @@ class Brokers:
 
 
 @contextlib.contextmanager
-def running_brokers(folder: Path, count: int, federated: bool) -> Iterator[Brokers]:
-    """So many brokers, as long as the context lasts."""
+def running_brokers(folder: Path, count: int, federated: bool, amqp1: str = "") -> Iterator[Brokers]:
+    """So many brokers, as long as the context lasts; ``amqp1`` are hosts besides, which speak AMQP 1.0."""
     require_file("/usr/lib/rabbitmq/bin/rabbitmq-server", package="rabbitmq-server")
     require_program("openssl", package="openssl")
     at = [ports.free_tcp_port() for _ in range(count)]
     places = ",".join(f"fb{port}@127.0.0.1:{port}" for port in at)
-    site = described(HOSTS, places, federated=federated, operators=OPERATOR)
+    site = described(f"{HOSTS},{amqp1}", places, federated=federated, operators=OPERATOR, amqp1=amqp1)
     render("rabbitmq", site, folder)
     epmd_port = ports.free_tcp_port()
     epmd = [str(require_program("epmd", package="erlang-base")), "-port", str(epmd_port), "-address", "127.0.0.1"]

@@ -54,9 +54,14 @@ UNTESTED: no test of fencebus has seen {broker}. These are templates to begin fr
 HOSTS = """
 On each host, with the files of hosts/HOST/ copied to /: what stands in /etc/fencebus/bus.conf belongs into
 /etc/fence_virt.conf. Whether the brokers do what they should is told by:
-
+"""
+CHECK = """
     fencebus_broker check - --credentials /etc/fencebus </etc/fencebus/url
-
+"""
+DOCTOR = """
+    fence_virtctl doctor    # {modern}: AMQP 1.0
+"""
+CONSOLES = """
 consoles/USER/ is for those who look with a QMF console; {operators}.
 """
 
@@ -64,20 +69,23 @@ consoles/USER/ is for those who look with a QMF console; {operators}.
 def rabbitmq(site: Site) -> Iterator[str]:
     """For RabbitMQ."""
     own = CLUSTER if site.clustered else FEDERATION if site.federated else ""
-    yield from _page(site, "RabbitMQ", HEAD, RABBITMQ.rstrip("\n") + own, SHARED, HOSTS)
+    # What goes to the brokers step by step speaks 0-9-1 alone.
+    looks = (CHECK if set(site.hosts) - set(site.amqp1) else "", DOCTOR if site.amqp1 else "")
+    yield from _page(site, "RabbitMQ", HEAD, RABBITMQ.rstrip("\n") + own, SHARED, HOSTS, *looks, CONSOLES)
 
 
 def qpidd(site: Site) -> Iterator[str]:
     """For qpidd."""
-    yield from _page(site, "qpidd", HEAD, QPIDD, ROUTES if site.federated else "", HOSTS)
+    yield from _page(site, "qpidd", HEAD, QPIDD, ROUTES if site.federated else "", HOSTS, DOCTOR, CONSOLES)
 
 
 def untested(site: Site, broker: str) -> Iterator[str]:
     """For brokers that nobody has tried with fencebus."""
-    yield from _page(site, broker, HEAD, UNTESTED, HOSTS)
+    yield from _page(site, broker, HEAD, UNTESTED, HOSTS, DOCTOR, CONSOLES)
 
 
 def _page(site: Site, broker: str, *parts: str) -> Iterator[str]:
     who = f"the hosts let only these act: {', '.join(site.operators)}" if site.operators else "nobody acts that way"
     text = "".join(dedent(part) for part in parts)
-    yield from text.format(broker=broker, hosts=", ".join(site.hosts), vhost=VHOST, operators=who).strip().splitlines()
+    names, modern = ", ".join(site.hosts), ", ".join(site.amqp1 or site.hosts)
+    yield from text.format(broker=broker, hosts=names, modern=modern, vhost=VHOST, operators=who).strip().splitlines()

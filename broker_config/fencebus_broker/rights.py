@@ -18,8 +18,8 @@ OWN_QUEUES = f"fencebus-{DRAWN}"
 PROGRAMS = ("fence_virtd", "fencebus-agentd")
 """What runs on hosts, and calls its queues after itself and its host."""
 DRAWN_BY_BROKER = r"amq\.gen-[A-Za-z0-9_-]{22}"
-"""What RabbitMQ calls the queue behind a link of AMQP 1.0.  No client may ask for a name that begins so: whoever has this
-right has its own queues by it, which are exclusive as all of ours are.
+"""What RabbitMQ calls the queue behind a link of AMQP 1.0.  No client may ask for a name that begins so: whoever has
+this right has its own queues by it, which are exclusive as all of ours are.
 """
 TO_ALL_HOSTS = r"fencebus\.hosts"
 LINKS = r"federation: .*"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.rabbitmq_rendered import Brokers, running_brokers
+from tests.rabbitmq_rendered import MODERN, Brokers, running_brokers
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
 
 @pytest.fixture(scope="session")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
-    """Two brokers that pass on to each other what is bound there, each host at one of them."""
-    with running_brokers(tmp_path_factory.mktemp("federation"), 2, federated=True) as brokers:
+    """Two brokers that pass on to each other what is bound there, each host at one of them; some speak AMQP 1.0."""
+    with running_brokers(tmp_path_factory.mktemp("federation"), 2, federated=True, amqp1=MODERN) as brokers:
         yield brokers

@@ -27,7 +27,7 @@ def typed(program: str) -> list[list[str]]:
 def test_every_site_of_the_page_can_be_rendered(tmp_path: Path) -> None:
     require_program("openssl", package="openssl")
     sites = [words for words in typed("fencebus_broker") if words[0] == "render"]
-    assert len(sites) == 3
+    assert len(sites) == 4
     for number, words in enumerate(sites):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -206,6 +206,29 @@ def test_templates_say_that_nobody_has_tried_them(folder: Path) -> None:
     ET.fromstring(f"<core>{(folder / 'artemis/brokers/a/etc/broker-fencebus.xml').read_text()}</core>")
 
 
+def test_hosts_that_speak_amqp_1_0_have_a_url_a_plugin_and_queues_of_that_kind(folder: Path) -> None:
+    render("rabbitmq", site("a,b,c", amqp1="b,c"), folder)
+    assert (folder / "brokers/rabbit@a/etc/rabbitmq/enabled_plugins").read_text() == "[rabbitmq_amqp1_0].\n"
+    urls = [(folder / f"hosts/{host}/etc/fencebus/url").read_text() for host in "abc"]
+    assert [url.partition(":")[0] for url in urls] == ["amqps", "amqp1s", "amqp1s"]
+    assert 'url = "amqp1s://b:' in (folder / "hosts/b/etc/fencebus/bus.conf").read_text()
+    named = {
+        str(each["user"]): "amq" in str(each["configure"]) for each in definitions(folder, "rabbit@a")["permissions"]
+    }
+    assert named == {"a": False, "b": True, "c": True, "watcher": False}
+    readme = (folder / "README").read_text()
+    assert "fencebus_broker check" in readme
+    assert "fence_virtctl doctor    # b, c: AMQP 1.0" in readme
+
+
+@pytest.mark.parametrize("kind", ("qpidd", "artemis", "qdrouterd"))
+def test_where_every_host_speaks_amqp_1_0_nobody_is_sent_to_a_check_that_does_not(kind: str, folder: Path) -> None:
+    render(kind, SITE, folder)
+    readme = (folder / "README").read_text()
+    assert "fencebus_broker check" not in readme
+    assert "fence_virtctl doctor    # a, b, c: AMQP 1.0" in readme
+
+
 def test_another_domain_has_exchanges_of_its_own(folder: Path) -> None:
     render("rabbitmq", site("a", domain="blue"), folder)
     assert {each["name"] for each in definitions(folder, "rabbit@a")["exchanges"]} == {

@@ -80,6 +80,17 @@ def test_a_host_has_queues_by_its_programs_and_its_own_name() -> None:
     assert not may(HOST.configure, "fence_virtd on host2-0123456789abcdef")
 
 
+def test_only_a_host_on_amqp_1_0_has_queues_that_the_broker_names() -> None:
+    modern, drawn = rights.of_host("host1", TOPIC, DIRECT, amqp1=True), "amq.gen-" + "aZ09_-" * 3 + "abcd"
+    for right in ("configure", "write", "read"):
+        assert may(getattr(modern, right), drawn)
+        assert not may(getattr(modern, right), "amq.gen-x")
+        assert not may(getattr(modern, right), f"x{drawn}")
+        assert not may(getattr(modern, right), "amq.topic")
+        assert not may(getattr(HOST, right), drawn)
+    assert (modern.sends, modern.hears) == (HOST.sends, HOST.hears)
+
+
 def test_a_watcher_reaches_no_single_agent_while_an_operator_does() -> None:
     assert not may(WATCHER.sends, "direct-agent.route.host1")
     assert may(OPERATOR.sends, "direct-agent.route.host1")

@@ -57,6 +57,12 @@ def test_hosts_without_a_broker_of_their_own_share_the_brokers() -> None:
     assert found.brokers_of("watcher")[0].address == "x"
 
 
+def test_who_is_to_speak_amqp_1_0_is_one_of_the_hosts() -> None:
+    assert site("a,b", amqp1="b").amqp1 == ("b",)
+    with pytest.raises(SiteError, match="c is to speak AMQP 1.0, and is none of the hosts"):
+        site("a,b", amqp1="b,c")
+
+
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(SiteError) as caught:
         site("a.b,a,a", "x:0,y z,q!@w,[::g]", domain="", watchers="a", operators="-")
