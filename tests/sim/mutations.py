@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fencebus_agent import death
 from fencebus_host import denial, federated_rules, host_death, ledger, permission, verdict
-from fencebus_host.federation import coordinator, member, rounds, rules
+from fencebus_host.federation import member, rounds, rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.member import Member
 from fencebus_host.federation.rounds import Rounds
@@ -128,7 +128,7 @@ _guards_init = Guards.__init__
 OWN_LIFE = Mutation(
     "S3",
     "a claim ends with the life that was claimed",
-    ((rounds, "claimed_mark", lambda _claim: ""), (coordinator, "claimed_mark", lambda _claim: "")),
+    ((rounds, "claimed_mark", lambda _claim: ""),),
     world=rare_worlds.attested,
 )
 

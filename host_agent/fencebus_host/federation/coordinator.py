@@ -17,7 +17,7 @@ from fencebus_host.effects import AskProof, Conclude, Effects, Send
 from fencebus_host.evidence import Evidence
 from fencebus_host.federation import proving
 from fencebus_host.federation.proving import Proving
-from fencebus_host.federation.rounds import Rounds, claimed_mark
+from fencebus_host.federation.rounds import Rounds
 from fencebus_host.federation.rules import LEASE
 from fencebus_host.host_death import Circumstances, Deposition, Finding
 from fencebus_host.objection import Objection
@@ -259,11 +259,10 @@ class Course(ABC):
         )
 
     def _claims(self) -> tuple[Word, ...]:
-        """Standing claims, save of hosts that are proven dead in this round, and of lives that died there (S13)."""
+        """Standing claims, save of hosts that are proven dead in this round, and of what was handed to them (S13)."""
         dead = [word for word in self._standing() if self._progress.rounds.is_last(word)]
         hosts, ended = {word.host for word in dead}, {mark for word in dead for mark in word.sight.ended}
-        claims = self._progress.rounds.claims()
-        return tuple(word for word in claims if word.host not in hosts and claimed_mark(word) not in ended)
+        return tuple(word for word in self._progress.rounds.claims(ended) if word.host not in hosts)
 
     def _standing(self) -> list[Word]:
         return [word for word in self._progress.rounds.dead() if self._stands(word)]

@@ -70,6 +70,8 @@ class _Task:
     done: Deed | None = None
     """What was done for the very same request before."""
     begun: bool = False
+    follows_an_act: bool = False
+    """It had to wait for its turn, and what was done in between had begun."""
 
 
 class Member:
@@ -262,10 +264,12 @@ class Member:
         effects: Effects = [self._told(host, request, deed, boot, now) for host, request in task.askers]
         lane = self._lanes[order.vm]
         lane.popleft()
+        acted = task.begun or task.follows_an_act
         if lane:
+            lane[0].follows_an_act = acted
             return effects + self._act(lane[0])
         del self._lanes[order.vm]
-        self._pardon(order.vm, task.begun, now)
+        self._pardon(order.vm, acted, now)
         return effects
 
     def _pardon(self, vm: Uuid, begun: bool, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from fencebus_host.denial import Word
 from fencebus_schemas.model import HostId, Life, Sight
@@ -117,16 +117,17 @@ class Rounds:
         """What it has said in this round."""
         return self._words.get(host)
 
-    def claims(self) -> tuple[Word, ...]:
-        """Standing claims, in the order of their hosts.
+    def claims(self, also_ended: Container[str] = ()) -> tuple[Word, ...]:
+        """Standing claims, in the order of their hosts; ``also_ended``: marks of lives that ended with a dead host.
 
         S3: who says that it has a life knows better than who has seen an end of it: two copies have one mark.
         """
-        return tuple(word for host, word in sorted(self._claims.items()) if not self._is_over(host, word))
+        return tuple(word for host, word in sorted(self._claims.items()) if not self._is_over(host, word, also_ended))
 
-    def _is_over(self, host: HostId, claim: Word) -> bool:
+    def _is_over(self, host: HostId, claim: Word, also_ended: Container[str]) -> bool:
         """What has left its host has been seen to end elsewhere."""
-        return host in self._parted and claimed_mark(claim) in self._ended
+        mark = claimed_mark(claim)
+        return host in self._parted and (mark in self._ended or mark in also_ended)
 
     @property
     def first(self) -> tuple[Word, ...]:
