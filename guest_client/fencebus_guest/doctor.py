@@ -67,12 +67,13 @@ def examine(program: str, settings: Settings) -> Report:
 def _findings(program: str, settings: Settings) -> Iterator[Finding]:
     yield Finding(OK, "way", way(program, settings))
     over_network = program == FENCE_XVM or bool(settings.ipaddr or settings.vsock)
-    if over_network:
-        yield from check_key(settings)
+    keys = list(check_key(settings)) if over_network else []
+    yield from keys
     if program == FENCE_XVM:
         yield from check_callback(settings)
         yield from check_firewalld(settings.ipport)
-    yield from check_answers(program, settings)
+    if all(one.level != ERROR for one in keys):  # without a key there is nothing to be asked with
+        yield from check_answers(program, settings)
     yield from check_denials()
 
 
@@ -132,7 +133,7 @@ def check_answers(program: str, settings: Settings) -> Iterator[Finding]:
     try:
         answer = _ask(program, settings, ACTION_MONITOR)
     except NoAnswer as error:
-        yield Finding(ERROR, "answer", error.cause, error.remedy)
+        yield Finding(ERROR, "answer", error.cause, f"{error.remedy}; on the host: fence_virtctl doctor")
         return
     if answer.code != REPLY_SUCCESS:
         fix = "fence_virtctl doctor on the host"

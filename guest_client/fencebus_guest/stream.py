@@ -8,7 +8,7 @@ from fencebus_schemas.errors import WireError
 from fencebus_schemas.handshake import guest_side
 
 from .answers import Answer, drive, read_network_answer
-from .failures import LineFailure, NoAnswer, words
+from .failures import LineFailure, NoAnswer, Silence, words
 from .line import Line
 from .patience import Patience
 
@@ -44,16 +44,18 @@ def ask_vsock(asking: Asking, cid: int) -> Answer:
 
 def connect_tcp(host: str, port: int, patience: Patience, status: int = 1) -> _socket.socket:
     """Return a connection to the first address of ``host`` that takes it. Raises NoAnswer with exit ``status``."""
-    problems: list[str] = []
-    for family, address in _addresses(host, port, problems):
+    where, problems = f"cannot connect to {host}:{port}", ["it has no address"]
+    try:
+        addresses = _addresses(host, port)
+    except OSError as error:
+        remedy = "give -T the host's address, or have its name in /etc/hosts or DNS"
+        raise NoAnswer(f"{where}: {words(error)}", remedy, status) from None
+    for family, address in addresses:
         connection = _try(family, address, patience, problems)
         if connection is not None:
             return connection
-    raise NoAnswer(
-        f"cannot connect to {host}:{port}: {problems[-1] if problems else 'it has no address'}",
-        "see that fence_virtd runs there with a listener on that address and port, and that no firewall is between",
-        status,
-    )
+    remedy = "see that fence_virtd runs there with a listener on that address and port, and that no firewall is between"
+    raise NoAnswer(f"{where}: {problems[-1]}", remedy, status)
 
 
 def _try(family: int, address: Address, patience: Patience, problems: list[str]) -> _socket.socket | None:
@@ -64,13 +66,9 @@ def _try(family: int, address: Address, patience: Patience, problems: list[str])
         return None
 
 
-def _addresses(host: str, port: int, problems: list[str]) -> list[tuple[int, Address]]:
-    try:
-        # Bytes, because a str makes the interpreter load its IDNA tables first.
-        found = _socket.getaddrinfo(host.encode("utf-8", "surrogateescape"), port, 0, _socket.SOCK_STREAM)
-    except OSError as error:
-        problems.append(words(error))
-        return []
+def _addresses(host: str, port: int) -> list[tuple[int, Address]]:
+    # Bytes, because a str makes the interpreter load its IDNA tables first.
+    found = _socket.getaddrinfo(host.encode("utf-8", "surrogateescape"), port, 0, _socket.SOCK_STREAM)
     return [(family, address) for family, _type, _protocol, _name, address in found]
 
 
@@ -106,6 +104,11 @@ def _failed(asking: Asking, error: LineFailure | WireError, proved: bool) -> NoA
         return NoAnswer(
             f"fence_virtd took the request and gave no result: {error}",
             "whether the target is fenced is not known; look into fence_virtd's log",
+        )
+    if isinstance(error, Silence):
+        return NoAnswer(
+            f"something took the connection and says nothing that shows a fence_virtd: {error}",
+            "it hangs, or another program has the port",
         )
     return NoAnswer(
         f"Invalid response to challenge: {error}",

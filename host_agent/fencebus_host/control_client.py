@@ -33,13 +33,22 @@ ADVICE = {
 
 
 class NoDaemon(FencebusError):
-    """The daemon cannot be asked.  ``path`` is its socket, ``detail`` says what happened, ``advice`` what to do."""
+    """The daemon cannot be asked.  ``path`` is its socket, ``detail`` says what happened, ``advice`` what to do.
 
-    def __init__(self, path: Path, detail: str, advice: str = "") -> None:
+    ``reason`` is the system's number for the error, 0 for what is none of its.
+    """
+
+    def __init__(self, path: Path, detail: str, reason: int = 0) -> None:
         super().__init__(path, detail)
         self.path = path
         self.detail = detail
-        self.advice = advice
+        self.reason = reason
+        self.advice = ADVICE.get(reason, "")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether no daemon is there; else there is one that cannot be asked, or perhaps one."""
+        return self.reason in (errno.ENOENT, errno.ECONNREFUSED)
 
     def __str__(self) -> str:
         told = f"fence_virtd does not answer at {self.path}: {self.detail}"
@@ -108,8 +117,8 @@ def _asked(path: Path, name: str, about: Mapping[str, object]) -> Iterator[socke
             connection.sendall(line_of({"ask": name, **about}))
             yield connection
         except (OSError, ValueError) as error:
-            advice = ADVICE.get(error.errno or 0, "") if isinstance(error, OSError) else ""
-            raise NoDaemon(path, getattr(error, "strerror", None) or str(error) or "no answer", advice) from None
+            reason = (error.errno or 0) if isinstance(error, OSError) else 0
+            raise NoDaemon(path, getattr(error, "strerror", None) or str(error) or "no answer", reason) from None
 
 
 def _lines(connection: socket.socket, *, patient: bool) -> Iterator[object]:

@@ -90,6 +90,7 @@ def test_a_missing_an_empty_and_an_open_key_are_told(tmp_path: Path, run_client:
         done = over_tcp(run_client, str(file), tcp_port)
         assert done.status == 6
         assert text in done.output
+        assert (" answer: " in done.output) == (file == shared), "it is not asked without a key"
 
 
 def test_without_authentication_there_is_a_warning_instead_of_a_fingerprint() -> None:

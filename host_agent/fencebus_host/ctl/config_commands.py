@@ -17,6 +17,7 @@ from fencebus_host.config.problems import ConfigError, Problem, Problems, Severi
 from fencebus_host.config.tree import Item, render
 from fencebus_host.control import ask_daemon, socket_path
 from fencebus_host.ctl.convert_command import convert
+from fencebus_host.ctl.doctor.findings import counted
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.shown_config import as_json, as_text
 from fencebus_host.ctl.wizard.command import wizard
@@ -118,7 +119,7 @@ def _problems_text(found: tuple[Problem, ...], errors: int, file: Path) -> str:
     warnings = len(found) - errors
     verdict = "fence_virtd would not start" if errors else "fence_virtd would start"
     lines = [f"{problem.severity.value:7} {problem}" for problem in found]
-    return "\n".join([*lines, f"{file}: {errors} errors, {warnings} warnings: {verdict}"])
+    return "\n".join([*lines, f"{file}: {counted(errors, 'error')}, {counted(warnings, 'warning')}: {verdict}"])
 
 
 def _problems_json(found: tuple[Problem, ...]) -> str:

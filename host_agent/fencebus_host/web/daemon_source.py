@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from fencebus_host.control_client import ADVICE, LONGEST_ANSWER, NoDaemon, ask_daemon, line_of
+from fencebus_host.control_client import LONGEST_ANSWER, NoDaemon, ask_daemon, line_of
 from fencebus_schemas.status import EventStatus, Status
 from fencebus_schemas.status_plain import from_plain
 
@@ -33,7 +33,7 @@ class DaemonSource:
         try:
             reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST_ANSWER)
         except OSError as error:
-            raise NoDaemon(self._path, error.strerror or str(error), ADVICE.get(error.errno or 0, "")) from None
+            raise NoDaemon(self._path, error.strerror or str(error), error.errno or 0) from None
         try:
             writer.write(line_of({"ask": "events", "most": KEPT}))
             while line := await reader.readline():

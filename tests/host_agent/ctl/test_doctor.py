@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
@@ -21,7 +22,7 @@ from fencebus_host.ctl.doctor.files import check_config, check_keys
 from fencebus_host.ctl.doctor.findings import Finding, Level, bad, exit_code, good, odd
 from fencebus_host.ctl.doctor.hypervisors import check_hypervisors, check_resources, check_ways
 from fencebus_host.ctl.doctor.network import check_firewalld, check_interfaces
-from fencebus_host.ctl.doctor.sockets import holders
+from fencebus_host.ctl.doctor.sockets import Holder, holders
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.survey import Guest, Hypervisor, Site
 from tests.components import require_program
@@ -107,6 +108,18 @@ def test_a_part_of_the_daemon_that_does_not_work_is_an_error() -> None:
     assert codes(found, Level.ERROR) == ["part"]
     assert "address in use" in found[-1].text
     assert codes(list(check_daemon(Running(trouble=NoDaemon(Path("/s"), "gone")))), Level.ERROR) == ["daemon"]
+
+
+def test_a_daemon_that_is_there_and_cannot_be_asked_is_not_told_to_be_started_nor_its_own_port_to_be_freed(
+    key_file: Path,
+) -> None:
+    fixes = ((errno.EACCES, "sudo"), (0, "restart"), (errno.ECONNREFUSED, "systemctl start"))
+    for reason, fix in fixes:
+        running = Running(trouble=NoDaemon(Path("/s"), "why", reason))
+        (found,) = check_daemon(running)
+        assert fix in found.fix
+        told = list(check_ports(config(tcp(key_file)), running, lambda _protocol, _port: (Holder("1", None, ""),)))
+        assert bool(told) == (reason == errno.ECONNREFUSED)
 
 
 def test_a_port_is_not_looked_at_while_its_listener_works(key_file: Path) -> None:

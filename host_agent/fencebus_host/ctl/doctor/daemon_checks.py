@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ class Running:
 def check_daemon(running: Running) -> Iterator[Finding]:
     """It answers, and all of its parts work."""
     if running.trouble is not None:
-        yield bad("daemon", str(running.trouble), "systemctl start fence_virtd; journalctl -u fence_virtd says why not")
+        yield bad("daemon", str(running.trouble), _fix(running.trouble))
         return
     yield good("daemon", "fence_virtd runs and answers")
     for part in running.parts:
@@ -32,8 +33,21 @@ def check_daemon(running: Running) -> Iterator[Finding]:
             yield bad("part", f"{part.name}: {part.trouble}", "its cause is in: journalctl -u fence_virtd")
 
 
+def _fix(trouble: NoDaemon) -> str:
+    if trouble.reason == errno.EACCES:
+        return "as root: sudo fence_virtctl doctor"
+    if trouble.is_gone:
+        return "systemctl start fence_virtd; journalctl -u fence_virtd says why not"
+    return "it is there and hangs: journalctl -u fence_virtd; then systemctl restart fence_virtd"
+
+
 def check_ports(config: Config, running: Running, look: Callable[[str, int], tuple[Holder, ...]]) -> Iterator[Finding]:
-    """Where the daemon does not run, or a listener of its does not work: who holds the listener's port."""
+    """Where the daemon does not run, or a listener of its does not work: who holds the listener's port.
+
+    A daemon that is there and cannot be asked may hold them itself.
+    """
+    if running.trouble is not None and not running.trouble.is_gone:
+        return
     working = {part.name for part in running.parts if part.trouble is None}
     for listener in config.listeners:
         if f"listener {listener.name}" not in working:

@@ -56,7 +56,13 @@ def exit_code(findings: Iterable[Finding]) -> ExitCode:
 def as_text(findings: Sequence[Finding]) -> str:
     """For people."""
     counts = [sum(one.level is level for one in findings) for level in (Level.ERROR, Level.WARNING, Level.OK)]
-    return "\n".join([*map(str, findings), f"{counts[0]} errors, {counts[1]} warnings, {counts[2]} fine"])
+    summary = f"{counted(counts[0], 'error')}, {counted(counts[1], 'warning')}, {counts[2]} fine"
+    return "\n".join([*map(str, findings), summary])
+
+
+def counted(count: int, what: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def as_json(findings: Sequence[Finding]) -> str:

@@ -29,7 +29,7 @@ def check_hypervisors(config: Config, site: Site) -> Iterator[Finding]:
             yield good("libvirt", f"{hypervisor.uri} answers: {len(hypervisor.guests)} VMs, {running} run")
     if site.vdsm and not isinstance(config.backend, OvirtSettings):
         text = "VDSM (oVirt) manages this host: its VMs must not be killed behind its back"
-        yield bad("vdsm", text, "fence through the oVirt engine")
+        yield bad("vdsm", text, 'fence through its manager, backend = "ovirt": docs/ovirt.md')
     if site.corosync and isinstance(config.backend, LibvirtSettings):
         text = (
             "corosync is configured, and fence_virtd fences the VMs of this host alone: one that migrates is not found"

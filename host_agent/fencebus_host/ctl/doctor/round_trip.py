@@ -26,16 +26,19 @@ from fencebus_schemas.xvm import (
 
 PATIENCE = 3.0
 """Seconds for each step; the daemon's own part of it is milliseconds."""
+SEE_LIBVIRT = "see the findings about libvirt, and: journalctl -u fence_virtd"
+RELOAD = "systemctl reload fence_virtd, which reads the key again"
 _MREQN = Struct("=4s4si")  # struct ip_mreqn: group, local address, interface index
 _LOOPBACK = {Family.IPV4: "127.0.0.1", Family.IPV6: "::1"}
 
 
 class Unanswered(FencebusError):
-    """A listener did not answer as it should; ``detail`` says at which step."""
+    """A listener did not answer as it should; ``detail`` says at which step, ``fix`` what to do if that step tells."""
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, fix: str = "") -> None:
+        super().__init__(detail, fix)
         self.detail = detail
+        self.fix = fix
 
     def __str__(self) -> str:
         return self.detail
@@ -54,18 +57,18 @@ def _round_trip(listener: MulticastSettings | TcpSettings) -> Finding:
         code = ask(listener)
     except (OSError, FencebusError) as error:
         text = f"listener {listener.name} works, but does not answer this host's own request: {error}"
-        return bad("round-trip", text, _fix(listener))
+        return bad("round-trip", text, getattr(error, "fix", "") or _fix(listener))
     if code != REPLY_SUCCESS:
         text = f"listener {listener.name} answers, and says that no hypervisor can be asked ({code})"
-        return bad("round-trip", text, "see the findings about libvirt, and: journalctl -u fence_virtd")
+        return bad("round-trip", text, SEE_LIBVIRT)
     return good("round-trip", f"listener {listener.name} answers this host's own request")
 
 
 def _fix(listener: MulticastSettings | TcpSettings) -> str:
     if isinstance(listener, TcpSettings):
-        return f"nft list ruleset; ss -ltnp | grep {listener.port}; was the key changed without a reload?"
+        return f"nft list ruleset; ss -ltnp | grep {listener.port}"
     way = f"ip route get {listener.address}" + (f" oif {listener.interface}" if listener.interface else "")
-    return f"{way}; nft list ruleset; was the key changed without a reload?"
+    return f"{way}; nft list ruleset; if the key has changed: {RELOAD}"
 
 
 def ask(listener: MulticastSettings | TcpSettings) -> int:
@@ -166,7 +169,7 @@ def _verdict(peer: socket.socket) -> int:
         return _exactly(peer, 1)[0]
     except TimeoutError:
         text = f"it took the request, and has had no answer for {PATIENCE:.0f} s: it may wait for libvirt"
-        raise Unanswered(text) from None
+        raise Unanswered(text, SEE_LIBVIRT) from None
 
 
 def _exactly(peer: socket.socket, length: int) -> bytes:
@@ -174,7 +177,7 @@ def _exactly(peer: socket.socket, length: int) -> bytes:
     while len(data) < length:
         piece = peer.recv(length - len(data))
         if not piece:
-            raise Unanswered("it closed the connection: its key may be another one, or not reloaded")
+            raise Unanswered("it closed the connection: its key may be another one, or not reloaded", RELOAD)
         data += piece
     return data
 
