@@ -138,11 +138,16 @@ class Roster:
             self.learn(known)
         self.generation += 1
 
-    def learn(self, known: Known) -> None:
-        """One VM was read.  Its name is its own: an ended VM that had it is not meant by it any more (S8)."""
+    def learn(self, known: Known) -> bool:
+        """One VM was read; true if it was known, with another label.
+
+        Its name is its own: an ended VM that had it is not meant by it any more (S8).
+        """
+        before = self._known.get(known.uuid, known)
         self._known[known.uuid] = known
         for ended in [one for one in self._ended.values() if one.name == known.name and one.uuid != known.uuid]:
             del self._ended[ended.uuid]
+        return before.cluster != known.cluster
 
     def forget(self, vm: Uuid) -> None:
         """The hypervisor does not know it any more."""

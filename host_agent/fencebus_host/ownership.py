@@ -126,6 +126,10 @@ class Ownership:
         """All that members say of the VM, claims or not, in the order of the hosts."""
         return self._catalogue.known(vm)
 
+    def here(self, vm: Uuid) -> tuple[VmRecord, ...]:
+        """What this host itself has of the VM, by its hypervisors."""
+        return tuple(record for record in self.known(vm) if record.host == self._me)
+
     def last_owner(self, vm: Uuid) -> HostId | None:
         """The member that was the last to have the VM's life, as far as this host heard."""
         host = self._catalogue.last_owner(vm)

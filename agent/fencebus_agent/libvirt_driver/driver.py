@@ -310,8 +310,8 @@ class LibvirtHypervisor:
             self._watch.follow(held)
         if detail.known is None:
             self._roster.forget(vm)
-        else:
-            self._roster.learn(detail.known)
+        elif self._roster.learn(detail.known):
+            self._tell(DomainEvent(vm, "labelled"))  # whoever heard of the change may have asked before it was read
 
     # ---- questions
 
