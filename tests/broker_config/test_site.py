@@ -59,7 +59,7 @@ def test_hosts_without_a_broker_of_their_own_share_the_brokers() -> None:
 
 def test_who_is_to_speak_amqp_1_0_is_one_of_the_hosts() -> None:
     assert site("a,b", amqp1="b").amqp1 == ("b",)
-    with pytest.raises(SiteError, match="c is to speak AMQP 1.0, and is none of the hosts"):
+    with pytest.raises(SiteError, match=r"c is to speak AMQP 1\.0, and is none of the hosts"):
         site("a,b", amqp1="b,c")
 
 
