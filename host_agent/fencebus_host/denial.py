@@ -26,6 +26,8 @@ class Word:
     sight: Sight
     deposition: Deposition | None = None
     """S13: it is not the member's own word, but a proof that the member is dead."""
+    at: float = 0.0
+    """When it was asked for, so that it is no older; when it came, if it is a proof: that is no younger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,17 @@ def s2_nobody_saw_it_leave(inquiry: Inquiry) -> Objection | None:
     return None
 
 
+def s13_denied_since_the_proofs(inquiry: Inquiry) -> Objection | None:
+    """S13: a proof tells of one moment.  What a host had between two deaths it may have handed on, so that all who live
+    deny once more, asked after the last of the proofs: it had not come to them by then, and the dead hand nothing on.
+    """
+    proven = max((word.at for word in inquiry.second if word.deposition is not None), default=float("-inf"))
+    for word in inquiry.second:
+        if word.deposition is None and word.at < proven:
+            return Objection(Reason.NOT_PROVEN, f"{word.host} has not denied it since another host was found dead")
+    return None
+
+
 RULES: tuple[Rule, ...] = (
     s3_no_other_claim,
     s2_quorum_stands,
@@ -165,6 +178,7 @@ RULES: tuple[Rule, ...] = (
     s2_every_member_denies,
     s2_every_member_denies_again,
     s2_guards_are_unbroken,
+    s13_denied_since_the_proofs,
 )
 
 

@@ -37,11 +37,10 @@ def schedule(mutation: Mutation, name: str) -> Plan:
 def is_needed(mutation: Mutation, plan: Plan) -> bool:
     """Whether this schedule breaks a rule without the clause, and none with it."""
     with mutation.applied():
-        oracle = Simulation(plan).run()
-    if mutation.residue:
-        return bool(oracle.violations or oracle.residues)
+        if not _is_broken(mutation, plan):
+            return False
     with mutation.only_beside():
-        return bool(oracle.violations) and not Simulation(plan).run().violations
+        return not _is_broken(mutation, plan)
 
 
 def counter_example(mutation: Mutation, seeds: int, known: str = "") -> str:
@@ -65,6 +64,11 @@ def main() -> int:
         print(f"{mutation}: {names[str(mutation)] or 'not found'}", flush=True)
         FOUND.write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
     return 0 if all(names.values()) else 1
+
+
+def _is_broken(mutation: Mutation, plan: Plan) -> bool:
+    oracle = Simulation(plan).run()
+    return bool(oracle.violations or (mutation.residue and oracle.residues))
 
 
 def _worlds(mutation: Mutation) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from fencebus_host.federation.member import Refusal
 from fencebus_host.ownership import Ownership
 from fencebus_schemas.model import Incarnation, Life, Observation, Reason, Sight, Uuid
 from fencebus_schemas.peer import GuardAnswer, Message
+from tests.sim.counting import Counting
 from tests.sim.desk import Desk
 from tests.sim.driver import Driver, Pace
 from tests.sim.scheduler import Scheduler
@@ -43,6 +44,7 @@ class Daemon:
         self.driver = Driver(self, sim.world, host.place, host.name, incarnation, host.disk.stories, sim.names)
         self.desk = Desk(self)
         self.witnesses = Witnesses(self)
+        self.counting = Counting(self)
         self._drawn = 0
         self._reading: set[Uuid] = set()
         self._ticks = 0
@@ -78,6 +80,7 @@ class Daemon:
 
     def begin(self) -> None:
         """Read everything that is here, say who is here, and go on."""
+        self.counting.begin()
         found = self.driver.inventory()
         self.carry(self.federation.inventory([self.driver.record(vm, seen) for vm, seen in found], self.now()))
         self.witnesses.begin()

@@ -35,6 +35,10 @@ class Draft:
     length: float
     happenings: list[Happening] = field(default_factory=list)
     numbers: int = 0
+    agents: bool = False
+    counted: bool = False
+    alike: bool = False
+    """All VMs have one name."""
 
     def when(self, share: float = 0.75) -> float:
         """A moment: after all have found each other, and early enough to matter."""
@@ -342,6 +346,7 @@ def _plan(draft: Draft, seed: int, mode: Mode) -> Plan:
         cluster=mode is Mode.DEADLY and rng.random() < 0.6,
         agents=mode is Mode.DEADLY and rng.random() < 0.5,
         acts=mode is Mode.DEADLY and rng.random() < 0.5,
+        counted=mode is Mode.DEADLY and rng.random() < 0.2,
         length=draft.length + 18.0,
     )
 

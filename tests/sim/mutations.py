@@ -175,6 +175,16 @@ MUTATIONS = (
         (*_without("s2_names_are_unique"), (Ownership, "conflicts", lambda _self, _now: frozenset())),
         world=worlds.twins,
     ),
+    Mutation(
+        "S2",
+        "a part without a quorum believes its own eyes alone",
+        _without("s2_quorum_or_own_eyes"),
+        residue=True,
+        world=rare_worlds.parted,
+    ),
+    Mutation(
+        "S2", "a part without a quorum concludes nothing", _without("s2_quorum_stands"), world=rare_worlds.refounded
+    ),
     Mutation("S2", "somebody saw it end", _without("s2_somebody_saw_it_end"), residue=True),
     Mutation("S2", "nobody saw it leave", _without("s2_nobody_saw_it_leave"), residue=True),
     Mutation("S3", "claims are a set", _without("s3_no_other_claim", "s3_nobody_else_claims_it"), world=worlds.copies),
@@ -201,7 +211,7 @@ MUTATIONS = (
         world=worlds.regained,
     ),
     Mutation("S8", "an ambiguous name fails", _without("s8_one_target", "s8_name_is_resolved")),
-    Mutation("S8", "a name waits for all members", _without("s8_name_is_resolved")),
+    Mutation("S8", "a name waits for all members", _without("s8_name_is_resolved"), world=worlds.homonyms),
     Mutation("S12", "commands are fresh by the receiver's clock", ((Tokens, "accept", _accept),), world=worlds.held),
     Mutation(
         "S12",
@@ -219,6 +229,12 @@ MUTATIONS = (
     SIGN_OF_LIFE,
     PAST_REBOOT,
     _death("what was saved there outlives the host", "s13_last_state_there_was_plain"),
+    Mutation(
+        "S13",
+        "who lives denies once more after a proof",
+        _without("s13_denied_since_the_proofs"),
+        world=rare_worlds.revenant,
+    ),
     Mutation("S12", "nothing for who has left", ((permission, "s12_s16_may_act", _nothing),), world=worlds.held),
     Mutation(
         "S14",

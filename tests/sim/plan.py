@@ -44,6 +44,8 @@ class Plan:
     """The power of every host can be asked for."""
     acts: bool = False
     """A silent host may be switched off for what it had."""
+    counted: bool = False
+    """The carrier counts the hosts and tells each whether its part of them has a quorum, as corosync does."""
     length: float = 45.0
 
     @property

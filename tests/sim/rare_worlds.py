@@ -125,3 +125,42 @@ def silenced(draft: Draft) -> None:
     ends = at + back + rng.uniform(3.0, 6.0)
     draft.add(Happening(ends, Kind.DAEMON_CRASH, OWNER, span=30.0))
     ask(draft, ends + rng.uniform(0.0, 3.0), ASKED, span=14.0)
+
+
+def revenant(draft: Draft) -> None:
+    """As ``dodging``, but the host in between is found dead in both rounds, and lives between them, unheard."""
+    draft.hosts, draft.agents = 4, True
+    rng, at = draft.rng, draft.when(0.4)
+    back = rng.uniform(1.7, 2.0)
+    draft.add(Happening(at - 1.0, Kind.DAEMON_CRASH, OWNER, span=1.0 + back))
+    draft.add(Happening(at - 0.6, Kind.ONE_WAY, HOP, ASKED, span=40.0))
+    draft.add(Happening(at - 0.5, Kind.HOST_CRASH, HOP, span=0.5 + rng.uniform(1.15, 1.3)))
+    ask(draft, at, ASKED, span=14.0)
+    draft.add(Happening(at + rng.uniform(1.35, 1.45), Kind.MIGRATE, OWNER, HOP, 0, 0.03, 1.0))
+    cut = back + rng.uniform(0.0, 0.7)
+    draft.add(Happening(at + cut, Kind.ONE_WAY, LAST, ASKED, span=20.0))
+    draft.add(Happening(at + cut + 0.01, Kind.MIGRATE, HOP, LAST, 0, 0.03, 1.0))
+    draft.add(Happening(at + cut + 0.25, Kind.HOST_CRASH, HOP, span=30.0))
+
+
+def parted(draft: Draft) -> None:
+    """A second copy in the greater part of a cluster; the smaller part is asked to fence what it has itself."""
+    draft.hosts, draft.counted = 5, True
+    rng, at = draft.rng, draft.when(0.4)
+    draft.add(Happening(at - 4.0, Kind.CLONE, LAST))
+    draft.add(Happening(at - 2.0, Kind.PARTITION, span=30.0, mask=(OWNER, ASKED)))
+    ask(draft, at, ASKED, rng.choice(("OFF", "REBOOT")))
+
+
+def refounded(draft: Draft) -> None:
+    """The smaller part of a cluster has lost its state folders: its hosts know of each other alone, and have seen the
+    VM end, which the greater part has started since.
+    """
+    draft.hosts, draft.counted = 5, True
+    rng, at = draft.rng, draft.when(0.2)
+    draft.add(Happening(at, Kind.PARTITION, span=40.0, mask=(OWNER, ASKED)))
+    for host in (OWNER, ASKED):
+        draft.add(Happening(at + 0.5, Kind.WIPE, host, span=rng.uniform(0.2, 0.5)))
+    draft.add(Happening(at + 3.0, Kind.SHUT, OWNER))
+    draft.add(Happening(at + 4.0, Kind.CLONE, LAST))
+    ask(draft, at + rng.uniform(7.0, 9.0), rng.choice((OWNER, ASKED)), rng.choice(("ON", "ON", "OFF")))

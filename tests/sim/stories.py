@@ -44,8 +44,9 @@ class Telling:
         """A kill of ours has ended that life, with a proof."""
         if mark not in self.story.ended:
             self.story.ended.append(mark)
-        if self.story.here == mark:
-            self.story.here = ""
+        if self.story.here in (mark, ""):
+            # libvirt tells of this end later, and means this life then, none that had left before.
+            self.story.here, self._stopped = "", mark
 
     def _runs(self, mark: str) -> None:
         if not mark:

@@ -14,10 +14,10 @@ from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.proofs.cluster_view import ClusterView
 from fencebus_host.proofs.fence_history import FenceHistory
 from fencebus_host.proofs.panel import weigh
+from tests.sim import counting
 
 if TYPE_CHECKING:
     from tests.sim.daemon import Daemon
-    from tests.sim.host import SimHost
 
 LOOKS = 5.0
 """Seconds between two looks at the cluster."""
@@ -57,18 +57,11 @@ class Witnesses:
         self._daemon.carry(self._daemon.federation.proof_seen(question, finding, self._daemon.now()))
 
     def _look(self) -> None:
-        hosts = self._sim.hosts[: self._sim.plan.hosts]
-        here = self._daemon.host
-        online = frozenset(str(each.place) for each in hosts if each.in_cluster and not self._parted(here, each))
-        nodes = frozenset(str(each.place) for each in hosts)
-        view = ClusterView(
-            2 * len(online) > len(hosts), online, nodes, frozenset({"fence_ipmilan"}), self._sim.fencings
-        )
+        sim, here = self._sim, self._daemon.host
+        devices = frozenset({"fence_ipmilan"})
+        online, nodes = counting.together(sim, here), counting.nodes(sim)
+        view = ClusterView(counting.is_quorate(sim, here), online, nodes, devices, sim.fencings)
         self._history.looked(view, self._daemon.now())
-
-    def _parted(self, one: SimHost, two: SimHost) -> bool:
-        cut = self._sim.network.cut
-        return bool(cut.get((one.index, two.index)) or cut.get((two.index, one.index)))
 
     def _cluster(self, question: AskProof) -> Finding | None:
         return self._history.says(question.host) if self._sim.plan.cluster else None

@@ -188,6 +188,17 @@ def named(draft: Draft) -> None:
         draft.add(Happening(at - 0.5, Kind.ONE_WAY, draft.host(), host, span=2.0))
 
 
+def homonyms(draft: Draft) -> None:
+    """Two VMs of one name, and a daemon that has just begun, to which nothing comes from the host of the one meant."""
+    draft.alike = True
+    for _ in range(3):
+        at = draft.when()
+        draft.add(Happening(at, Kind.WIPE, 2, span=0.2))
+        draft.add(Happening(at - 0.5, Kind.ONE_WAY, 0, 2, span=draft.rng.uniform(1.0, 9.0)))
+        ask(draft, at + draft.rng.uniform(0.3, 7.0), 2)
+        draft.happenings.append(replace(draft.happenings.pop(), by_name=True))
+
+
 def make(world: World, seed: int, wanted: Sequence[Kind] = ()) -> Plan:
     """The schedule of a seed in that world; ``wanted`` faults are in it, too."""
     rng = Random(seed)
@@ -197,6 +208,9 @@ def make(world: World, seed: int, wanted: Sequence[Kind] = ()) -> Plan:
     for kind in wanted:
         fault(draft, kind, draft.when(0.6))
     vms = (VmPlan(0, "vm1", defined=(1,)), VmPlan(1, "vm2"))
+    if draft.alike:
+        vms = (VmPlan(0, "vm1"), VmPlan(1, "vm1"))
     happenings = tuple(sorted(draft.happenings, key=lambda each: each.at))
     plan = Plan(seed, draft.hosts, vms, happenings, 1, 1, configured, length=48.0)
-    return replace(plan, cluster=any(each.kind is Kind.FENCED for each in happenings))
+    cluster = any(each.kind is Kind.FENCED for each in happenings)
+    return replace(plan, cluster=cluster, agents=draft.agents, counted=draft.counted)

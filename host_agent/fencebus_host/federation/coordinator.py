@@ -138,8 +138,10 @@ class Course(ABC):
         lack = host_death.missing(deposition, self._circumstances(question.host))
         self._proving.seen(question, finding, lack, now)
         if lack is None:
-            self._progress.rounds.proven_dead(self._proving.word(deposition), question.round, now)
-        return self._advance(now)
+            self._progress.rounds.proven_dead(self._proving.word(deposition, now), question.round, now)
+        # Whoever lives has to deny once more after the last proof.
+        asked = self._ask_all(now) if lack is None and self._progress.rounds.second else []
+        return asked + self._advance(now)
 
     # -- asking ----------
 

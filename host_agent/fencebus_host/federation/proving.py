@@ -92,13 +92,13 @@ class Proving:
             stood_at,
         )
 
-    def word(self, deposition: Deposition) -> Word:
-        """What a dead host would say: no life is here any more."""
+    def word(self, deposition: Deposition, now: float) -> Word:
+        """What a dead host would say, as of now: no life is here any more."""
         host = deposition.host
         records = self._ownership.last_records(self._vm, host) or ()
         ended = tuple(record.life or f"with {host}" for record in records if record.state.is_claim)
         sight = Sight(self._vm, VmState.OFF, bool(records), ended=ended, detail=deposition.finding.text)
-        return Word(host, deposition.incarnation or NOBODY, DEAD, sight, deposition)
+        return Word(host, deposition.incarnation or NOBODY, DEAD, sight, deposition, now)
 
     def observation(self, word: Word) -> Observation:
         """The proof, for the outcome; it tells nothing of a life, so that no rule takes it for a kill."""

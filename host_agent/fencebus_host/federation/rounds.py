@@ -39,7 +39,7 @@ class Rounds:
         if answer.sight is None:
             return
         self.heard_from.add(answer.sender)
-        word = Word(answer.sender, answer.incarnation, answer.serial, answer.sight)
+        word = Word(answer.sender, answer.incarnation, answer.serial, answer.sight, at=answer.stamp)
         self._history[answer.sender, answer.sight] = answer.sight
         self._ended.update(answer.sight.ended)
         if answer.sight.state.is_claim:
