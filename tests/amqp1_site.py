@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_agent.amqp1_bus import Amqp1Bus
-from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import Address, Bus, BusMessage, Priority, direct_exchange
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq

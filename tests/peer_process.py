@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import Address, BusMessage, BusState, Priority, topic_exchange
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.peers_bus import PeersBus
 from fencebus_schemas.deadline import Deadline
 

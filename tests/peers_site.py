@@ -8,8 +8,8 @@ import random
 import socket
 from collections.abc import AsyncIterator
 
-from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import Address, Bus, BusMessage, Priority, topic_exchange
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.peers_bus import PeersBus
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq_site import Gate, running

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from fencebus_agent.bus import Bus
 from fencebus_agent.bus_at import BusTerms, bus_at
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.kombu_link import Terms
-from fencebus_agent.kombu_url import Tls
 from fencebus_broker.rendering import render
 from fencebus_broker.site import Site
 from fencebus_broker.site import site as described
+from fencebus_schemas.bus_url import Tls
 from tests import ports
 from tests.components import require_file, require_program
 from tests.rabbitmq import RabbitMq, environment

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{PROGRAM}: not installed: libvirt; on a host: pip install 'fencebus[host]'\n")
         return EXIT_FAILED
     from fencebus_agent.agentd import serve
-    from fencebus_agent.kombu_url import BadBusUrl
+    from fencebus_schemas.bus_url import BadBusUrl
 
     level = logging.DEBUG if asked.debug else logging.INFO
     logging.basicConfig(level=level, format=f"%(asctime)s {PROGRAM} %(levelname)s %(message)s")

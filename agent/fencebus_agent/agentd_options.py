@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from fencebus_agent.bus_at import speaks
-from fencebus_agent.kombu_url import BadBusUrl, Tls
 from fencebus_schemas import __version__
+from fencebus_schemas.bus_url import BadBusUrl, Tls
 from fencebus_schemas.errors import FencebusError
 
 PROGRAM = "fencebus-agentd"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from proton import Connection, Receiver, Sender, Session
 
@@ -14,26 +14,12 @@ from fencebus_agent.amqp1_pipe import Settle
 from fencebus_agent.amqp1_profile import Profile, profile_of
 from fencebus_agent.amqp1_speaking import Boxes, Speaking
 from fencebus_agent.bus import Address, BusUnreachable
-from fencebus_agent.kombu_url import Tls
 
 FAREWELL = 1.0
 """Seconds that the broker may take to let us go."""
 LAST_WORDS = 0.1
 """Seconds that are waited for what is without an outcome, before leaving."""
 LOOKS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a client connects."""
-
-    domain: str = "default"
-    tls: Tls = field(default_factory=Tls)
-    client: str = "fencebus"
-    """What the broker shows to its administrator."""
-    connect_timeout: float = 4.0
-    heartbeat: float = 5.0
-    """Seconds; a broker that says nothing for twice as long is lost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,26 +15,13 @@ from fencebus_agent.amqp1_engine import HOSTILE
 from fencebus_agent.amqp1_profile import Profile, reply_address
 from fencebus_agent.amqp1_section import APP_ID, PREFIX
 from fencebus_agent.bus import LIST, MAP, Address, BusMessage, HeaderValue
+from fencebus_agent.flaws import SIGNED
 from fencebus_schemas import amqp010
 from fencebus_schemas.amqp010 import Int32, Value
 from fencebus_schemas.errors import WireError
 
 NO_TYPE = "None"
 """What proton says of a message without a content type."""
-KEY_BYTES = 255
-LONGEST_INT = 2**63
-
-
-def flaw(to: Address, message: BusMessage) -> str | None:
-    """Why a broker would have no room for this; ``None`` if it has.  AMQP 0-10 and 0-9-1 are behind most."""
-    short = (to.exchange, to.key, message.content_type, message.correlation_id, message.app_id, str(message.reply_to))
-    if any(len(text.encode("utf-8", "surrogatepass")) > KEY_BYTES for text in short):
-        return f"a routing key, an address or a property of more than {KEY_BYTES} bytes"
-    if any(len(name.encode("utf-8", "surrogatepass")) > KEY_BYTES for name, _ in message.headers):
-        return f"a header's name of more than {KEY_BYTES} bytes"
-    if any(isinstance(value, int) and not -LONGEST_INT <= value < 2 * LONGEST_INT for _, value in message.headers):
-        return "a number of more than 64 bits"
-    return None
 
 
 def encoded(to: Address, message: BusMessage, user: str, profile: Profile) -> bytes:
@@ -103,14 +90,13 @@ def _typed(value: Value) -> object:
     if isinstance(value, Int32):
         return int32(value)
     if isinstance(value, int):
-        return value if value < LONGEST_INT else ulong(value)
+        return value if value < SIGNED else ulong(value)
     return [_typed(item) for item in value]
 
 
 def _properties(message: BusMessage) -> dict[str, object] | None:
     properties: dict[str, object] = {
-        name: ulong(value) if isinstance(value, int) and value >= LONGEST_INT else value
-        for name, value in message.headers
+        name: ulong(value) if isinstance(value, int) and value >= SIGNED else value for name, value in message.headers
     }
     if message.app_id:
         properties[APP_ID] = message.app_id

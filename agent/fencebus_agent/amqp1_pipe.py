@@ -13,7 +13,7 @@ from proton import Sender
 
 from fencebus_agent.amqp1_engine import Outcome
 from fencebus_agent.bus import BusError, BusRefused
-from fencebus_agent.kombu_outbox import Outbox, Parcel
+from fencebus_agent.outbox import Outbox, Parcel
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.errors import WireError
 

@@ -15,7 +15,7 @@ from fencebus_agent.amqp1_message import encoded
 from fencebus_agent.amqp1_pipe import Pipe, Settle, Silence
 from fencebus_agent.amqp1_profile import Profile
 from fencebus_agent.bus import Address, BusError, BusRefused
-from fencebus_agent.kombu_outbox import Outbox, Parcel
+from fencebus_agent.outbox import Outbox, Parcel
 
 MOST_PLACES = 64
 """Exchanges and queues to which one client sends; who asks for answers names them, so there has to be a limit."""

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from fencebus_agent import kombu_url, peers_url
+from fencebus_agent import peers_url
 from fencebus_agent.bus import Bus
-from fencebus_agent.kombu_url import BadBusUrl, Tls
+from fencebus_agent.bus_terms import Terms
+from fencebus_schemas import bus_url
+from fencebus_schemas.bus_url import BadBusUrl, Tls
 
 AMQP_0, AMQP_1, PEERS = "AMQP 0-9-1", "AMQP 1.0", "direct links"
-SCHEMES: Mapping[str, str] = {"amqp": AMQP_0, "amqps": AMQP_0, "amqp1": AMQP_1, "amqp1s": AMQP_1, "peers": PEERS}
+SPOKEN: Mapping[str, tuple[str, ...]] = {
+    AMQP_0: bus_url.AMQP_0,
+    AMQP_1: bus_url.AMQP_1,
+    PEERS: (peers_url.SCHEME,),
+}
+"""What there is to speak, and by which schemes."""
+SCHEMES = {scheme: protocol for protocol, schemes in SPOKEN.items() for scheme in schemes}
 """What each scheme speaks."""
 
 
@@ -32,29 +40,31 @@ class BusTerms:
     host: str = ""
     """This host's id; tells it, in a list of peers, which of them it is."""
 
+    @property
+    def at_each(self) -> Terms:
+        """How it connects to each broker or host."""
+        return Terms(self.domain, self.tls, self.client)
+
 
 Make = Callable[[str, BusTerms], Bus]
 
 
 def _kombu(url: str, terms: BusTerms) -> Bus:
     from fencebus_agent.kombu_bus import KombuBus
-    from fencebus_agent.kombu_link import Terms
 
-    return KombuBus(url, Terms(terms.domain, terms.tls, terms.client))
+    return KombuBus(url, terms.at_each)
 
 
 def _amqp1(url: str, terms: BusTerms) -> Bus:
     from fencebus_agent.amqp1_bus import Amqp1Bus
-    from fencebus_agent.amqp1_link import Terms
 
-    return Amqp1Bus(url, Terms(terms.domain, terms.tls, terms.client))
+    return Amqp1Bus(url, terms.at_each)
 
 
 def _peers(url: str, terms: BusTerms) -> Bus:
-    from fencebus_agent.amqp1_link import Terms
     from fencebus_agent.peers_bus import PeersBus
 
-    return PeersBus(url, terms.host, terms.keys, Terms(terms.domain, terms.tls, terms.client))
+    return PeersBus(url, terms.host, terms.keys, terms.at_each)
 
 
 MAKERS: Mapping[str, Make] = {
@@ -93,11 +103,11 @@ def speaks(urls: str) -> str:
 
 def check(urls: str) -> None:
     """Raises BadBusUrl for a list of which no bus can be made, as far as that shows without the libraries."""
-    protocol, each = speaks(urls), split(urls)
+    protocol, each = speaks(urls), ",".join(split(urls))
     if protocol == PEERS:
-        peers_url.parse(",".join(each))
-    else:  # one syntax for both
-        kombu_url.parse(",".join(url.replace("amqp1", "amqp", 1) for url in each))
+        peers_url.parse(each)
+    else:
+        bus_url.brokers(each, SPOKEN[protocol])
 
 
 def bus_at(urls: str, terms: BusTerms) -> Bus:

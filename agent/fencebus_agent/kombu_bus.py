@@ -8,79 +8,63 @@ its age (S12), as with whatever lay in a queue.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import threading
 from functools import partial
+from typing import Final
 
 from fencebus_agent.bus import (
     Address,
     BusClosed,
-    BusCongested,
     BusError,
     BusMessage,
-    BusRefused,
-    BusState,
     BusUnreachable,
     MessageSink,
     Priority,
     StateSink,
     direct_exchange,
 )
+from fencebus_agent.bus_terms import DEFAULTS, Terms
+from fencebus_agent.flaws import SIGNED, refuse_flawed
 from fencebus_agent.kombu_courier import Courier, Reports
 from fencebus_agent.kombu_handover import Handover
-from fencebus_agent.kombu_link import ANSWER, FAREWELL, Hooks, Terms
-from fencebus_agent.kombu_outbox import Fate, Outbox, Parcel
-from fencebus_agent.kombu_url import parse
-from fencebus_agent.kombu_wire import flaw
-from fencebus_agent.topics import binding_covers
+from fencebus_agent.kombu_link import ANSWER, FAREWELL, Hooks
+from fencebus_agent.outbox import Outbox, Parcel
+from fencebus_agent.patience import set_by
+from fencebus_agent.promises import Promises
+from fencebus_agent.sinks import Sinks
+from fencebus_agent.standing import Standing
+from fencebus_schemas.bus_url import AMQP_0, brokers
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)
-
-DEFAULTS = Terms()
 
 
 class KombuBus:
     """The Bus port.  ``url`` names one or more brokers, with commas in between; raises BadBusUrl."""
 
     def __init__(self, url: str, terms: Terms = DEFAULTS) -> None:
-        self._brokers, self._terms = parse(url), terms
-        self._name = ",".join(map(str, self._brokers))
-        self._own = Address(direct_exchange(terms.domain), f"{terms.client}-{secrets.token_hex(8)}")
-        self._sinks: list[tuple[Address, MessageSink]] = []
-        self._watchers: list[StateSink] = []
-        self._outbox, self._promises = Outbox(), set[asyncio.Future[None]]()
-        self._courier: Courier | None = None
-        self._connected, self._ended = asyncio.Event(), asyncio.Event()
-        self._trouble = "not connected yet"
-        self._blocked = self._leaving = self._closed = False
-        self._dropped = 0
-
-    @property
-    def name(self) -> str:
+        self._brokers, self._terms = brokers(url, AMQP_0), terms
+        self.name: Final = ",".join(map(str, self._brokers))
         """The URL without passwords."""
-        return self._name
-
-    @property
-    def own(self) -> Address:
+        self.own: Final = Address(direct_exchange(terms.domain), f"{terms.client}-{secrets.token_hex(8)}")
         """A key of the direct exchange, drawn at random."""
-        return self._own
-
-    @property
-    def dropped(self) -> int:
-        """See the port."""
-        return self._dropped
+        self.dropped = 0
+        self._sinks, self._outbox, self._promises = Sinks(), Outbox(), Promises()
+        self._standing = Standing(self.name, self._sinks)
+        self._courier: Courier | None = None
+        self._ended = asyncio.Event()
+        self._blocked = self._closed = False
 
     async def run(self) -> None:
         """See the port."""
         if self._closed:
             return
-        courier = Courier(self._brokers, self._terms, self._own, self._outbox)
+        courier = Courier(self._brokers, self._terms, self.own, self._outbox)
         handover = Handover(asyncio.get_running_loop())
         self._ended.clear()
-        self._leaving = False
+        self._standing.begin()
         self._courier = courier
         self._want()
         threading.Thread(
@@ -93,85 +77,55 @@ class KombuBus:
 
     async def wait_connected(self, deadline: Deadline) -> None:
         """See the port."""
-        if self._connected.is_set():
-            return
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                await self._connected.wait()
-        except TimeoutError:
-            raise BusUnreachable(self._name, f"no connection until the deadline: {self._trouble}") from None
+        await self._standing.wait(deadline)
 
     def subscribe(self, address: Address, sink: MessageSink) -> None:
         """See the port."""
-        self._sinks.append((address, sink))
+        self._sinks.add(address, sink)
         self._want()
 
     def watch(self, sink: StateSink) -> None:
         """See the port."""
-        self._watchers.append(sink)
+        self._sinks.watch(sink)
 
     async def send(self, to: Address, message: BusMessage, deadline: Deadline, priority: Priority) -> None:
         """See the port.  An indication that the broker refuses is counted as dropped."""
-        self._check(to, message)
+        if self._closed:
+            raise BusClosed(self.name, "closed")
+        refuse_flawed(self.name, to, message, (broker.user for broker in self._brokers), SIGNED)
         if priority is Priority.INDICATION:
             self._indicate(Parcel(to, message, deadline, priority, None))
         elif deadline.expired:
-            raise BusUnreachable(self._name, "the deadline had passed: nothing was sent")
+            raise BusUnreachable(self.name, "the deadline had passed: nothing was sent")
         else:
-            await self.wait_connected(deadline)
+            await self._standing.wait(deadline)
             await self._command(Parcel(to, message, deadline, priority, asyncio.get_running_loop().create_future()))
 
     async def close(self) -> None:
         """See the port."""
         self._closed = True
-        for promise in tuple(self._promises):
-            _break(promise, BusClosed(self._name, "closed"))
+        self._promises.break_all(BusClosed(self.name, "closed"))
+        self._sinks.close()
         await self._leave()
-        self._sinks.clear()
-        self._watchers.clear()
 
     # ---- inside, on the loop
 
-    def _check(self, to: Address, message: BusMessage) -> None:
-        if self._closed:
-            raise BusClosed(self._name, "closed")
-        if message.user_id and any(message.user_id != broker.user for broker in self._brokers):
-            raise BusRefused(self._name, f"no message can be sent in the name of {message.user_id!r}")
-        if (trouble := flaw(to, message)) is not None:
-            raise BusRefused(self._name, trouble)
-
     def _indicate(self, parcel: Parcel) -> None:
-        if self._connected.is_set() and not self._blocked and self._outbox.put(parcel):
+        if self._standing.connected and not self._blocked and self._outbox.put(parcel):
             self._look()
         else:
-            self._dropped += 1
+            self.dropped += 1
 
     async def _command(self, parcel: Parcel) -> None:
-        promise = parcel.taken
-        assert promise is not None
-        self._promises.add(promise)
         self._outbox.put(parcel)
         self._look()
-        try:
-            async with asyncio.timeout(parcel.deadline.remaining()):
-                await promise
-        except TimeoutError:
-            raise self._too_late(self._outbox.withdraw(parcel)) from None
-        finally:
-            self._outbox.withdraw(parcel)
-            self._promises.discard(promise)
-
-    def _too_late(self, fate: Fate) -> BusError:
-        if fate is not Fate.WAITING:
-            return BusCongested(self._name, "sent, but not confirmed until the deadline: it may arrive, or not")
-        if not self._connected.is_set():
-            return BusUnreachable(self._name, f"no connection until the deadline: {self._trouble}")
-        full = "the broker is short of memory or disk, and takes nothing"
-        return BusCongested(self._name, f"not sent: {full if self._blocked else 'the broker is too slow'}")
+        if (fate := await self._promises.kept(self._outbox, parcel)) is not None:
+            full = "the broker is short of memory or disk, and takes nothing"
+            raise self._standing.too_late(fate, full if self._blocked else "")
 
     def _want(self) -> None:
         if self._courier is not None:
-            self._courier.want([address for address, _ in self._sinks if address.exchange])
+            self._courier.want([address for address in self._sinks.bindings if address.exchange])
 
     def _look(self) -> None:
         if self._courier is not None:
@@ -181,63 +135,31 @@ class KombuBus:
         """Let the thread end; one that hangs in a broken connection's making is left to itself after a while."""
         if self._courier is None:
             return
-        self._leaving = True
+        self._standing.leave()
         self._courier.stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._terms.connect_timeout + ANSWER + FAREWELL):
-                await self._ended.wait()
+        await set_by(self._ended, Deadline.after(self._terms.connect_timeout + ANSWER + FAREWELL))
 
     def _on_connected(self) -> None:
         self._blocked = False
-        self._connected.set()
-        log.info("%s: connected", self._name)
-        self._tell(BusState.CONNECTED, "")
+        self._standing.came()
 
     def _on_lost(self, reason: str) -> None:
-        self._trouble = reason
-        self._connected.clear()
-        self._dropped += self._outbox.drop_indications()
-        if not self._leaving:  # whoever leaves knows it
-            self._tell(BusState.LOST, reason)
-
-    def _on_failed(self, reason: str) -> None:
-        if reason != self._trouble:
-            log.warning("no connection to %s", reason)
-        self._trouble = reason
+        self.dropped += self._outbox.drop_indications()
+        self._standing.went(reason)
 
     def _on_blocked(self, on: bool) -> None:
         self._blocked = on
-        log.warning("%s: the broker is %s", self._name, "short of memory or disk" if on else "well again")
-
-    def _arrived(self, message: BusMessage) -> None:
-        loop = asyncio.get_running_loop()
-        for binding, sink in tuple(self._sinks):
-            if binding_covers(binding, message.to):
-                # Each by itself: what one sink does wrong is no other's loss.
-                loop.call_soon(self._hand_over, sink, message)
-
-    def _hand_over(self, sink: MessageSink, message: BusMessage) -> None:
-        if not self._closed:
-            sink(message)
+        log.warning("%s: the broker is %s", self.name, "short of memory or disk" if on else "well again")
 
     def _settled(self, parcel: Parcel, error: BusError | None) -> None:
-        if parcel.taken is None:
-            self._dropped += error is not None
-        elif error is not None:
-            _break(parcel.taken, error)
-        elif not parcel.taken.done():
-            parcel.taken.set_result(None)
-
-    def _tell(self, state: BusState, reason: str) -> None:
-        for watcher in tuple(self._watchers):
-            watcher(state, reason)
+        self.dropped += self._promises.settle(parcel, error)
 
     # ---- called in the thread
 
     def _hooks(self, handover: Handover) -> Hooks:
         def arrived(message: BusMessage) -> None:
             if not handover.full:
-                handover.give(partial(self._arrived, message))
+                handover.give(partial(self._sinks.spread, message))
 
         def settle(parcel: Parcel, error: BusError | None) -> None:
             self._outbox.settle(parcel)
@@ -249,11 +171,6 @@ class KombuBus:
         return Reports(
             connected=partial(handover.give, self._on_connected),
             lost=lambda reason: handover.give(partial(self._on_lost, reason)),
-            failed=lambda reason: handover.give(partial(self._on_failed, reason)),
+            failed=lambda reason: handover.give(partial(self._standing.failed, reason)),
             ended=partial(handover.give, self._ended.set),
         )
-
-
-def _break(promise: asyncio.Future[None], error: BusError) -> None:
-    if not promise.done():
-        promise.set_exception(error)

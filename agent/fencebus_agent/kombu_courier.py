@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import logging
-import random
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 
 from fencebus_agent.bus import Address, BusUnreachable
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_handover import Wake
-from fencebus_agent.kombu_link import Hooks, Link, Terms
-from fencebus_agent.kombu_outbox import Outbox
-from fencebus_agent.kombu_url import Broker
+from fencebus_agent.kombu_link import Hooks, Link
+from fencebus_agent.outbox import Outbox
+from fencebus_agent.pauses import SOUND, pauses
+from fencebus_schemas.bus_url import Broker
 
 log = logging.getLogger(__name__)
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
-"""Seconds between two rounds in which no broker of the list took us in."""
-SOUND = 1.0
-"""Seconds after which a connection that ends had been good: the next one is tried at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +38,9 @@ class Courier:
 
     def __init__(self, brokers: Sequence[Broker], terms: Terms, own: Address, outbox: Outbox) -> None:
         self._brokers, self._terms, self._own, self._outbox = tuple(brokers), terms, own, outbox
+        self._turns = cycle(self._brokers)
         self._wake = Wake()
         self._stopping = False
-        self._turn = 0
         self._wanted: tuple[Address, ...] = ()
 
     def want(self, addresses: Sequence[Address]) -> None:
@@ -64,33 +61,47 @@ class Courier:
 
     def run(self, hooks: Hooks, reports: Reports) -> None:
         """Connect, serve, heal, until ``stop``."""
-        pauses = _pauses()
+        waits = pauses()
         try:
             while not self._stopping:
                 began = time.monotonic()
                 if self._round(hooks, reports) and time.monotonic() - began > SOUND:
-                    pauses = _pauses()
+                    waits = pauses()
                 else:
-                    self._rest(next(pauses))
+                    self._rest(next(waits))
         finally:
             self._wake.close()
             reports.ended()
 
     def _round(self, hooks: Hooks, reports: Reports) -> bool:
         """Try each broker once, beginning after the last one; True if one took us in, for whatever time."""
-        for _ in self._brokers:
+        for broker in islice(self._turns, len(self._brokers)):
             if self._stopping:
                 break
-            broker = self._brokers[self._turn % len(self._brokers)]
-            self._turn += 1
-            try:
-                link = self._linked(broker, hooks)
-            except Exception as error:  # noqa: BLE001 -- whatever a broker says, or a library makes of it: try on
-                reports.failed(f"{broker}: {_reason(error)}")
-            else:
-                self._attend(broker, link, reports)
+            if self._connection(broker, hooks, reports):
                 return True
         return False
+
+    def _connection(self, broker: Broker, hooks: Hooks, reports: Reports) -> bool:
+        """One connection, from its making to its end; True if the broker took us in."""
+        link: Link | None = None
+        reason = "closed"
+        try:
+            link = self._linked(broker, hooks)
+            reports.connected()
+            self._serve(link)
+            link.close()
+        except Exception as error:  # the root of a connection: what hostile bytes do to a library ends no more than it
+            reason = f"{broker}: {_reason(error)}"
+            log.debug("%s: the connection ends", broker, exc_info=True)
+        if link is None:
+            reports.failed(reason)
+            return False
+        link.drop()
+        unknown = f"sent, but not confirmed when the connection ended, so it may arrive, or not: {reason}"
+        link.abandon(BusUnreachable(str(broker), unknown))
+        reports.lost(reason)
+        return True
 
     def _linked(self, broker: Broker, hooks: Hooks) -> Link:
         link = Link(broker, self._terms, self._own, hooks)
@@ -100,20 +111,6 @@ class Courier:
             link.drop()
             raise
         return link
-
-    def _attend(self, broker: Broker, link: Link, reports: Reports) -> None:
-        reports.connected()
-        reason = "closed"
-        try:
-            self._serve(link)
-            link.close()
-        except Exception as error:  # what hostile bytes do to a library ends this connection, not the thread
-            reason = f"{broker}: {_reason(error)}"
-            log.debug("%s: the connection ends", broker, exc_info=True)
-            link.drop()
-        unknown = f"sent, but not confirmed when the connection ended, so it may arrive, or not: {reason}"
-        link.abandon(BusUnreachable(str(broker), unknown))
-        reports.lost(reason)
 
     def _serve(self, link: Link) -> None:
         poll = select.poll()
@@ -147,14 +144,6 @@ class Courier:
         while not self._stopping and (left := until - time.monotonic()) > 0:
             poll.poll(left * 1000)
             self._wake.clear()
-
-
-def _pauses() -> Iterator[float]:
-    """Longer each time up to a limit, and never the same for all hosts."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause * random.uniform(0.5, 1.0)
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _reason(error: Exception) -> str:

@@ -8,15 +8,17 @@ import select
 import ssl
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import kombu
 
 from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, direct_exchange, topic_exchange
-from fencebus_agent.kombu_outbox import Parcel
+from fencebus_agent.bus_terms import Terms
+from fencebus_agent.bus_tls import options_of, speaks_for_itself
 from fencebus_agent.kombu_publisher import PUBLISH, Publisher, Settle
-from fencebus_agent.kombu_url import Broker, Tls, speaks_for_itself, tls_options
 from fencebus_agent.kombu_wire import message_of
+from fencebus_agent.outbox import Parcel
+from fencebus_schemas.bus_url import Broker, bracketed
 
 QUEUE_LENGTH = 10_000
 """Messages that wait at the broker for a client that does not read; of more the oldest are lost."""
@@ -28,19 +30,6 @@ LAST_WORDS = 0.1
 """Seconds that are waited for confirms before leaving."""
 AT_ONCE = 200
 """Frames that are read before it is looked at what is to be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a client connects."""
-
-    domain: str = "default"
-    tls: Tls = field(default_factory=Tls)
-    client: str = "fencebus"
-    """What the broker shows to its administrator as the connection's name."""
-    connect_timeout: float = 4.0
-    heartbeat: float = 5.0
-    """Seconds; a broker that says nothing for twice as long is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +57,12 @@ class Link:
         by_certificate = speaks_for_itself(broker, terms.tls)
         user = broker.user or ("" if by_certificate else "guest")
         self._transport = kombu.Connection(
-            f"[{broker.host}]" if ":" in broker.host else broker.host,
+            bracketed(broker.host),
             userid=user,
             password=broker.password or ("" if broker.user else "guest"),
             virtual_host=broker.vhost,
             port=broker.port,
-            ssl=tls_options(broker, terms.tls),
+            ssl=options_of(broker, terms.tls),
             transport=None,
             connect_timeout=terms.connect_timeout,
             transport_options=self._options(terms),

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from kombu.transport.pyamqp import Channel, Connection
 
 from fencebus_agent.bus import BusError, BusRefused
-from fencebus_agent.kombu_outbox import Parcel
 from fencebus_agent.kombu_wire import blamed, headers_of, is_of_qmf, properties
+from fencebus_agent.outbox import Parcel
 from fencebus_agent.topics import exchange_type
 
 WINDOW = 256

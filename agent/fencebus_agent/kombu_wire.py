@@ -11,22 +11,6 @@ from fencebus_agent import amqp1_section
 from fencebus_agent.bus import Address, BusMessage, HeaderValue
 from fencebus_schemas.errors import WireError
 
-KEY_BYTES = 255
-"""Of a routing key and of each property that is text: a short string's length is one byte."""
-LONGEST_INT = 2**63
-
-
-def flaw(to: Address, message: BusMessage) -> str | None:
-    """Why AMQP 0-9-1 has no room for this; ``None`` if it has."""
-    short = (to.exchange, to.key, message.content_type, message.correlation_id, message.app_id, str(message.reply_to))
-    if any(len(text.encode("utf-8", "surrogatepass")) > KEY_BYTES for text in short):
-        return f"a routing key, an address or a property of more than {KEY_BYTES} bytes"
-    if any(len(name.encode("utf-8", "surrogatepass")) > KEY_BYTES for name, _ in message.headers):
-        return f"a header's name of more than {KEY_BYTES} bytes"
-    if any(isinstance(value, int) and not -LONGEST_INT <= value < LONGEST_INT for _, value in message.headers):
-        return "a number of more than 64 bits"
-    return None
-
 
 def properties(message: BusMessage, user: str) -> dict[str, str]:
     """The basic properties of a message that is sent by ``user``, for whom the broker vouches; empty: it shall not."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_agent.bus import Address, BusMessage, BusRefused
+from fencebus_agent.flaws import KEY_BYTES
 
 DIRECT_EXCHANGES = ("amq.direct", "")
 QMF_EXCHANGE = re.compile(r"qmf\.[^.]+\.(topic|direct)")
 """Those of every QMF domain."""
-KEY_BYTES = 255
 STEP = 1e-6  # seconds between two messages of a line that would else be due at one moment: the order is kept
 
 
@@ -66,9 +66,11 @@ class MemoryBroker:
         self._clients: list[Client] = []
         self._lines: dict[tuple[str, str], Line] = {}
         self._barred: set[str] = set()
-        self._admission, self._room = asyncio.Event(), asyncio.Event()
+        self._admission = asyncio.Event()
+        self.room = asyncio.Event()
+        """Set while it takes messages."""
         self._up = True
-        self._room.set()
+        self.room.set()
 
     # ---- knobs
 
@@ -88,14 +90,14 @@ class MemoryBroker:
     @property
     def congested(self) -> bool:
         """True: it takes nothing from anybody."""
-        return not self._room.is_set()
+        return not self.room.is_set()
 
     @congested.setter
     def congested(self, on: bool) -> None:
         if on:
-            self._room.clear()
+            self.room.clear()
         else:
-            self._room.set()
+            self.room.set()
 
     def line(self, sender: str, receiver: str) -> Line:
         """The way from one client to another, by their names; nothing is wrong with it at first."""
@@ -134,10 +136,6 @@ class MemoryBroker:
         while not self._up or name in self._barred:
             self._admission.clear()
             await self._admission.wait()
-
-    async def room(self) -> None:
-        """Return when it takes messages."""
-        await self._room.wait()
 
     def join(self, client: Client) -> None:
         """It has connected."""

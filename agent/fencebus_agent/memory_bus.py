@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections import deque
 from dataclasses import replace
+from typing import Final
 
 from fencebus_agent.bus import (
     Address,
@@ -21,7 +22,8 @@ from fencebus_agent.bus import (
     direct_exchange,
 )
 from fencebus_agent.memory_broker import MemoryBroker
-from fencebus_agent.topics import binding_covers
+from fencebus_agent.patience import set_by
+from fencebus_agent.sinks import Sinks
 from fencebus_schemas.deadline import Deadline
 
 QUEUE_LENGTH = 10_000
@@ -32,13 +34,15 @@ class MemoryBus:
     """The Bus port.  ``name`` is the host's, the same after a restart; the broker vouches for ``user``."""
 
     def __init__(self, broker: MemoryBroker, name: str, user: str = "") -> None:
-        self._broker, self._name, self._user = broker, name, user
-        self._own = Address(direct_exchange(), f"fencebus-{name}-{secrets.token_hex(8)}")
-        self._sinks: list[tuple[Address, MessageSink]] = []
-        self._watchers: list[StateSink] = []
+        self._broker, self._user = broker, user
+        self.name: Final = name
+        """The client's name at this broker."""
+        self.own: Final = Address(direct_exchange(), f"fencebus-{name}-{secrets.token_hex(8)}")
+        """A key of the direct exchange, drawn at random."""
+        self.dropped = 0
+        self._sinks = Sinks()
         self._queue: deque[tuple[BusMessage, float | None]] = deque(maxlen=QUEUE_LENGTH)
         self._connected, self._lost = asyncio.Event(), asyncio.Event()
-        self._dropped = 0
         self._closed = False
         self._stalled = False
 
@@ -57,26 +61,11 @@ class MemoryBus:
 
     # ---- the port
 
-    @property
-    def name(self) -> str:
-        """The client's name at this broker."""
-        return self._name
-
-    @property
-    def own(self) -> Address:
-        """A key of the direct exchange, drawn at random."""
-        return self._own
-
-    @property
-    def dropped(self) -> int:
-        """See the port."""
-        return self._dropped
-
     async def run(self) -> None:
         """See the port."""
         try:
             while not self._closed:
-                await self._broker.admission(self._name)
+                await self._broker.admission(self.name)
                 self._connect()
                 await self._lost.wait()
         finally:
@@ -84,20 +73,16 @@ class MemoryBus:
 
     async def wait_connected(self, deadline: Deadline) -> None:
         """See the port."""
-        if self._connected.is_set():
-            return
-        try:
-            await asyncio.wait_for(self._connected.wait(), deadline.remaining())
-        except TimeoutError:
-            raise BusUnreachable(self._broker.name, "no connection until the deadline") from None
+        if not self._connected.is_set() and not await set_by(self._connected, deadline):
+            raise BusUnreachable(self._broker.name, "no connection until the deadline")
 
     def subscribe(self, address: Address, sink: MessageSink) -> None:
         """See the port."""
-        self._sinks.append((address, sink))
+        self._sinks.add(address, sink)
 
     def watch(self, sink: StateSink) -> None:
         """See the port."""
-        self._watchers.append(sink)
+        self._sinks.watch(sink)
 
     async def send(self, to: Address, message: BusMessage, deadline: Deadline, priority: Priority) -> None:
         """See the port."""
@@ -109,22 +94,21 @@ class MemoryBus:
         if priority is Priority.COMMAND:
             await self._wait_for_room(deadline)
         elif not self._connected.is_set() or self._broker.congested:
-            self._dropped += 1
+            self.dropped += 1
             return
-        self._broker.route(self._name, replace(message, to=to, user_id=self._user))
+        self._broker.route(self.name, replace(message, to=to, user_id=self._user))
 
     async def close(self) -> None:
         """See the port."""
         self._closed = True
         self.lose("closed")
-        self._sinks.clear()
-        self._watchers.clear()
+        self._sinks.close()
 
     # ---- what the broker calls
 
     def wants(self, to: Address) -> bool:
         """See memory_broker.Client."""
-        return any(binding_covers(binding, to) for binding, _ in self._sinks)
+        return self._sinks.want(to)
 
     def arrive(self, message: BusMessage) -> None:
         """See memory_broker.Client."""
@@ -140,7 +124,7 @@ class MemoryBus:
         self._lost.set()
         if self._connected.is_set():
             self._connected.clear()
-            self._tell(BusState.LOST, reason)
+            self._sinks.tell(BusState.LOST, reason)
 
     # ---- inside
 
@@ -150,7 +134,7 @@ class MemoryBus:
         self._lost.clear()
         self._broker.join(self)
         self._connected.set()
-        self._tell(BusState.CONNECTED, "")
+        self._sinks.tell(BusState.CONNECTED, "")
 
     async def _wait_for_room(self, deadline: Deadline) -> None:
         """Until it is connected and the broker takes something, both at one moment."""
@@ -158,27 +142,13 @@ class MemoryBus:
             await self.wait_connected(deadline)
             if not self._broker.congested:
                 return
-            try:
-                await asyncio.wait_for(self._broker.room(), deadline.remaining())
-            except TimeoutError:
-                raise BusCongested(self._broker.name, "no room until the deadline") from None
+            if not await set_by(self._broker.room, deadline):
+                raise BusCongested(self._broker.name, "no room until the deadline")
         raise BusUnreachable(self._broker.name, "the deadline had passed: nothing was sent")
 
     def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         while self._queue and not self._stalled:
             message, expires = self._queue.popleft()
-            if expires is not None and loop.time() >= expires:
-                continue
-            for binding, sink in tuple(self._sinks):
-                if binding_covers(binding, message.to):
-                    # Each by itself: what one sink does wrong is no other's loss.
-                    loop.call_soon(self._hand_over, sink, message)
-
-    def _hand_over(self, sink: MessageSink, message: BusMessage) -> None:
-        if not self._closed:
-            sink(message)
-
-    def _tell(self, state: BusState, reason: str) -> None:
-        for watcher in tuple(self._watchers):
-            watcher(state, reason)
+            if expires is None or loop.time() < expires:
+                self._sinks.spread(message)

@@ -16,7 +16,7 @@ from fencebus_agent.amqp1_message import encoded
 from fencebus_agent.amqp1_pipe import Pipe, Settle, Silence
 from fencebus_agent.amqp1_profile import Peer
 from fencebus_agent.bus import Address, BusError, BusUnreachable
-from fencebus_agent.kombu_outbox import Outbox, Parcel
+from fencebus_agent.outbox import Outbox, Parcel
 from fencebus_agent.topics import binding_covers
 
 MOST_LINKS = 256

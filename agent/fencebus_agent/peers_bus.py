@@ -7,15 +7,11 @@ own words.  What goes to an address goes down each link whose binding covers it,
 from __future__ import annotations
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
-from fencebus_agent.amqp1_link import Terms
-from fencebus_agent.amqp1_message import flaw
-from fencebus_agent.amqp1_promises import Promises
-from fencebus_agent.amqp1_sinks import Sinks
 from fencebus_agent.bus import (
     Address,
     BusClosed,
@@ -30,20 +26,20 @@ from fencebus_agent.bus import (
     StateSink,
     direct_exchange,
 )
-from fencebus_agent.kombu_outbox import Outbox, Parcel
-from fencebus_agent.kombu_url import BadBusUrl
+from fencebus_agent.bus_terms import DEFAULTS, Terms
+from fencebus_agent.flaws import UNSIGNED, refuse_flawed
 from fencebus_agent.memory_broker import DIRECT_EXCHANGES, QMF_EXCHANGE
+from fencebus_agent.outbox import Outbox, Parcel
+from fencebus_agent.patience import set_by
 from fencebus_agent.peers_call import Call, Mouth
 from fencebus_agent.peers_door import Door
 from fencebus_agent.peers_presence import Presence
 from fencebus_agent.peers_trust import ByCertificate, ByKey, Trust
 from fencebus_agent.peers_url import find, parse
-from fencebus_agent.topics import binding_covers
+from fencebus_agent.promises import Promises
+from fencebus_agent.sinks import Sinks
+from fencebus_schemas.bus_url import BadBusUrl
 from fencebus_schemas.deadline import Deadline
-
-log = logging.getLogger(__name__)
-
-DEFAULTS = Terms()
 
 
 class PeersBus:
@@ -58,8 +54,13 @@ class PeersBus:
         self._me = find(peers, host)
         self._keys = list(keys)
         self._trust = _trust(terms, self._keys)
-        self._name = "peers://" + ",".join(map(str, peers))
-        self._own = Address(direct_exchange(terms.domain), f"{terms.client}-{self._me.name}-{secrets.token_hex(8)}")
+        self.name: Final = "peers://" + ",".join(map(str, peers))
+        """The list of hosts."""
+        key = f"{terms.client}-{self._me.name}-{secrets.token_hex(8)}"
+        self.own: Final = Address(direct_exchange(terms.domain), key)
+        """A key of the direct exchange, drawn at random."""
+        self.dropped = 0
+        """See the port; each host that missed one counts."""
         self._sinks, self._promises = Sinks(), Promises()
         self._presence = Presence(self._changed)
         others = tuple(peer for peer in peers if peer != self._me)
@@ -69,22 +70,6 @@ class PeersBus:
         self._door = Door(self._me, known, self._trust, terms, self._presence.hears, self._presence.deaf, self._settled)
         self._ending = asyncio.Event()
         self._closed = False
-        self._dropped = 0
-
-    @property
-    def name(self) -> str:
-        """The list of hosts."""
-        return self._name
-
-    @property
-    def own(self) -> Address:
-        """A key of the direct exchange, drawn at random."""
-        return self._own
-
-    @property
-    def dropped(self) -> int:
-        """See the port; each host that missed one counts."""
-        return self._dropped
 
     def renew(self, keys: Sequence[bytes]) -> None:
         """See ``bus.Renewable``; links that stand go on."""
@@ -108,12 +93,9 @@ class PeersBus:
 
     async def wait_connected(self, deadline: Deadline) -> None:
         """See the port: to any of the other hosts, both ways."""
-        try:
-            async with asyncio.timeout(deadline.remaining()):
-                await self._presence.somebody.wait()
-        except TimeoutError:
+        if not await set_by(self._presence.somebody, deadline):
             why = self._door.trouble or self._presence.trouble
-            raise BusUnreachable(self._name, f"no other host until the deadline: {why}") from None
+            raise BusUnreachable(self.name, f"no other host until the deadline: {why}")
 
     def subscribe(self, address: Address, sink: MessageSink) -> None:
         """See the port."""
@@ -131,7 +113,7 @@ class PeersBus:
         if priority is Priority.INDICATION:
             self._indicate(to, message, deadline)
         elif deadline.expired:
-            raise BusUnreachable(self._name, "the deadline had passed: nothing was sent")
+            raise BusUnreachable(self.name, "the deadline had passed: nothing was sent")
         else:
             await self.wait_connected(deadline)
             self._hear_oneself(to, message)
@@ -140,41 +122,35 @@ class PeersBus:
     async def close(self) -> None:
         """See the port."""
         self._closed = True
-        self._promises.break_all(BusClosed(self._name, "closed"))
-        self._sinks.clear()
+        self._promises.break_all(BusClosed(self.name, "closed"))
+        self._sinks.close()
         self._ending.set()
         await self._door.leave()
 
     # ---- inside
 
     def _wanted(self) -> tuple[Address, ...]:
-        return tuple(dict.fromkeys((self._own, *self._sinks.bindings)))
+        return tuple(dict.fromkeys((self.own, *self._sinks.bindings)))
 
     def _check(self, to: Address, message: BusMessage) -> None:
         if self._closed:
-            raise BusClosed(self._name, "closed")
-        if message.user_id not in ("", self._me.name):
-            raise BusRefused(self._name, f"no message can be sent in the name of {message.user_id!r}")
+            raise BusClosed(self.name, "closed")
+        refuse_flawed(self.name, to, message, (self._me.name,), UNSIGNED)
         if to.exchange not in DIRECT_EXCHANGES and not QMF_EXCHANGE.fullmatch(to.exchange):
-            raise BusRefused(self._name, f"no exchange {to.exchange!r}")
-        if (trouble := flaw(to, message)) is not None:
-            raise BusRefused(self._name, trouble)
+            raise BusRefused(self.name, f"no exchange {to.exchange!r}")
 
     def _hear_oneself(self, to: Address, message: BusMessage) -> None:
-        for binding in self._sinks.bindings:
-            if binding_covers(binding, to):
-                user = self._me.name if self._trust.vouches else ""
-                self._sinks.hand(binding, replace(message, to=to, user_id=user))
+        self._sinks.spread(replace(message, to=to, user_id=self._me.name if self._trust.vouches else ""))
 
     def _indicate(self, to: Address, message: BusMessage, deadline: Deadline) -> None:
         if not self._presence.somebody.is_set():
-            self._dropped += 1
+            self.dropped += 1
             return
         self._hear_oneself(to, message)
         for audience in self._door.wanting(to):
             for box in audience.boxes(to):
                 parcel = Parcel(to, message, deadline, Priority.INDICATION, None)
-                self._dropped += audience.stalled or not box.put(parcel)
+                self.dropped += audience.stalled or not box.put(parcel)
             audience.push()
 
     async def _command(self, to: Address, message: BusMessage, deadline: Deadline) -> None:
@@ -193,21 +169,14 @@ class PeersBus:
     async def _taken(self, name: str, box: Outbox, parcel: Parcel) -> BusError | None:
         """What went wrong with one host; ``None`` if it has it."""
         try:
-            await self._promises.kept(parcel)
-        except TimeoutError:
-            fate = box.withdraw(parcel)
-            return BusCongested(self._name, f"{name} has not taken it until the deadline ({fate.value})")
+            fate = await self._promises.kept(box, parcel)
         except BusError as error:
             return error
-        finally:
-            box.withdraw(parcel)
-        return None
+        late = f"{name} has not taken it until the deadline"
+        return None if fate is None else BusCongested(self.name, f"{late} ({fate.value})")
 
     def _settled(self, parcel: Parcel, error: BusError | None) -> None:
-        if parcel.taken is None:
-            self._dropped += error is not None
-        else:
-            self._promises.settle(parcel.taken, error)
+        self.dropped += self._promises.settle(parcel, error)
 
     def _changed(self, state: BusState, reason: str) -> None:
         if not self._closed:  # whoever leaves knows it

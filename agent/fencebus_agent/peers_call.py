@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fencebus_agent.amqp1_engine import Greeting
-from fencebus_agent.amqp1_link import BrokerLink, Hooks, Terms
-from fencebus_agent.amqp1_pauses import SOUND, pauses
+from fencebus_agent.amqp1_link import BrokerLink, Hooks
 from fencebus_agent.amqp1_profile import Peer as PeerProfile
 from fencebus_agent.amqp1_speaking import Boxes
 from fencebus_agent.bus import Address, BusError, BusMessage
-from fencebus_agent.kombu_outbox import Parcel
+from fencebus_agent.bus_terms import Terms
+from fencebus_agent.outbox import Parcel
+from fencebus_agent.pauses import SOUND, pauses
 from fencebus_agent.peers_trust import Trust
 from fencebus_agent.peers_url import Peer
 

@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable
 
 from fencebus_agent.amqp1_engine import Engine, Greeting
-from fencebus_agent.amqp1_link import FAREWELL, Terms
-from fencebus_agent.amqp1_pauses import pauses
+from fencebus_agent.amqp1_link import FAREWELL
 from fencebus_agent.bus import Address, BusError
-from fencebus_agent.kombu_outbox import Parcel
+from fencebus_agent.bus_terms import Terms
+from fencebus_agent.outbox import Parcel
+from fencebus_agent.pauses import pauses
 from fencebus_agent.peers_audience import Audience, Ears
 from fencebus_agent.peers_gate import PATIENCE
 from fencebus_agent.peers_trust import Trust

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fencebus_agent.amqp1_engine import Engine
-from fencebus_agent.kombu_url import Tls
+from fencebus_agent.bus_tls import context_of
 from fencebus_agent.peers_gate import Gate
 from fencebus_agent.peers_key import callee, caller
+from fencebus_schemas.bus_url import Tls
 
 Admit = Callable[[str], Engine]
 """The engine for the host of that name."""
@@ -66,20 +67,13 @@ class ByCertificate:
 
     def door(self, me: str, known: frozenset[str], admit: Admit, refuse: Refuse) -> tuple[Factory, ssl.SSLContext]:
         """See Trust."""
-        context = self._context(ssl.Purpose.CLIENT_AUTH)
+        context = context_of(self.tls, ssl.Purpose.CLIENT_AUTH)
         context.verify_mode = ssl.CERT_REQUIRED
         return lambda: NameGate(known, admit, refuse), context
 
     def call(self, me: str, them: str, engine: Engine, refuse: Refuse) -> tuple[Factory, ssl.SSLContext]:
         """See Trust."""
-        return lambda: engine, self._context(ssl.Purpose.SERVER_AUTH)
-
-    def _context(self, purpose: ssl.Purpose) -> ssl.SSLContext:
-        context = ssl.create_default_context(purpose, cafile=self.tls.ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if self.tls.cert_file is not None:
-            context.load_cert_chain(self.tls.cert_file, self.tls.key_file)
-        return context
+        return lambda: engine, context_of(self.tls)
 
 
 class NameGate(asyncio.Protocol):

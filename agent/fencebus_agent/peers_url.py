@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
 
-from fencebus_agent.kombu_url import BadBusUrl
+from fencebus_schemas.bus_url import BadBusUrl, location, parts_of
 
 SCHEME = "peers"
 PORT = 1230
@@ -23,8 +22,8 @@ class Peer:
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}" if self.name == self.host else f"{self.name}@{host}:{self.port}"
+        there = location(self.host, self.port)
+        return there if self.name == self.host else f"{self.name}@{there}"
 
 
 def parse(text: str) -> tuple[Peer, ...]:
@@ -56,16 +55,7 @@ def find(peers: tuple[Peer, ...], host: str) -> Peer:
 
 
 def _peer(number: int, text: str) -> Peer:
-    url = text if "://" in text else f"{SCHEME}://{text}"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise BadBusUrl(number, "not a URL, or a port that is no number from 0 to 65535") from None
-    if parts.scheme != SCHEME:
-        raise BadBusUrl(number, f"it has to begin with {SCHEME}://")
-    if not parts.hostname:
-        raise BadBusUrl(number, "it names no host")
-    if parts.path or parts.query or parts.fragment or parts.password is not None:
+    parts = parts_of(number, text if "://" in text else f"{SCHEME}://{text}", (SCHEME,))
+    if parts.path or parts.more or parts.password is not None:
         raise BadBusUrl(number, "a peer is NAME@HOST:PORT, and nothing more")
-    return Peer(unquote(parts.username or "") or parts.hostname, parts.hostname, port or PORT)
+    return Peer(parts.user or parts.host, parts.host, parts.port or PORT)

@@ -10,7 +10,7 @@ import ssl
 from dataclasses import dataclass
 from enum import Enum
 
-from fencebus_broker.where import Place
+from fencebus_schemas.bus_url import Broker
 
 
 class Step(Enum):
@@ -29,7 +29,7 @@ class Step(Enum):
 class Finding:
     """What came of a step at a broker; ``remedy`` is empty where all is well."""
 
-    place: Place
+    place: Broker
     step: Step
     detail: str = ""
     remedy: str = ""
@@ -46,12 +46,12 @@ class Finding:
         return f"FAIL  {self.place} -- {self.step.name.lower().replace('_', ' ')}{detail}\n      {self.remedy}"
 
 
-def explained(place: Place, step: Step, error: BaseException) -> Finding:
+def explained(place: Broker, step: Step, error: BaseException) -> Finding:
     """Why a step failed, and what to do."""
     return Finding(place, step, _line(error), _remedy(place, step, error))
 
 
-def _remedy(place: Place, step: Step, error: BaseException) -> str:
+def _remedy(place: Broker, step: Step, error: BaseException) -> str:
     if step is Step.CONNECT:
         return _unreached(place, error)
     if step is Step.ENCRYPT:
@@ -65,9 +65,9 @@ def _remedy(place: Place, step: Step, error: BaseException) -> str:
     return "The broker's own log says more."
 
 
-def _unreached(place: Place, error: BaseException) -> str:
+def _unreached(place: Broker, error: BaseException) -> str:
     if isinstance(error, socket.gaierror):
-        return f"No address is known for {place.address}: look at /etc/hosts and DNS."
+        return f"No address is known for {place.host}: look at /etc/hosts and DNS."
     if isinstance(error, ConnectionRefusedError):
         return f"Nobody listens on port {place.port} there: is the broker running, and on this port?"
     if isinstance(error, TimeoutError):
@@ -75,17 +75,17 @@ def _unreached(place: Place, error: BaseException) -> str:
     return "Look at the network between this machine and the broker."
 
 
-def _untrusted(place: Place, error: BaseException) -> str:
+def _untrusted(place: Broker, error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-            return f"Its certificate is for another name than {place.address}: use the name that it was rendered for."
+            return f"Its certificate is for another name than {place.host}: use the name that it was rendered for."
         return "Its certificate is not signed by a CA that is believed here: name the CA with --ca."
     if isinstance(error, ssl.SSLError) and "WRONG_VERSION" in str(error):
         return "It does not speak TLS on this port: amqps:// is for port 5671, amqp:// for 5672."
     return "It may want a certificate of this site's CA (--cert, --key), or speak no TLS on this port."
 
 
-def _shut_out(place: Place, error: BaseException) -> str:
+def _shut_out(place: Broker, error: BaseException) -> str:
     code = getattr(error, "reply_code", None)
     if code == 403:
         return f"It does not know user {place.user}, or the password is another one."

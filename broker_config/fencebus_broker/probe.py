@@ -16,7 +16,7 @@ import kombu
 from kombu.transport.pyamqp import Channel, Connection
 
 from fencebus_broker.findings import Finding, Step, explained
-from fencebus_broker.where import Papers, Place
+from fencebus_schemas.bus_url import Broker, Tls, bracketed
 
 SECONDS = 5.0
 """For each step."""
@@ -27,9 +27,9 @@ PASSED_ON, AGAIN = 2.0, 0.2
 class Visit:
     """A connection with a queue of its own, bound to a key that nobody else has."""
 
-    def __init__(self, place: Place, papers: Papers, domain: str) -> None:
+    def __init__(self, place: Broker, tls: Tls, domain: str) -> None:
         self.place = place
-        self._papers, self._topic, self._direct = papers, f"qmf.{domain}.topic", f"qmf.{domain}.direct"
+        self._files, self._topic, self._direct = tls, f"qmf.{domain}.topic", f"qmf.{domain}.direct"
         self.key = f"fencebus-{secrets.token_hex(8)}"
         self.heard: set[bytes] = set()
         self._vouched = ""
@@ -54,23 +54,23 @@ class Visit:
                 return
 
     def _connect(self) -> str:
-        with socket.create_connection((self.place.address, self.place.port), SECONDS) as there:
+        with socket.create_connection((self.place.host, self.place.port), SECONDS) as there:
             return f"as {there.getpeername()[0]}"
 
     def _encrypt(self) -> str:
-        context = ssl.create_default_context(cafile=self._papers.ca and str(self._papers.ca))
-        if self._papers.certificate is not None:
-            context.load_cert_chain(self._papers.certificate, self._papers.key)
+        context = ssl.create_default_context(cafile=self._files.ca_file)
+        if self._files.cert_file is not None:
+            context.load_cert_chain(self._files.cert_file, self._files.key_file)
         with (
-            socket.create_connection((self.place.address, self.place.port), SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=self.place.address) as there,
+            socket.create_connection((self.place.host, self.place.port), SECONDS) as plain,
+            context.wrap_socket(plain, server_hostname=self.place.host) as there,
         ):
             return there.version() or ""
 
     def _log_in(self) -> str:
         place = self.place
         self._transport = kombu.Connection(
-            f"[{place.address}]" if ":" in place.address else place.address,
+            bracketed(place.host),
             userid=place.user,
             password=place.password,
             virtual_host=place.vhost,
@@ -87,11 +87,11 @@ class Visit:
         if not self.place.secure:
             return False
         return {
-            "ca_certs": self._papers.ca and str(self._papers.ca),
-            "certfile": self._papers.certificate and str(self._papers.certificate),
-            "keyfile": self._papers.key and str(self._papers.key),
+            "ca_certs": self._files.ca_file,
+            "certfile": self._files.cert_file,
+            "keyfile": self._files.key_file,
             "cert_reqs": ssl.CERT_REQUIRED,
-            "server_hostname": self.place.address,
+            "server_hostname": self.place.host,
         }
 
     def _look(self) -> str:
@@ -157,9 +157,9 @@ class Visit:
         self._vouched = str(message.properties.get("user_id", ""))
 
 
-def probe(places: Sequence[Place], papers: Papers, domain: str) -> Iterator[Finding]:
+def probe(places: Sequence[Broker], tls: Tls, domain: str) -> Iterator[Finding]:
     """Each broker by itself, then whether what is sent at one arrives at the others."""
-    visits = [Visit(place, papers, domain) for place in places]
+    visits = [Visit(place, tls, domain) for place in places]
     fit = []
     try:
         for visit in visits:

@@ -13,8 +13,9 @@ import click
 from fencebus_broker.findings import Finding
 from fencebus_broker.rendering import KINDS, render
 from fencebus_broker.site import site
-from fencebus_broker.where import Papers, Place, of_folder, places
+from fencebus_broker.where import of_folder, places
 from fencebus_schemas import __version__
+from fencebus_schemas.bus_url import Broker, Tls
 from fencebus_schemas.errors import FencebusError
 
 PROGRAM = "fencebus_broker"
@@ -99,20 +100,21 @@ def check_command(
       fencebus_broker check amqp://guest:guest@localhost
     """
     found = places(sys.stdin.readline().strip() if url == "-" else url)
-    papers = of_folder(credentials, found[0].user) if credentials else Papers(ca, cert, key)
+    given = Tls(*(str(path) if path else None for path in (ca, cert, key)))
+    tls = of_folder(credentials, found[0].user) if credentials else given
     good = True
-    for finding in _probe(found, papers, domain):
+    for finding in _probe(found, tls, domain):
         click.echo(finding)
         good = good and finding.good
     return ExitCode.OK if good else ExitCode.FAILED
 
 
-def _probe(found: Sequence[Place], papers: Papers, domain: str) -> Iterator[Finding]:
+def _probe(found: Sequence[Broker], tls: Tls, domain: str) -> Iterator[Finding]:
     if find_spec("kombu") is None:
         raise click.ClickException("not installed: kombu; pip install 'fencebus[broker]'")
     from fencebus_broker.probe import probe
 
-    return probe(found, papers, domain)
+    return probe(found, tls, domain)
 
 
 def run(arguments: Sequence[str]) -> int:

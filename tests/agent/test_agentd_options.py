@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fencebus_agent.agentd_options import BUS_VARIABLE, OPTIONS, Answer, Errand, UsageError, read
-from fencebus_agent.kombu_url import Tls
 from fencebus_schemas import __version__
+from fencebus_schemas.bus_url import Tls
 
 BUS = "amqp://a:b@broker,amqp://a:b@other"
 

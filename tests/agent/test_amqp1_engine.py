@@ -17,7 +17,7 @@ from fencebus_agent.amqp1_link import BrokerLink, Hooks
 from fencebus_agent.amqp1_profile import Peer
 from fencebus_agent.amqp1_speaking import Boxes
 from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, Priority, topic_exchange
-from fencebus_agent.kombu_outbox import Parcel
+from fencebus_agent.outbox import Parcel
 from fencebus_agent.peers_audience import Audience, Ears
 from fencebus_schemas.deadline import Deadline
 from tests.hypervisors import eventually

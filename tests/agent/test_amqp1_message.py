@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_agent.amqp1_message import decoded, encoded, flaw
+from fencebus_agent.amqp1_message import decoded, encoded
 from fencebus_agent.amqp1_profile import Profile, Qpidd, RabbitMq3
 from fencebus_agent.bus import LIST, MAP, Address, BusMessage
 from fencebus_schemas import amqp010
@@ -167,17 +167,3 @@ def test_a_message_with_a_broken_byte_makes_a_message_or_an_error_of_the_wire(da
         decoded(bytes(whole), TO, TYPED)
     except WireError:
         return
-
-
-@pytest.mark.parametrize(
-    ("to", "message", "said"),
-    (
-        (Address("x", "k" * 256), BusMessage(), "more than 255 bytes"),
-        (TO, BusMessage(correlation_id="é" * 128), "more than 255 bytes"),
-        (TO, BusMessage(headers=(("n" * 256, 1),)), "header's name"),
-        (TO, BusMessage(headers=(("n", 2**64),)), "64 bits"),
-    ),
-)
-def test_what_brokers_have_no_room_for_is_said(to: Address, message: BusMessage, said: str) -> None:
-    assert said in (flaw(to, message) or "")
-    assert flaw(TO, BusMessage(headers=(("n", 2**64 - 1),))) is None

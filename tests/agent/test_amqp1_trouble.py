@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from fencebus_agent.amqp1_bus import Amqp1Bus
-from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import (
     Address,
     BusCongested,
@@ -26,7 +25,8 @@ from fencebus_agent.bus import (
     direct_exchange,
     topic_exchange,
 )
-from fencebus_agent.kombu_url import Tls
+from fencebus_agent.bus_terms import Terms
+from fencebus_schemas.bus_url import Tls
 from tests.amqp1_site import make_exchanges, url
 from tests.hypervisors import eventually, soon
 from tests.managers.certificates import made

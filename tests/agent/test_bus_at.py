@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fencebus_agent.bus_at import AMQP_0, AMQP_1, MAKERS, PEERS, BusTerms, bus_at, speaks, split
-from fencebus_agent.kombu_url import BadBusUrl, Tls
+from fencebus_schemas.bus_url import BadBusUrl, Tls
 from tests.components import require_module
 
 

@@ -26,9 +26,9 @@ from fencebus_agent.bus import (
     direct_exchange,
     topic_exchange,
 )
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.kombu_link import Terms
-from fencebus_agent.kombu_url import Tls, parse
+from fencebus_schemas.bus_url import AMQP_0, Tls, brokers
 from tests.hypervisors import eventually, soon
 from tests.managers.certificates import made
 from tests.ports import free_tcp_port
@@ -215,7 +215,7 @@ async def test_a_broker_that_is_killed_takes_nothing_along_that_it_had_confirmed
 
 def sent_by_a_stranger(url: str, to: Address) -> None:
     """Messages that no client of ours would send."""
-    (broker,) = parse(url)
+    (broker,) = brokers(url, AMQP_0)
     transport = kombu.Connection(
         broker.host, userid=broker.user, password=broker.password, port=broker.port, transport_options={}
     ).transport

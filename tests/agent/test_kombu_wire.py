@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_agent.bus import Address, BusMessage
-from fencebus_agent.kombu_wire import address_of, blamed, flaw, is_of_qmf, message_of, properties
+from fencebus_agent.kombu_wire import address_of, blamed, is_of_qmf, message_of, properties
 
 TO = Address("qmf.default.topic", "agent.ind")
 
@@ -75,25 +75,6 @@ def test_a_time_to_live_that_is_no_number_is_none(expiration: str) -> None:
 )
 def test_an_answer_goes_where_a_client_of_either_protocol_asks_for_it(text: str, address: Address) -> None:
     assert address_of(text) == address
-
-
-@pytest.mark.parametrize(
-    ("to", "message", "said"),
-    (
-        (TO, BusMessage(headers=(("n", 2**63 - 1), ("m", -(2**63)), ("yes", True))), None),
-        (Address("x", "k" * 256), BusMessage(), "255 bytes"),
-        (Address("x", "é" * 128), BusMessage(), "255 bytes"),
-        (TO, BusMessage(correlation_id="c" * 256), "255 bytes"),
-        (TO, BusMessage(reply_to=Address("x" * 128, "y" * 128)), "255 bytes"),
-        (TO, BusMessage(headers=(("h" * 256, 1),)), "header's name"),
-        (TO, BusMessage(headers=(("n", 2**63),)), "64 bits"),
-    ),
-)
-def test_what_the_protocol_has_no_room_for_is_told_before_it_is_sent(
-    to: Address, message: BusMessage, said: str | None
-) -> None:
-    found = flaw(to, message)
-    assert (found is None) if said is None else (found is not None and said in found)
 
 
 @pytest.mark.parametrize(

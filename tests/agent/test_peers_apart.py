@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import BusCongested, BusError, BusMessage, BusState, Priority
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.peers_bus import PeersBus
 from tests.components import CHECKOUT, require_program
 from tests.hypervisors import eventually, soon

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from fencebus_agent import peers_gate
-from fencebus_agent.amqp1_link import Terms
 from fencebus_agent.bus import (
     Address,
     BusMessage,
@@ -23,9 +22,10 @@ from fencebus_agent.bus import (
     Renewable,
     topic_exchange,
 )
-from fencebus_agent.kombu_url import Tls
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.peers_bus import PeersBus
 from fencebus_agent.peers_trust import names_of
+from fencebus_schemas.bus_url import Tls
 from tests.hypervisors import eventually, soon
 from tests.peer_certificates import Authority
 from tests.peers_site import lasting_tcp_port

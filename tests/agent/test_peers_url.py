@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fencebus_agent.kombu_url import BadBusUrl
 from fencebus_agent.peers_url import PORT, Peer, find, parse
+from fencebus_schemas.bus_url import BadBusUrl
 
 
 def test_a_host_has_the_name_by_which_it_is_reached_unless_the_list_gives_it_one() -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import kombu
 from kombu.transport.pyamqp import Channel, Connection
 
-from fencebus_agent.kombu_url import parse
+from fencebus_schemas.bus_url import AMQP_0, brokers
 from tests.components import CHECKOUT
 
 BODY_BYTES = 600
@@ -25,7 +25,7 @@ class Peer:
     """A connection with a queue, read by one thread; nothing is confirmed."""
 
     def __init__(self, url: str) -> None:
-        (broker,) = parse(url)
+        (broker,) = brokers(url, AMQP_0)
         self._transport = kombu.Connection(
             broker.host,
             userid=broker.user,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fencebus_agent.bus import Address, BusMessage
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.kombu_link import Terms
 from fencebus_schemas.xvm import ACTION_OFF, ACTION_ON, ACTION_STATUS
 from tests.bench.load import Aim, Tally, ask_each, ask_for
 from tests.bench.rivals import Transport

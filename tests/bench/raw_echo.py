@@ -8,7 +8,7 @@ import time
 import kombu
 from kombu.transport.pyamqp import Channel, Connection
 
-from fencebus_agent.kombu_url import parse
+from fencebus_schemas.bus_url import AMQP_0, brokers
 
 BODY = b"x" * 400
 
@@ -17,7 +17,7 @@ class _Peer:
     """A connection with a queue, read by one thread."""
 
     def __init__(self, url: str) -> None:
-        (broker,) = parse(url)
+        (broker,) = brokers(url, AMQP_0)
         self._transport = kombu.Connection(
             broker.host,
             userid=broker.user,

@@ -8,9 +8,9 @@ import ssl
 import pytest
 
 from fencebus_broker.findings import Finding, Step, explained
-from fencebus_broker.where import Place
+from fencebus_schemas.bus_url import Broker
 
-PLACE = Place("b1", 5671, "fencebus", "host1", "secret", True)
+PLACE = Broker("amqps", "b1", 5671, "fencebus", "host1", "secret")
 
 
 class Said(Exception):

@@ -15,13 +15,13 @@ from fencebus_agent.bus import (
     direct_exchange,
     topic_exchange,
 )
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.kombu_link import Terms
-from fencebus_agent.kombu_url import Tls
 from fencebus_agent.qmf_agent import QmfAgent
 from fencebus_agent.qmf_console import QmfConsole
 from fencebus_agent.qmf_desk import AgentTerms
 from fencebus_broker import rights
+from fencebus_schemas.bus_url import Tls
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import HostId
 from fencebus_schemas.qmf2_classes import NODE
@@ -108,9 +108,9 @@ async def stays_outside(bus: KombuBus, why: str) -> None:
     """It is not let in, for this reason."""
     task = asyncio.create_task(bus.run())
     try:
-        assert await comes_true(lambda: bus._trouble != "not connected yet")
-        assert why in bus._trouble
-        assert not bus._connected.is_set()
+        assert await comes_true(lambda: bus._standing.trouble != "not connected yet")
+        assert why in bus._standing.trouble
+        assert not bus._standing.connected
     finally:
         await bus.close()
         await task

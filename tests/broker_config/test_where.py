@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_broker.where import Papers, Place, UnfitUrl, of_folder, places
+from fencebus_broker.where import UnfitUrl, of_folder, places
+from fencebus_schemas.bus_url import Broker, Tls
 
 
 def test_a_list_of_urls_names_its_brokers_in_order() -> None:
     found = places("amqps://a:s%40cret@b1/fencebus, amqp://[2001:db8::1]:5673")
     assert found == (
-        Place("b1", 5671, "fencebus", "a", "s@cret", True),
-        Place("2001:db8::1", 5673, "/", "guest", "guest", False),
+        Broker("amqps", "b1", 5671, "fencebus", "a", "s@cret"),
+        Broker("amqp", "2001:db8::1", 5673, "/", "guest", "guest"),
     )
     assert [str(place) for place in found] == ["amqps://a@b1:5671/fencebus", "amqp://guest@[2001:db8::1]:5673"]
     assert "s@cret" not in repr(found)
@@ -28,7 +29,7 @@ def test_what_cannot_be_looked_at_is_refused_without_quoting_it(url: str) -> Non
 
 
 def test_papers_of_a_folder_are_those_that_are_there(tmp_path: Path) -> None:
-    assert of_folder(tmp_path, "a") == Papers()
+    assert of_folder(tmp_path, "a") == Tls()
     (tmp_path / "ca.pem").touch()
     (tmp_path / "a.pem").touch()
-    assert of_folder(tmp_path, "a") == Papers(tmp_path / "ca.pem", tmp_path / "a.pem")
+    assert of_folder(tmp_path, "a") == Tls(str(tmp_path / "ca.pem"), str(tmp_path / "a.pem"))

@@ -13,7 +13,7 @@ import pytest
 from fencebus_agent.amqp1_bus import Amqp1Bus
 from fencebus_agent.bus import MAP, Address, Bus, BusMessage, Priority, topic_exchange
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.kombu_url import parse
+from fencebus_schemas.bus_url import AMQP_0, brokers
 from tests.amqp1_site import url
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq
@@ -101,7 +101,7 @@ async def test_a_forger_on_the_old_protocol_has_the_new_one_believe_no_user(rabb
     async with both(rabbitmq) as (_old, new):
         heard = listen(new, new.own)
         await heard_back(new)
-        (broker,) = parse(rabbitmq.url("c"))
+        (broker,) = brokers(rabbitmq.url("c"), AMQP_0)
         transport = kombu.Connection(broker.host, broker.user, broker.password, port=broker.port).transport
         connection = transport.establish_connection()
         channel = connection.channel()

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fencebus_agent.bus import Address, Bus, BusMessage, direct_exchange, topic_exchange
+from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.kombu_link import Terms
 from tests.components import require_program
 from tests.daemon_process import DaemonProcess
 from tests.rabbitmq import RabbitMq

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 from fencebus_agent.bus_at import check
-from fencebus_agent.kombu_url import BadBusUrl
 from fencebus_host.config import values
 from fencebus_host.config.bus_settings import DEFAULT_BUS_KEY
 from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.values import BadValueError
+from fencebus_schemas.bus_url import BadBusUrl
 
 HIDDEN = "***"
 """Takes the place of a password wherever settings are shown."""

@@ -83,9 +83,9 @@ def _at_daemon(path: Path) -> Source:
 
 async def _on_bus(url: str, domain: str, ca: str | None, place: Place) -> None:
     from fencebus_agent.bus_at import BusTerms, bus_at
-    from fencebus_agent.kombu_url import Tls
     from fencebus_agent.qmf_console import ConsoleTerms
     from fencebus_host.web.bus_source import BusSource
+    from fencebus_schemas.bus_url import Tls
 
     source = BusSource(bus_at(url, BusTerms(domain, "fence_virtctl web", Tls(ca))), ConsoleTerms(domain))
     listening = asyncio.create_task(source.run())

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fencebus_agent.bus_at import BusTerms, bus_at
-from fencebus_agent.kombu_url import BadBusUrl, Tls
 from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.fence_agent_settings import FenceAgentSettings
@@ -19,6 +18,7 @@ from fencebus_host.ports import Router
 from fencebus_host.routers.ground import Ground
 from fencebus_host.routers.missing import cannot_be_built
 from fencebus_host.routers.ordered import OrderedRouter
+from fencebus_schemas.bus_url import BadBusUrl, Tls
 
 Build = Callable[[BackendSettings, Ground], Router]
 

@@ -9,7 +9,7 @@ from functools import partial
 
 from fencebus_agent.bus import Address, BusMessage, Priority
 from fencebus_agent.kombu_handover import BACKLOG, Handover, Wake
-from fencebus_agent.kombu_outbox import ROOM, ROOM_BYTES, Fate, Outbox, Parcel
+from fencebus_agent.outbox import ROOM, ROOM_BYTES, Fate, Outbox, Parcel
 from fencebus_schemas.deadline import Deadline
 from tests.hypervisors import eventually
 
