@@ -11,6 +11,8 @@ from importlib.util import find_spec
 
 from fencebus_agent import agentd_options
 from fencebus_agent.agentd_options import PROGRAM, Answer, UsageError
+from fencebus_schemas.bus_url import BadBusUrl
+from fencebus_schemas.libraries import library_of, to_install
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -30,16 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{PROGRAM}: not installed: libvirt; on a host: pip install 'fencebus[host]'\n")
         return EXIT_FAILED
     from fencebus_agent.agentd import serve
-    from fencebus_schemas.bus_url import BadBusUrl
 
     level = logging.DEBUG if asked.debug else logging.INFO
     logging.basicConfig(level=level, format=f"%(asctime)s {PROGRAM} %(levelname)s %(message)s")
     try:
         asyncio.run(serve(asked))
     except (BadBusUrl, ImportError) as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        sys.stderr.write(f"{PROGRAM}: {_words(error)}\n")
         return EXIT_FAILED
     return 0
+
+
+def _words(error: BadBusUrl | ImportError) -> str:
+    library = "" if isinstance(error, BadBusUrl) else library_of(error)
+    return f"not installed: {library}; {to_install(library)}" if library else str(error)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from fencebus_broker.where import of_folder, places
 from fencebus_schemas import __version__
 from fencebus_schemas.bus_url import Broker, Tls
 from fencebus_schemas.errors import FencebusError
+from fencebus_schemas.libraries import to_install
 
 PROGRAM = "fencebus_broker"
 
@@ -111,7 +112,7 @@ def check_command(
 
 def _probe(found: Sequence[Broker], tls: Tls, domain: str) -> Iterator[Finding]:
     if find_spec("kombu") is None:
-        raise click.ClickException("not installed: kombu; pip install 'fencebus[broker]'")
+        raise click.ClickException(f"not installed: kombu; {to_install('kombu', 'broker')}")
     from fencebus_broker.probe import probe
 
     return probe(found, tls, domain)

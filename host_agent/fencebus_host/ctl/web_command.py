@@ -14,6 +14,7 @@ import click
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.options import config_option
 from fencebus_host.ctl.status_source import socket_of
+from fencebus_schemas.libraries import library_of, to_install
 
 if TYPE_CHECKING:
     from fencebus_host.web.scene import Source
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 PORT = 8229
 BUS_VARIABLE = "FENCEBUS_BUS_URL"
 """A password on a command line is seen by everybody on the machine."""
-MISSING = "fence_virtctl web: not installed: aiohttp; Debian: python3-aiohttp, or pip install 'fencebus[web]'\n"
+MISSING = "fence_virtctl web: not installed: {}; {}\n"
 WARNING = (
     "fence_virtctl web: whoever reaches {address} can read the names and states of all hosts and VMs, unencrypted\n"
 )
@@ -62,7 +63,7 @@ def web(
         from fencebus_host.web.guard import is_loopback
         from fencebus_host.web.server import own_names
     except ImportError:
-        sys.stderr.write(MISSING)
+        sys.stderr.write(MISSING.format("aiohttp", to_install("aiohttp", "web")))
         return ExitCode.FAILED
     logging.basicConfig(level=logging.WARNING)
     if not is_loopback(address):
@@ -72,6 +73,11 @@ def web(
         asyncio.run(_on_bus(bus, domain, ca, place) if bus else _serve(_at_daemon(socket_of(file)), place))
     except KeyboardInterrupt:
         return ExitCode.OK
+    except ImportError as error:
+        if not (library := library_of(error)):
+            raise
+        sys.stderr.write(MISSING.format(library, to_install(library)))
+        return ExitCode.FAILED
     return ExitCode.OK
 
 
