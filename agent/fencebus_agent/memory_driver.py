@@ -30,6 +30,7 @@ from fencebus_agent.memory_host import MemoryHost, Remembered, speaks_of_migrati
 from fencebus_agent.memory_machines import Glance, WorldEvent, WorldRefusal
 from fencebus_agent.memory_vm import MemoryVm
 from fencebus_agent.memory_world import World
+from fencebus_agent.patience import set_by
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import HostId, Incarnation, Observation, Proof, Sight, Uuid, VmRecord, VmState, as_uuid
 
@@ -160,10 +161,8 @@ class MemoryHypervisor:
 
     async def wait_ready(self, deadline: Deadline) -> None:
         """Return once reachable; HypervisorUnreachable at the deadline."""
-        try:
-            await asyncio.wait_for(self._healthy.wait(), deadline.remaining())
-        except TimeoutError:
-            raise HypervisorUnreachable(self._name, "no answer until the deadline") from None
+        if not await set_by(self._healthy, deadline):
+            raise HypervisorUnreachable(self._name, "no answer until the deadline")
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
         """All VMs with their states as they are now."""

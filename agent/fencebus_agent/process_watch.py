@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fencebus_agent import process_table
+from fencebus_agent.patience import set_by
 from fencebus_agent.process_table import Qemu
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.model import Uuid
@@ -136,7 +137,5 @@ def last_exit(processes: Iterable[Watched]) -> float | None:
 async def all_gone(processes: Sequence[Watched], deadline: Deadline) -> None:
     """Return when all have ended, or at the deadline."""
     for process in processes:
-        try:
-            await asyncio.wait_for(process.gone.wait(), deadline.remaining())
-        except TimeoutError:
+        if not await set_by(process.gone, deadline):
             return

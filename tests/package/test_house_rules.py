@@ -87,6 +87,12 @@ def test_no_module_switches_a_type_check_off(path: Path) -> None:
     assert "type: " + "ignore" not in path.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=shown)
+def test_nobody_waits_in_a_way_that_swallows_a_cancellation(path: Path) -> None:
+    """See fencebus_agent.patience."""
+    assert "asyncio." + "wait_for(" not in path.read_text(encoding="utf-8")
+
+
 def test_half_of_the_modules_are_at_most_150_lines() -> None:
     assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES) <= 150
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from fencebus_agent.death import Decision, End, Finding, Lingering, Look, judge, judge_rest, judge_unseen
 from fencebus_agent.libvirt_driver.killing import Sight
+from fencebus_agent.patience import set_by
 from fencebus_agent.process_watch import Watched, last_exit
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Uuid
@@ -70,18 +71,8 @@ class Attempt:
         """Return when concluded, or at the deadline."""
         while not self.concluded and not deadline.expired:
             self.changed.clear()
-            await _until(self.changed, deadline)
+            await set_by(self.changed, deadline)
 
     async def burial(self, deadline: Deadline) -> bool:
         """Return once nothing of the attempt is under way, or at the deadline; say which."""
-        await _until(self.buried, deadline)
-        return self.buried.is_set()
-
-
-async def _until(event: asyncio.Event, deadline: Deadline) -> None:
-    if event.is_set():
-        return
-    try:
-        await asyncio.wait_for(event.wait(), deadline.remaining())
-    except TimeoutError:
-        return
+        return await set_by(self.buried, deadline)

@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Protocol
 
+from fencebus_agent.patience import set_by
 from fencebus_host.control_client import Declined, NoDaemon
 from fencebus_host.web.patch import Scene
+from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.status import EventStatus, Status
 
@@ -86,10 +88,7 @@ class Stage:
                 scene = Scene(self.scene.status, str(error), tuple(self._events))
             await self._show(scene)
             await asyncio.sleep(AGAIN_SECONDS if scene.trouble else REST_SECONDS)
-            try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
+            await set_by(self._wake, Deadline.after(LOOK_SECONDS))
 
     async def _listen(self) -> None:
         while True:

@@ -103,7 +103,8 @@ class Site:
         shown = NOTHING
         while True:
             try:
-                now = await asyncio.wait_for(self._stage.other_than(shown), ALIVE_SECONDS)
+                async with asyncio.timeout(ALIVE_SECONDS):
+                    now = await self._stage.other_than(shown)
             except TimeoutError:
                 await response.write(b":\n\n")
                 continue

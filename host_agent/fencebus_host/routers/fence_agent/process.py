@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fencebus_agent.patience import set_by
 from fencebus_host.routers.fence_agent.contract import Finished
 from fencebus_schemas.deadline import Deadline
 
@@ -153,11 +154,11 @@ async def run(
         raise OSError(0, f"its options have more than {MOST_STDIN} bytes")
     child = _Child((str(program), *arguments), text, account)
     try:
-        await _wait(child.stopped, deadline.sooner(deadline.remaining() - min(GRACE, deadline.remaining() / 4)))
+        await set_by(child.stopped, deadline.sooner(deadline.remaining() - min(GRACE, deadline.remaining() / 4)))
         in_time = child.stopped.is_set() and not child.flooded
         if not child.stopped.is_set():
             child.signal(signal.SIGTERM)
-            await _wait(child.stopped, deadline)
+            await set_by(child.stopped, deadline)
         if not child.ended.done():
             child.signal(signal.SIGKILL)
             await asyncio.wait([child.ended], timeout=LAST_WAIT)
@@ -196,8 +197,3 @@ def _write(descriptor: int, text: bytes) -> None:
     """All at once: it fits into an empty pipe, and an agent that does not read it cannot hold us up."""
     with contextlib.suppress(BrokenPipeError):
         os.write(descriptor, text)
-
-
-async def _wait(event: asyncio.Event, deadline: Deadline) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), deadline.remaining())
