@@ -41,6 +41,9 @@ class Transport:
     deaf: str
     """What it says of one that takes a connection and nothing more."""
 
+    def __str__(self) -> str:
+        return self.scheme
+
     def url(self, broker: RabbitMq, user: str = "a", password: str | None = None) -> str:
         """Where a user finds it: RabbitMQ speaks both protocols on one port."""
         return broker.url(user, password).replace("amqp:", f"{self.scheme}:")
@@ -56,7 +59,7 @@ TRANSPORTS = (AMQP_0, AMQP_1)
 NOT_IT = "not-the-password"
 
 
-@pytest.fixture(params=TRANSPORTS, ids=lambda each: each.scheme)
+@pytest.fixture(params=TRANSPORTS, ids=str)
 def transport(request: pytest.FixtureRequest) -> Transport:
     """One after the other."""
     assert isinstance(request.param, Transport)
@@ -222,10 +225,10 @@ async def test_a_client_that_leaves_leaves_nothing_behind(broker: RabbitMq, tran
 async def test_a_client_ends_soon_though_nobody_answers_it(transport: Transport) -> None:
     before = descriptors()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        url = f"{transport.scheme}://127.0.0.1:{deaf.getsockname()[1]}"
-        async with trying(transport.make(url, PATIENT)), asyncio.timeout(15):
+        url, terms = f"{transport.scheme}://127.0.0.1:{deaf.getsockname()[1]}", Terms(connect_timeout=0.5)
+        async with trying(transport.make(url, terms)), asyncio.timeout(15):
             await asyncio.sleep(0.1)
-        assert transport.deaf in await refusal(transport.make(url, Terms(connect_timeout=0.5)))
+        assert transport.deaf in await refusal(transport.make(url, terms))
     await nothing_left_behind(before)
 
 
@@ -252,7 +255,7 @@ async def test_a_client_that_leaves_a_frozen_broker_ends_too(broker: RabbitMq, t
         (AMQP_1, b"AMQP\x03\x01\x00\x00" + b"\xff" * 64),
         (AMQP_1, b"AMQP\x03\x01\x00\x00" + b"\x00\x00\x00\x08\x02\x01\x00\x00" * 3),
     ),
-    ids=lambda value: value.scheme if isinstance(value, Transport) else None,
+    ids=str,
 )
 async def test_what_is_no_broker_is_left_again(transport: Transport, hostile: bytes) -> None:
     visits = set[asyncio.Task[None]]()
