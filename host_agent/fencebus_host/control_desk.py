@@ -20,7 +20,7 @@ from fencebus_host.control_history import Wanted
 from fencebus_host.control_parts import HasState
 from fencebus_host.control_pause import Pause
 from fencebus_host.control_requests import Requests
-from fencebus_host.control_select import Selection, select
+from fencebus_host.control_select import Order, Selection, select
 from fencebus_host.control_view import counts
 from fencebus_host.control_watch import Watch
 from fencebus_schemas import __version__
@@ -79,6 +79,7 @@ class Desk:
         """``more``: what others answer on this socket."""
         self._sources, self._acts, self._more, self._wall_clock = sources, acts, more, wall_clock
         self._started = wall_clock()
+        self._order = Order()
 
     @property
     def answers(self) -> Answers:
@@ -100,7 +101,6 @@ class Desk:
         return self._sources.config()
 
     async def _tell_status(self, question: Question) -> object:
-        # Ten thousand VMs take a quarter of a second, in which the daemon has better things to do.
         return await asyncio.to_thread(to_plain, await self.status(selection_of(question)))
 
     async def _tell_history(self, question: Question) -> object:
@@ -138,14 +138,16 @@ class Desk:
         view = await sources.watch.fresh(LOOK_SECONDS)
         finished = await sources.chronicle.finished(Wanted(most=LAST_FENCES))
         parts = tuple(PartStatus(part.name, part.trouble) for part in sources.parts())
-        pause = sources.pause.current
+        running, pause, file = sources.requests.running, sources.pause.current, sources.file()
+        # Ten thousand VMs take a while, in which the daemon has better things to do.
+        vms = await asyncio.to_thread(lambda: select(self._order.of(view.vms), selection))
         found = problems(view, parts, pause, finished)
         return Status(
             version=VERSION,
             host=sources.host,
             pid=os.getpid(),
             program=__version__,
-            file=sources.file(),
+            file=file,
             router=sources.router,
             started=self._started,
             at=self._wall_clock(),
@@ -153,11 +155,11 @@ class Desk:
             problems=found,
             pause=pause,
             hosts=tuple(view.hosts.values()),
-            vms=select(view.vms.values(), selection),
+            vms=vms,
             vms_known=len(view.vms),
             states=counts(view.vms.values()),
             parts=parts,
-            running=sources.requests.running,
+            running=running,
             finished=finished,
             incarnation=sources.incarnation,
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import islice
 
 from fencebus_schemas.status import VmStatus
 
@@ -28,11 +29,26 @@ class Selection:
     """How many to tell; all of them if that is ``None``."""
 
 
-def select(vms: Iterable[VmStatus], selection: Selection) -> tuple[VmStatus, ...]:
-    """The chosen ones, by name as people count: node2 before node10."""
-    chosen = sorted((vm for vm in vms if is_chosen(vm, selection)), key=lambda vm: (natural(vm.name), vm.uuid))
+class Order:
+    """The VMs of the newest view by name as people count (node2 before node10): sorted anew once a VM has changed."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Mapping[str, VmStatus], tuple[VmStatus, ...]] = ({}, ())
+
+    def of(self, vms: Mapping[str, VmStatus]) -> tuple[VmStatus, ...]:
+        """All of a view, which stays as it is; may be called from any thread."""
+        known, ordered = self._last
+        if known is not vms:
+            ordered = tuple(sorted(vms.values(), key=lambda vm: (natural(vm.name), vm.uuid)))
+            self._last = vms, ordered
+        return ordered
+
+
+def select(ordered: Iterable[VmStatus], selection: Selection) -> tuple[VmStatus, ...]:
+    """The chosen ones, as far as they are wanted, in the order in which they came."""
+    chosen = (vm for vm in ordered if is_chosen(vm, selection))
     until = None if selection.most is None else selection.first + selection.most
-    return tuple(chosen[selection.first : until])
+    return tuple(islice(chosen, selection.first, until))
 
 
 def is_chosen(vm: VmStatus, selection: Selection) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fencebus_host.control_health import problems, worst
-from fencebus_host.control_select import Selection, select
+from fencebus_host.control_select import Order, Selection, select
 from fencebus_host.control_view import View, Viewer, counts, vm_status
 from fencebus_schemas.model import HostId, Incarnation, Uuid, VmRecord, VmState
 from fencebus_schemas.status import (
@@ -149,8 +149,13 @@ def vms() -> list[VmStatus]:
 
 
 def test_names_sort_as_people_count_and_a_page_is_cut_out() -> None:
-    assert [vm.name for vm in select(vms(), Selection(first=8, most=3))] == ["vm9", "vm10", "vm11"]
-    assert len(select(vms(), Selection())) == 12
+    order, known = Order(), {vm.uuid: vm for vm in vms()}
+    ordered = order.of(known)
+    assert [vm.name for vm in select(ordered, Selection(first=8, most=3))] == ["vm9", "vm10", "vm11"]
+    assert len(select(ordered, Selection())) == 12
+    assert order.of(known) is ordered, "sorted once as long as nothing changes"
+    del known[ordered[0].uuid]
+    assert order.of(dict(known)) == ordered[1:]
 
 
 def test_vms_are_chosen_by_name_pattern_uuid_host_cluster_and_trouble() -> None:
