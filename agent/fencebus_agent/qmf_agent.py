@@ -192,6 +192,8 @@ class QmfAgent:
         reaction = self._desk.receive(message, time.time_ns(), time.monotonic())
         if reaction.ignored and message.to.key != LOCATE_KEY:
             log.info("ignored what came to %s: %s", message.to, reaction.ignored)
+        if reaction.refused:
+            log.warning("refused %s", reaction.refused)
         if reaction.looked:
             self._plan.looked(asyncio.get_running_loop().time())
             self._wake.set()

@@ -6,7 +6,7 @@ Pure: the agent sends what is decided here.  Nothing waits for a hypervisor.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fencebus_agent.bus import Address, BusMessage
 from fencebus_agent.qmf_answers import QmfAnswers
@@ -68,6 +68,8 @@ class Reaction:
     """Somebody looked for agents."""
     ignored: str = ""
     """Why nothing is done, for the log."""
+    refused: str = ""
+    """Which call of whom is answered with a refusal, for the log."""
 
 
 @dataclass
@@ -126,7 +128,8 @@ class Desk:
         try:
             return Reaction(call=self._rules.admit(request, self.objects, message.user_id, message.correlation_id))
         except CallRefused as refusal:
-            return self._say(message, [self.refusal(refusal)])
+            said = f"{request.name[:80]} for user {message.user_id!r}: {refusal}"
+            return replace(self._say(message, [self.refusal(refusal)]), refused=said)
 
     def _located(self, request: LocateRequest, message: BusMessage, now: int) -> Reaction:
         attributes = self.attributes(now)

@@ -156,11 +156,14 @@ async def test_a_call_is_answered_with_what_the_handler_brings(company: Company)
     assert (call.method, call.user, call.target.values["name"]) == ("getXMLDesc", "console", "vm7")
 
 
-async def test_a_call_of_a_user_who_is_not_trusted_reaches_no_handler(company: Company) -> None:
+async def test_a_call_of_a_user_who_is_not_trusted_reaches_no_handler_and_is_logged(
+    company: Company, caplog: pytest.LogCaptureFixture
+) -> None:
     handler = Recorder()
     answer = await called(company, handler, MethodRequest("destroy", domain_id(7)), "guest")
     assert answer == Failure(AGENT, Code.FORBIDDEN, "destroy: user guest is not trusted here")
     assert handler.calls == []
+    assert "refused destroy for user 'guest': destroy: user guest is not trusted here (6)" in caplog.text
 
 
 @pytest.mark.parametrize(

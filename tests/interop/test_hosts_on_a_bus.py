@@ -203,6 +203,7 @@ async def test_a_console_sees_who_has_what_and_ends_a_vm_only_if_its_user_is_tru
         with pytest.raises(CallRefused, match="not trusted"):
             await stranger.call(machine, "destroy", {}, Deadline.after(10))
         assert three.life()
+        assert three.second.daemon.says(f"refused destroy for user '{STRANGER}'")
         await eventually(lambda: shown(trusted) == expected)
         assert await trusted.call(machine, "destroy", {}, Deadline.after(10)) == {}
         assert three.life() == []

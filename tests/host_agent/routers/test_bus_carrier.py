@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -14,7 +14,7 @@ from fencebus_agent.memory_bus import MemoryBus
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
 from fencebus_schemas.model import HostId, Incarnation, RequestId, Uuid
 from fencebus_schemas.peer import EVERYONE, Lift, Message
-from tests.hypervisors import eventually
+from tests.hypervisors import eventually, soon
 
 HERE, THERE = HostId("here"), HostId("there")
 LIFT = Lift(
@@ -54,6 +54,22 @@ async def test_hosts_with_different_keys_hear_nothing_of_each_other_and_say_so()
         other.renew((b"another", b"k"))
         one.send(LIFT)
         await eventually(lambda: heard == [LIFT])
+
+
+async def test_a_host_speaks_for_no_other_where_the_broker_says_who_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    broker, heard = MemoryBroker(), list[Message]()
+    speakers = [BusCarrier(HERE, MemoryBus(broker, f"by {user}", user), (b"k",)) for user in (HERE, "shared", THERE)]
+    listener = BusCarrier(THERE, MemoryBus(broker, THERE, THERE), (b"k",), hosts=(HERE, THERE))
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(carrying(listener, heard))
+        for speaker in speakers:
+            await stack.enter_async_context(carrying(speaker, []))
+            await speaker.bus.wait_connected(soon())
+            speaker.send(LIFT)
+        await eventually(lambda: listener.trouble is not None)
+    assert heard == [LIFT, LIFT]
+    assert listener.trouble == "messages of here come by the login of there"
+    assert "a message of here on the bus was dropped: it came by the login of there" in caplog.text
 
 
 async def test_it_may_run_again_and_hears_everything_once() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
 from fencebus_agent.bus import (
     Address,
@@ -41,10 +41,16 @@ class BusCarrier:
     """Implements ``Carrier`` over a ``Bus``."""
 
     def __init__(
-        self, me: HostId, bus: Bus, keys: Sequence[bytes], domain: str = "default", clock: Clock = boottime
+        self,
+        me: HostId,
+        bus: Bus,
+        keys: Sequence[bytes],
+        domain: str = "default",
+        clock: Clock = boottime,
+        hosts: Collection[HostId] = (),
     ) -> None:
-        """``keys`` are the bus keys: the first signs, all verify."""
-        self._me, self._keys, self._clock = me, tuple(keys), clock
+        """``keys`` are the bus keys: the first signs, all verify; ``hosts`` the configured members, if any are."""
+        self._me, self._keys, self._clock, self._hosts = me, tuple(keys), clock, frozenset(hosts)
         self._all = Address(topic_exchange(domain), "fencebus.hosts")
         self._direct = direct_exchange(domain)
         self._complaints = Complaints()
@@ -55,15 +61,15 @@ class BusCarrier:
         self.bus = bus
         """For whoever else speaks on it: the carrier runs it."""
         self._unreached: str | None = f"{bus.name}: not connected yet"
-        self._other_key = (float("-inf"), "")
-        """When somebody last spoke with another key than ours, and who."""
+        self._stranger = (float("-inf"), "")
+        """When somebody was last heard who does not fit in, and why."""
 
     @property
     def trouble(self) -> str | None:
-        """See the port; and that hosts seem to have different keys, which hear nothing of each other."""
-        at, user = self._other_key
+        """See the port; and that hosts seem to have different keys, or each other's logins: nothing of them counts."""
+        at, why = self._stranger
         if self._unreached is None and self._clock() - at < SILENT_AFTER:
-            return f"{user} signs with another key than this host"
+            return why
         return self._unreached
 
     def renew(self, keys: Sequence[bytes]) -> None:
@@ -101,7 +107,8 @@ class BusCarrier:
         self.bus.subscribe(self._address(self._me), self._heard)
 
     def _heard(self, message: BusMessage) -> None:
-        if (decoded := self._decoded(message)) is not None:
+        decoded = self._decoded(message)
+        if decoded is not None and not self._is_anothers(message.user_id, decoded.sender):
             self._receive(decoded)
 
     def _changed(self, state: BusState, reason: str) -> None:
@@ -142,11 +149,24 @@ class BusCarrier:
             # Whoever writes on the bus without the key is refused like a stranger at the door (S11).
             user = message.user_id or "somebody"
             if error.code == "signature":
-                self._other_key = self._clock(), f"{user} on the bus"
+                self._stranger = self._clock(), f"{user} on the bus signs with another key than this host"
             held_back = self._complaints.worth_a_line(user, error.code)
             if held_back is not None:
                 log.warning("a message of %s on the bus was dropped: %s (and %d before it)", user, error, held_back)
             return None
+
+    def _is_anothers(self, user: str, sender: HostId) -> bool:
+        """The broker vouches for the login of one host, and the message is signed as another's: no host speaks for
+        another, though all have the key.  What comes by a login that is no host's says nothing of who sends.
+        """
+        if user == sender or user not in self._hosts:
+            return False
+        self._stranger = self._clock(), f"messages of {sender} come by the login of {user}"
+        held_back = self._complaints.worth_a_line(user, "sender")
+        if held_back is not None:
+            text = "a message of %s on the bus was dropped: it came by the login of %s (and %d before it)"
+            log.warning(text, sender, user, held_back)
+        return True
 
     def _address(self, host: HostId) -> Address:
         return Address(self._direct, f"fencebus.host.{host}")
