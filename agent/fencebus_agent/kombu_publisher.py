@@ -119,7 +119,8 @@ class Publisher:
             headers=headers_of(message),
             properties=dict(properties(message, self._user)),
         )
-        self._channel.basic_publish(prepared, parcel.to.exchange, parcel.to.key)
+        # Not basic_publish, which first asks the socket what the broker has said: the thread reads all that anyway.
+        self._channel.send_method(PUBLISH, "Bssbb", (0, parcel.to.exchange, parcel.to.key, False, False), prepared)
 
     def _opened(self) -> Channel:
         channel = self._amqp.channel()

@@ -94,10 +94,9 @@ class Descriptions:
             return False
         new = frozenset(vm for vm, details in found.items() if self._machines.get(vm) != details)
         self._machines.update(found)
-        for vm in set(vms or ()) - found.keys():
-            self._machines.pop(vm, None)
-        if new:
-            self._changed(new)
+        gone = frozenset(vm for vm in set(vms or ()) - found.keys() if self._machines.pop(vm, None) is not None)
+        if new or gone:
+            self._changed(new | gone)
         return True
 
 

@@ -1,4 +1,4 @@
-"""Keeps a QMF agent's Domains as the hypervisors have them: read anew after each event, and now and then.
+"""Keeps a QMF agent's Domains as the hypervisors have them: what an event is about is read anew, and all now and then.
 
 Which of them this host shows is decided by whoever knows the owners; without such knowledge only what has a life here
 is shown, because a VM that is merely defined here may run elsewhere, and old daemons believe the first object that they
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from fencebus_agent.hypervisor import DomainEvent, Hypervisor, HypervisorError
@@ -30,7 +30,9 @@ REREAD_SECONDS = 60.0
 APART = 0.05
 """Seconds between two readings, however many events come."""
 AT_ONCE = 16
-"""VMs that are looked through before whatever else waits has its turn."""
+"""VMs that are looked through before whatever else waits has its turn, and that are asked for one by one: of more the
+whole list is read.
+"""
 OwnerOf = Callable[[VmRecord], HostId | None]
 """The host that a VM of this host's list belongs to; ``None``: nobody shows it."""
 FenceOf = Callable[[Uuid], LastFence | None]
@@ -62,9 +64,13 @@ class Inventory:
         self._descriptions = Descriptions(tuple(zip(self._hypervisors, describers, strict=False)), self._described)
         self._owner_of, self._fence_of = owner_of, fence_of
         self._host = HostId(agent.name.instance)
-        self._known: dict[str, tuple[VmRecord, ...]] = {}
+        self._known: dict[str, dict[Uuid, VmRecord]] = {each.name: {} for each in self._hypervisors}
         self._shown: dict[Uuid, tuple[DomainFacts, Map]] = {}
         self._stale = True
+        self._stirred: set[Uuid] = set()
+        """VMs that may be something else than what was read of them."""
+        self._unshown: set[Uuid] = set()
+        """VMs that may have to be shown otherwise than they are."""
         self._stir = asyncio.Event()
         self._described(None)
         for hypervisor in self._hypervisors:
@@ -75,9 +81,13 @@ class Inventory:
         self._stale = True
         self._stir.set()
 
-    def owners_changed(self, vms: Iterable[Uuid]) -> None:
-        """Something else is known now of who owns these VMs, or of their last fence: what was read is shown anew."""
-        if self._mine.intersection(vms):
+    def owners_changed(self, vms: Iterable[Uuid] | None) -> None:
+        """Something else is known now of who owns these VMs (``None``: any of them), or of their last fence: what was
+        read of them is shown anew.
+        """
+        mine = self._mine if vms is None else {vm for vm in vms if self._records_of(vm)}
+        if mine:
+            self._unshown |= mine
             self._stir.set()
 
     async def run(self) -> None:
@@ -96,8 +106,10 @@ class Inventory:
     async def _follow(self) -> None:
         while True:
             self._stir.clear()
-            if self._stale:
+            if self._stale or len(self._stirred) > AT_ONCE:
                 await self._read()
+            elif self._stirred:
+                await self._read_some()
             await self._show()
             await asyncio.sleep(APART)
             try:
@@ -108,9 +120,12 @@ class Inventory:
                 self._stale = True
 
     async def _read(self) -> None:
-        self._stale = False
+        self._stale, before = False, self._mine
+        self._stirred.clear()
         read = await asyncio.gather(*(self._listed(hypervisor) for hypervisor in self._hypervisors))
-        self._known = {hypervisor.name: records for hypervisor, records in zip(self._hypervisors, read, strict=True)}
+        for hypervisor, records in zip(self._hypervisors, read, strict=True):
+            self._known[hypervisor.name] = {record.uuid: record for record in records}
+        self._unshown |= before | self._mine
 
     async def _listed(self, hypervisor: Hypervisor) -> tuple[VmRecord, ...]:
         try:
@@ -118,36 +133,61 @@ class Inventory:
         except HypervisorError as error:
             log.warning("the VMs cannot be read: %s", error)
             # What was off may run by now: nobody may take a memory for a fact.
-            return tuple(replace(one, state=VmState.UNKNOWN) for one in self._known.get(hypervisor.name, ()))
+            return tuple(replace(one, state=VmState.UNKNOWN) for one in self._known[hypervisor.name].values())
 
-    @property
-    def _records(self) -> list[VmRecord]:
+    async def _read_some(self) -> None:
+        """Only what has been heard of: to list hundreds of VMs after each event takes longer than a fence."""
+        vms, self._stirred = self._stirred, set()
+        try:
+            for hypervisor in self._hypervisors:
+                for vm in vms:
+                    self._learn(hypervisor.name, vm, await hypervisor.find(vm, Deadline.after(LIST_SECONDS)))
+        except HypervisorError:
+            await self._read()
+        self._unshown |= vms
+
+    def _learn(self, hypervisor: str, vm: Uuid, record: VmRecord | None) -> None:
+        if record is None:
+            self._known[hypervisor].pop(vm, None)
+        else:
+            self._known[hypervisor][vm] = record
+
+    def _records_of(self, vm: Uuid) -> list[VmRecord]:
         """Of all hypervisors; claims behind what others of them say of the same VM, because the last one counts."""
-        records = (one for each in self._known.values() for one in each)
+        records = (known[vm] for known in self._known.values() if vm in known)
         return sorted(records, key=lambda one: one.state.is_claim)
 
     @property
     def _mine(self) -> set[Uuid]:
-        return {one.uuid for each in self._known.values() for one in each}
+        return set().union(*self._known.values())
 
     async def _show(self) -> None:
         """A few VMs in each turn of the loop: of hundreds it takes as long as a fence, which passes here meanwhile."""
-        before, self._shown = self._shown, {}
-        for number, one in enumerate(self._records):
+        vms, self._unshown = self._unshown, set()
+        for number, vm in enumerate(vms):
             if number % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)
-            owner = self._owner_of(one)
-            if owner is not None:
-                self._keep(self._facts(one, owner), before)
-        self._agent.show(DOMAIN, {vm: values for vm, (_, values) in self._shown.items()})
+            self._show_one(vm)
 
-    def _keep(self, facts: DomainFacts, before: Mapping[Uuid, tuple[DomainFacts, Map]]) -> None:
-        known = before.get(facts.uuid)
+    def _show_one(self, vm: Uuid) -> None:
+        shown: tuple[DomainFacts, Map] | None = None
+        for record in self._records_of(vm):
+            owner = self._owner_of(record)
+            if owner is not None:
+                shown = self._values(self._facts(record, owner)) or shown
+        if shown is not None:
+            self._shown[vm] = shown
+            self._agent.put(DOMAIN, vm, shown[1])
+        elif self._shown.pop(vm, None) is not None:
+            self._agent.remove(DOMAIN, vm)
+
+    def _values(self, facts: DomainFacts) -> tuple[DomainFacts, Map] | None:
+        """Of what this host shows; ``None`` of what it does not."""
+        known = self._shown.get(facts.uuid)
         if known is not None and known[0] == facts:
-            self._shown[facts.uuid] = known
-            return
-        for vm, values in owned(self._host, [facts]).items():
-            self._shown[Uuid(vm)] = facts, values
+            return known
+        values = owned(self._host, [facts]).get(facts.uuid)
+        return None if values is None else (facts, values)
 
     def _facts(self, one: VmRecord, owner: HostId) -> DomainFacts:
         details, fence = self._descriptions.of(one.uuid), self._fence_of(one.uuid)
@@ -163,6 +203,7 @@ class Inventory:
         )
 
     def _happened(self, event: DomainEvent) -> None:
-        name = next((one.name for one in self._records if one.uuid == event.vm), "")
+        name = next((one.name for one in self._records_of(event.vm)), "")
         self._agent.tell(DOMAIN_LIFECYCLE, lifecycle_values(event, name, self._host))
-        self.reread()
+        self._stirred.add(event.vm)
+        self._stir.set()

@@ -28,7 +28,7 @@ from fencebus_agent.qmf_details import Describer
 from fencebus_agent.qmf_inventory import Inventory, alive_here
 from fencebus_agent.qmf_reports import ownership_values
 from fencebus_host.config.model import REQUEST_TIMEOUT
-from fencebus_host.effects import Kept
+from fencebus_host.effects import HostPicture, Kept
 from fencebus_host.ports import Handle
 from fencebus_host.qmf_face_calls import FaceCalls, Find
 from fencebus_host.qmf_face_owner import Owners, Passages, is_shown_here, vms_of
@@ -105,7 +105,8 @@ class QmfFace:
 
     def kept(self, record: Kept) -> None:
         """The federation knows something else now."""
-        self._inventory.owners_changed(vms_of(record))
+        # Of a host that was read for the first time it is known now what it has not (``is_shown_here``).
+        self._inventory.owners_changed(None if isinstance(record, HostPicture) else vms_of(record))
         for passage in self._passages.take(record) if self._passages else ():
             # All hosts hear of it; the one that has the VM now says so.
             if passage.new == self._host:
