@@ -29,6 +29,7 @@ STOCK_SECONDS = 30.0
 """Between two readings of the whole inventory: what happened while the hypervisor could not be heard is found."""
 STOCK_AGAIN = 1.0
 """Seconds after a reading that failed."""
+BROKEN_OFF = "the daemon's router failed meanwhile"
 
 
 class Driving:
@@ -56,6 +57,10 @@ class Driving:
         """VMs of which events came while the inventory was read, which may be older than they."""
         self._acting: Counter[Uuid] = Counter()
         """Orders under way for each VM, after each of which it is read again anyway."""
+        self._under_way: dict[Job, Kill | Boot | Keep] = {}
+        """What the machine waits for before it turns to the next act on the VM."""
+        self._broken_off: list[Kill | Boot | Keep] = []
+        """The same, of a run that failed."""
         self._subscribed = False
         self._echoes = Echoes()
 
@@ -64,6 +69,7 @@ class Driving:
         if not self._subscribed:  # it may run again after a failure
             self._subscribed = True
             self._hypervisor.subscribe(self._heard)
+        self._answer_for_the_run_before()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hypervisor.run(), name="hypervisor")
@@ -75,6 +81,17 @@ class Driving:
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._broken_off += self._under_way.values()
+            self._under_way.clear()
+
+    def _answer_for_the_run_before(self) -> None:
+        """What its failure broke off is over, or it would be in the way of all that comes behind it."""
+        broken_off, self._broken_off = self._broken_off, []
+        for effect in broken_off:
+            if isinstance(effect, Keep):
+                self.apply(self._machine.kept(effect.job, False, self._clock()))
+            else:
+                self.apply(self._machine.acted(effect.job, Refusal(Reason.INTERNAL, BROKEN_OFF), self._clock()))
 
     def apply(self, effects: Effects) -> None:
         """Carry out what the machine asks for, in order."""
@@ -143,16 +160,19 @@ class Driving:
         elif isinstance(effect, Conclude):
             self._concluded(effect)
         elif isinstance(effect, Keep):
+            self._under_way[effect.job] = effect
             self._spawn(self._keep(effect))
         elif isinstance(effect, Look):
             self._spawn(self._look(effect))
         elif isinstance(effect, AskProof):
             self._spawn(self._prove(effect))
         else:
+            self._under_way[effect.job] = effect
             self._spawn(self._act(effect))
 
     async def _keep(self, effect: Keep) -> None:
         ok = await self._keeper.keep(effect.record)
+        self._under_way.pop(effect.job, None)  # of records that nobody waits for there may be several
         self.apply(self._machine.kept(effect.job, ok, self._clock()))
 
     async def _look(self, effect: Look) -> None:
@@ -172,6 +192,7 @@ class Driving:
             result = await self._done(effect)
         finally:
             self._acting -= Counter((effect.vm,))
+        del self._under_way[effect.job]
         if isinstance(effect, Kill) and isinstance(result, Observation):
             self._echoes.killed(result, self._clock())
         self.apply(self._machine.acted(effect.job, result, self._clock()))
@@ -189,6 +210,9 @@ class Driving:
             return Refusal(Reason.UNKNOWN_VM, str(error))
         except HypervisorError as error:
             return Refusal(Reason.HYPERVISOR_ERROR, str(error))
+        except Exception:  # the root of an act: a defect must end this one, and not all that wait for the VM behind it
+            log.exception("defect while acting on %s", effect.vm)
+            return Refusal(Reason.INTERNAL, "a defect in the daemon; its log has the details")
 
     def _permit(self, job: Job) -> Callable[[Life | None], None]:
         def permit(life: Life | None) -> None:
