@@ -59,6 +59,10 @@ class OurDaemons:
         """The guests' key."""
         return self._hosts[0].daemon.key_file
 
+    def host(self, number: int) -> Host:
+        """A node with its daemon."""
+        return self._hosts[number - 1]
+
     def process(self, number: int) -> ServerProcess:
         """The daemon of a node."""
         return self._hosts[number - 1].daemon.process

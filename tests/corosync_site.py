@@ -78,13 +78,22 @@ def daemon_on(node: Node, folder: Path, vms: Mapping[str, str], uri: str = "", p
 
 @contextmanager
 def site(
-    cluster: Cluster, folder: Path, vms: Sequence[Mapping[str, str]], rest: str = "", patience: float = 2
+    cluster: Cluster,
+    folder: Path,
+    vms: Sequence[Mapping[str, str]],
+    rest: str = "",
+    patience: float = 2,
+    uris: Mapping[str, str] | None = None,
 ) -> Iterator[Site]:
-    """A running daemon on each node; ``vms`` are those of each, by name and MAC; all know all when it begins."""
+    """A running daemon on each node; ``vms`` are those of each, by name and MAC; all know all when it begins.
+
+    ``uris``: the libvirts of nodes that have a real one, on which their VMs run already.
+    """
     with ExitStack() as stack:
         hosts = []
         for node, own in zip(cluster.nodes, vms, strict=True):
-            daemon = daemon_on(node, folder / f"{node.name}-daemon", own, patience=patience)
+            uri = (uris or {}).get(node.name, "")
+            daemon = daemon_on(node, folder / f"{node.name}-daemon", own, uri, patience)
             daemon.rest = rest
             daemon.configure()
             hosts.append(Host(node, stack.enter_context(daemon)))

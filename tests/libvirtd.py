@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,9 +82,7 @@ class Libvirtd:
 
     def __enter__(self) -> Libvirtd:
         self._configure()
-        argv = [*self._prefix, sys.executable, "-IS", str(KEEPER), str(self.folder)]
-        self._keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        self.start()
+        self._keep()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,6 +92,20 @@ class Libvirtd:
             keeper.stdin.close()
             keeper.wait(20)
             keeper.stdout.close()
+
+    def lose_power(self) -> None:
+        """Whatever is left of libvirtd and its guests is ended, and libvirtd starts anew with what is on its disk.
+
+        What it knew of running guests lies in memory alone.
+        """
+        self.__exit__()
+        shutil.rmtree(self.socket.parent)
+        self._keep()
+
+    def _keep(self) -> None:
+        argv = [*self._prefix, sys.executable, "-IS", str(KEEPER), str(self.folder)]
+        self._keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        self.start()
 
     @property
     def admin(self) -> libvirt.virConnect:

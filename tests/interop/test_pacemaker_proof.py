@@ -1,7 +1,7 @@
 """The cluster of hosts fences one of them: real corosync, real Pacemaker, real daemons (S13).
 
-Pacemaker's agent kills whatever runs in the node's namespace.  The node is cut off first and goes on running with its
-VM: nobody may say that the VM is off before the node was killed.
+Pacemaker's agent kills whatever runs in the node's namespace, the QEMU of its VMs too.  The node is cut off first and
+goes on running with them: nobody may say that a VM is off before the node was killed.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_agent import process_table
 from tests.corosync import Cluster, cluster, wait_for
 from tests.corosync_site import Site, site
+from tests.daemon_process import uuid_of
+from tests.libvirtd import Libvirtd, guest_xml
 from tests.pacemaker_nodes import Pacemaker, pacemaker
 
 pytestmark = [pytest.mark.xdist_group("corosync"), pytest.mark.timeout(300)]
@@ -37,7 +40,13 @@ class Place:
 
     cluster: Cluster
     pacemaker: Pacemaker
+    libvirtd: Libvirtd
+    """Of the third host, the VMs of which are QEMU's."""
     site: Site
+
+    def runs(self, vm: str) -> bool:
+        """Whether a VM of the third host has a process."""
+        return any(qemu.vm == uuid_of(vm) for qemu in process_table.scan())
 
     def fails_soon(self, vm: str) -> bool:
         """Whether an administrator's fence on the first host fails, who has little patience."""
@@ -66,8 +75,22 @@ def place(tmp_path: Path) -> Iterator[Place]:
     tmp_path.chmod(0o755)
     with ExitStack() as stack:
         made = stack.enter_context(cluster(tmp_path))
-        fencing = stack.enter_context(pacemaker(made, tmp_path / "pacemaker"))
-        yield Place(made, fencing, stack.enter_context(site(made, tmp_path, VMS, patience=12)))
+        third = made.nodes[2]
+        with ThreadPoolExecutor(1) as pool:  # each takes its time to begin
+            starting = pool.submit(real_vms, Libvirtd(third.folder, third.prefix), stack)
+            fencing = stack.enter_context(pacemaker(made, tmp_path / "pacemaker"))
+            libvirtd = starting.result()
+        uris = {third.name: "qemu:///system"}
+        hosts = stack.enter_context(site(made, tmp_path, VMS, patience=12, uris=uris))
+        yield Place(made, fencing, libvirtd, hosts)
+
+
+def real_vms(libvirtd: Libvirtd, stack: ExitStack) -> Libvirtd:
+    """All VMs of the third host, as QEMU runs them."""
+    stack.enter_context(libvirtd)
+    for name in VMS[2]:
+        libvirtd.admin.defineXML(guest_xml(name, uuid_of(name))).create()
+    return libvirtd
 
 
 def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(place: Place) -> None:
@@ -84,12 +107,14 @@ def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(
     place.cluster.cut(node)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(first.fences, "off", "node32")
+        assert place.runs("node32")
         while not asked.done() and not place.pacemaker.has_fenced(node):
             time.sleep(0.02)
         assert place.pacemaker.has_fenced(node), place.verdict("node32")
         proven = time.monotonic()
         assert asked.result(), place.verdict("node32")
         assert not third.daemon.process.running
+        assert not place.runs("node32")
     print(f"a success {time.monotonic() - proven:.2f} s after the fencing")
     assert "reason=proven-off" in place.verdict("node32")
     assert "pacemaker rebooted node3" in place.verdict("node32")
@@ -101,7 +126,10 @@ def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(
         killed.stop()
     node.corosync.start()
     place.cluster.wait_quorate([node])
+    place.libvirtd.lose_power()
+    place.libvirtd.admin.lookupByName("node34").create()
     third.daemon.process.start()
     wait_for(lambda: first.sees("node34") == "ON", "the third host")
     assert first.fences("off", "node34")
+    assert not place.runs("node34")
     assert "rebooted" not in place.verdict("node34").rpartition(" text=")[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fencebus_schemas.peer import Change, Fence, FenceAnswer, GuardAnswer, Lift, Message
 from tests.sim.asked import Asked
@@ -230,6 +231,16 @@ def test_a_host_stopped_by_sigstop_finds_its_commands_dead_when_it_goes_on() -> 
 
 def test_a_coordinator_stopped_by_sigstop_does_nothing_late() -> None:
     run(happen(10.003, Kind.FREEZE, 1, span=12), ask(10, 1, span=6))
+
+
+def test_who_stands_still_for_an_hour_does_nothing_of_what_it_had_in_hand() -> None:
+    cut = replace(happen(9.0, Kind.PARTITION, span=8.0), mask=(0,))  # the owner is back when it is too late
+    for frozen, begin in ((0, 10.003), (0, 10.02), (1, 10.003), (1, 10.5)):
+        for before in ((), (cut,)):
+            stands_still = happen(begin, Kind.FREEZE, frozen, span=3600)
+            (asked,) = run(*before, stands_still, ask(10, 1, span=20), length=3650.0)
+            assert asked.answered_at is not None
+            assert asked.answered_at < 31.0 or not asked.ok
 
 
 def test_a_vm_that_left_just_before_its_host_died_with_the_news_of_it() -> None:

@@ -7,26 +7,17 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.corosync_c import CDaemons
-from tests.corosync_columns import SCENARIOS, OurDaemons, Scenario, World, ours, play, world
+from tests.corosync_columns import SCENARIOS, OurDaemons, Scenario, World, play
 from tests.corosync_siege import Siege
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("corosync-qemu")]
 
 QUICK = ("nothing is broken", "kill -9 of the owner's daemon", "the owner's node stands still")
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, OurDaemons]]:
-    """Three hosts with a VM of QEMU each."""
-    folder: Path = tmp_path_factory.mktemp("columns")
-    with world(folder) as made, ours(made, folder) as side:
-        yield made, side
 
 
 @pytest.mark.parametrize("scenario", [each for each in SCENARIOS if each.title in QUICK], ids=lambda each: each.title)
