@@ -30,6 +30,8 @@ STOCK_SECONDS = 30.0
 STOCK_AGAIN = 1.0
 """Seconds after a reading that failed."""
 BROKEN_OFF = "the daemon's router failed meanwhile"
+Awaited = Kill | Boot | Keep
+"""For these the machine waits before it turns to what comes next for the VM."""
 
 
 class Driving:
@@ -57,10 +59,8 @@ class Driving:
         """VMs of which events came while the inventory was read, which may be older than they."""
         self._acting: Counter[Uuid] = Counter()
         """Orders under way for each VM, after each of which it is read again anyway."""
-        self._under_way: dict[Job, Kill | Boot | Keep] = {}
-        """What the machine waits for before it turns to the next act on the VM."""
-        self._broken_off: list[Kill | Boot | Keep] = []
-        """The same, of a run that failed."""
+        self._broken_off: list[Awaited] = []
+        """By the failure of a run."""
         self._subscribed = False
         self._echoes = Echoes()
 
@@ -81,8 +81,6 @@ class Driving:
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            self._broken_off += self._under_way.values()
-            self._under_way.clear()
 
     def _answer_for_the_run_before(self) -> None:
         """What its failure broke off is over, or it would be in the way of all that comes behind it."""
@@ -160,19 +158,16 @@ class Driving:
         elif isinstance(effect, Conclude):
             self._concluded(effect)
         elif isinstance(effect, Keep):
-            self._under_way[effect.job] = effect
-            self._spawn(self._keep(effect))
+            self._spawn(self._keep(effect), effect)
         elif isinstance(effect, Look):
             self._spawn(self._look(effect))
         elif isinstance(effect, AskProof):
             self._spawn(self._prove(effect))
         else:
-            self._under_way[effect.job] = effect
-            self._spawn(self._act(effect))
+            self._spawn(self._act(effect), effect)
 
     async def _keep(self, effect: Keep) -> None:
         ok = await self._keeper.keep(effect.record)
-        self._under_way.pop(effect.job, None)  # of records that nobody waits for there may be several
         self.apply(self._machine.kept(effect.job, ok, self._clock()))
 
     async def _look(self, effect: Look) -> None:
@@ -192,7 +187,6 @@ class Driving:
             result = await self._done(effect)
         finally:
             self._acting -= Counter((effect.vm,))
-        del self._under_way[effect.job]
         if isinstance(effect, Kill) and isinstance(result, Observation):
             self._echoes.killed(result, self._clock())
         self.apply(self._machine.acted(effect.job, result, self._clock()))
@@ -222,14 +216,16 @@ class Driving:
 
         return permit
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None], awaited: Awaited | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda ended: self._ended(ended, awaited))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[None], awaited: Awaited | None) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            self._broken_off += [awaited] if awaited is not None else []
+        elif (error := task.exception()) is not None:
             # A job that is never answered makes its request fail by its deadline; why stands here.
             log.error("defect in the federation", exc_info=error)
 
