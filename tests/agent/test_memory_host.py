@@ -13,8 +13,8 @@ from fencebus_agent.memory_machines import Why
 from fencebus_agent.memory_migration import Migration, Phase, Route
 from fencebus_agent.memory_world import World
 from fencebus_schemas.model import LEFT_UNMARKED, HostId, Incarnation, Proof, Sight, Uuid, VmState
-from tests.agent.test_memory_migration import go_to
-from tests.agent.test_memory_world import HOSTS, OTHER, VM, AnythingGoes, hosts, vms
+from tests.agent.memory_worlds import HOSTS, OTHER, VM, go_to
+from tests.agent.test_memory_world_machine import AnythingGoes, hosts, vms
 
 A, B, C = HOSTS
 INCARNATION = Incarnation("boot", "machine", "nonce")

@@ -23,7 +23,7 @@ from fencebus_agent.memory_migration import Migration, Phase, Route
 from fencebus_agent.memory_world import World
 from fencebus_schemas.model import HostId, Uuid
 from tests.agent.distant_driver import DistantDriver
-from tests.agent.test_memory_migration import finish, go_to
+from tests.agent.memory_worlds import finish, go_to
 from tests.agent.test_migration import BALLAST, SLOW, Road, Traveller
 from tests.guests.hosts import LIVE, MOVE, TwinHost, two_hosts
 

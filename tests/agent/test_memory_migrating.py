@@ -11,7 +11,7 @@ from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
 from fencebus_agent.memory_migration import Migration, Phase, Route
 from fencebus_agent.memory_world import World
 from fencebus_schemas.model import HostId, Incarnation, Life, Proof, Uuid, VmRecord, VmState
-from tests.agent.test_memory_migration import go_to
+from tests.agent.memory_worlds import go_to
 from tests.hypervisors import allow, soon
 
 VM = Uuid("00000000-0000-0000-0000-000000000001")

@@ -135,3 +135,8 @@ async def opened(folder: Path, *hypervisors: MemoryHypervisor) -> AsyncIterator[
 def group(*uuids: str, ips: tuple[str, ...] = ()) -> Group:
     """A group of the configuration."""
     return Group("g", uuids, ips, Where("fence_virt.conf", 1))
+
+
+async def begun() -> None:
+    """Wait a moment, so that what waits for a hypervisor waits there."""
+    await asyncio.sleep(0.03)

@@ -1,16 +1,13 @@
-"""The real daemon as a process: start, mistakes, reload, trouble with libvirt and the disk, the end."""
+"""The real daemon as a process: what it serves, trouble with libvirt and the disk, and what systemd hears."""
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,14 +16,12 @@ import pytest
 from fencebus_agent.memory_driver import MemoryHypervisor
 from fencebus_host import daemon as fence_virtd
 from fencebus_schemas.model import Action, HostId, Incarnation
-from fencebus_schemas.xvm import REPLY_DENIED, REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS
+from fencebus_schemas.xvm import REPLY_FAILURE, REPLY_OFF, REPLY_SUCCESS
 from tests.components import require_program, require_root
 from tests.daemon_process import SECRET, DaemonProcess, uuid_of
 from tests.namespaces import link6, own_network
 from tests.ports import free_tcp_port
-from tests.protocol_client import Guest, PeerClosed, Secret, ask_tcp, connect, signed
-
-EXIT_CONFIG = 255
+from tests.protocol_client import Guest, ask_tcp, signed
 
 
 def test_it_fences_vms_of_libvirts_test_driver(tmp_path: Path) -> None:
@@ -74,247 +69,6 @@ def test_a_power_action_leaves_lines_that_share_its_request_id(tmp_path: Path) -
         assert len(request) == 32
         assert f"request={request} action=off target='node1' source=127.0.0.1" in verdict
         assert "ok=yes reason=proven-off" in verdict
-
-
-# -- command line and files ----------
-
-
-def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "fencebus_host.daemon", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "text"),
-    (
-        (("-h",), 0, "usage"),
-        (("-V",), 0, "fencebus"),
-        (("-l",), 0, "multicast"),
-        (("--nonsense",), 1, "nonsense"),
-        (("-f", "/nonexistent/fence_virt.conf", "-F"), EXIT_CONFIG, "/nonexistent/fence_virt.conf"),
-    ),
-)
-def test_the_command_line_ends_as_documented(arguments: tuple[str, ...], status: int, text: str) -> None:
-    ended = _run(*arguments)
-    assert ended.returncode == status
-    assert text in ended.stdout + ended.stderr
-
-
-def test_a_second_instance_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        assert int(daemon.pid_file.read_text("ascii")) == daemon.process.pid
-        second = _run("-F", "-f", daemon.config_file, "-p", daemon.pid_file)
-        assert second.returncode == 1
-        assert f"already running as process {daemon.process.pid}" in second.stderr
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-    assert not daemon.pid_file.exists()
-
-
-def test_a_stale_pid_file_harms_nothing(tmp_path: Path) -> None:
-    (tmp_path / "pid").write_text("1", encoding="ascii")
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        assert int(daemon.pid_file.read_text("ascii")) == daemon.process.pid
-
-
-def test_a_pid_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path)
-    ended = _run("-F", "-f", daemon.config_file, "-p", tmp_path / "no" / "such" / "folder" / "pid")
-    assert ended.returncode == 1
-    assert "No such file or directory" in ended.stderr
-
-
-# -- keys ----------
-
-
-@pytest.mark.parametrize("key", ("missing", "empty", "a folder"))
-def test_a_bad_key_refuses_to_start_and_is_named(tmp_path: Path, key: str) -> None:
-    daemon = DaemonProcess(tmp_path)
-    daemon.key_file.unlink()
-    if key == "empty":
-        daemon.key_file.touch(mode=0o600)
-    elif key == "a folder":
-        daemon.key_file.mkdir()
-    ended = _run("-F", "-f", daemon.config_file, "-p", daemon.pid_file)
-    assert ended.returncode == EXIT_CONFIG
-    assert str(daemon.key_file) in ended.stderr
-    assert f"{daemon.config_file}:" in ended.stderr
-    assert not daemon.pid_file.exists()
-
-
-def test_a_key_that_others_may_read_is_a_warning_and_its_mode_stays(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path)
-    daemon.key_file.chmod(0o644)
-    with daemon:
-        daemon.wait_ready()
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-    assert daemon.says(f"WARNING .*may read {daemon.key_file}")
-    assert daemon.key_file.stat().st_mode & 0o777 == 0o644
-
-
-def test_all_mistakes_are_told_at_once_each_with_file_and_line(tmp_path: Path) -> None:
-    daemon = DaemonProcess(
-        tmp_path, listeners='tcp { key_file = "/nonexistent"; }\nmulticast { hash = "md5"; key_file = "KEY"; }\nudp { }'
-    )
-    ended = _run("-F", "-f", daemon.config_file)
-    assert ended.returncode == EXIT_CONFIG
-    for line, word in ((2, "/nonexistent"), (3, "md5"), (4, "udp")):
-        assert any(f"{daemon.config_file}:{line}" in said and word in said for said in ended.stderr.splitlines())
-
-
-# -- background ----------
-
-
-def test_in_the_background_its_starter_waits_until_it_serves(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path)
-    ended = _run("-f", daemon.config_file, "-p", daemon.pid_file)
-    pid = int(daemon.pid_file.read_text("ascii"))
-    try:
-        assert ended.returncode == 0, ended.stderr
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-    finally:
-        _end(pid)
-    assert not daemon.pid_file.exists()
-
-
-def test_in_the_background_its_starter_learns_that_it_did_not_start(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path)
-    with socket.create_server(daemon.where):
-        ended = _run("-f", daemon.config_file, "-p", daemon.pid_file)
-    assert ended.returncode == 1
-    assert "did not start" in ended.stderr
-
-
-def _end(pid: int) -> None:
-    """End a process that is not our child, and wait until it is gone."""
-    os.kill(pid, signal.SIGTERM)
-    limit = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text("ascii").split()[2]:
-        assert time.monotonic() < limit
-        time.sleep(0.02)
-
-
-# -- a busy port ----------
-
-
-def test_a_busy_port_ends_the_start_and_is_named(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path)
-    with socket.create_server(daemon.where), daemon:
-        assert daemon.process.wait() == 1
-    assert daemon.says(f"listener tcp failed: .*port {daemon.port}: (?i:address already in use)")
-    assert not daemon.pid_file.exists()
-
-
-def test_with_w_a_busy_port_is_waited_for_and_taken_when_it_is_free(tmp_path: Path) -> None:
-    daemon = DaemonProcess(tmp_path, options=["-w"])
-    with socket.create_server(daemon.where) as busy, daemon:
-        daemon.wait_ready()
-        assert daemon.says("ready: working: .*; listener tcp: .*(?i:address already in use)")
-        busy.close()
-        daemon.wait_for_line("listener=tcp ready")
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-
-
-# -- reload ----------
-
-
-def _reload(daemon: DaemonProcess, said: str) -> None:
-    """Have the configuration read again, and wait for the line that says what came of it."""
-    before = len(daemon.log)
-    daemon.process.send(signal.SIGHUP)
-    daemon.wait_for_line(said, after=before)
-
-
-def test_a_reload_takes_a_new_key_and_forgets_the_old_one(tmp_path: Path) -> None:
-    new = Secret(b"the new key")
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        before = len(daemon.log)
-        daemon.key_file.write_bytes(new.key)
-        daemon.process.send(signal.SIGHUP)
-        daemon.wait_for_line("listener=tcp renewed", after=before)
-        assert daemon.ask(Action.STATUS, "node1", new).code == REPLY_SUCCESS
-        with pytest.raises(PeerClosed):
-            daemon.ask(Action.STATUS, "node1")
-        assert not daemon.says("part=listener tcp failed")
-
-
-def test_a_key_rotates_without_a_connection_refused_or_broken_off(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        with connect(daemon.where, SECRET) as before:
-            before.send(signed(SECRET, Action.STATUS, "node1"))
-            (tmp_path / "new").write_bytes(b"the new key")
-            (tmp_path / "new").chmod(0o600)
-            daemon.listeners = f'tcp {{ key_file = "{tmp_path / "new"}, KEY"; port = "{daemon.port}"; }}'
-            daemon.configure()
-            _reload(daemon, "configuration reloaded")
-            for secret in (SECRET, Secret(b"the new key")):
-                assert daemon.ask(Action.STATUS, "node1", secret).code == REPLY_SUCCESS
-            # What was begun before the reload ends as it began.
-            before.handshake()
-            assert before.reply().code == REPLY_SUCCESS
-        assert not daemon.says("part=listener tcp failed")
-
-
-def test_a_reload_opens_new_listeners_and_closes_those_that_are_gone(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        old, daemon.port = daemon.where, free_tcp_port()
-        daemon.configure()
-        _reload(daemon, f"ready on 127.0.0.1 port {daemon.port}")
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-        with pytest.raises(ConnectionRefusedError):
-            connect(old, SECRET)
-
-
-def test_a_reload_puts_groups_in_force(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-        daemon.rest = 'groups { group { name = "g"; ip = "192.0.2.1"; uuid = "node1"; } }'
-        daemon.configure()
-        _reload(daemon, "configuration reloaded")
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_DENIED
-
-
-def test_a_reload_with_a_mistake_changes_nothing(tmp_path: Path) -> None:
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        daemon.key_file.write_bytes(b"")
-        _reload(daemon, "reload refused, the old configuration stays in force")
-        assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-
-
-@contextmanager
-def _slow_disk(daemon: DaemonProcess) -> Iterator[None]:
-    """Lock the daemon's records, as a disk that stands still would: a kill is answered only afterwards."""
-    lock = sqlite3.connect(daemon.state_dir / "records.sqlite", isolation_level=None)
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
-        lock.execute("ROLLBACK")
-    finally:
-        lock.close()
-
-
-@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGHUP))
-def test_a_fence_that_has_begun_is_finished_and_answered(tmp_path: Path, number: signal.Signals) -> None:
-    with DaemonProcess(tmp_path) as daemon, ThreadPoolExecutor(1) as beside:
-        daemon.wait_ready()
-        with _slow_disk(daemon):
-            asking = beside.submit(daemon.ask, Action.REBOOT, "node1")
-            daemon.wait_for_line("accepted request=")
-            daemon.key_file.write_bytes(b"another key")
-            daemon.process.send(number)
-            daemon.wait_for_line("stopping" if number is signal.SIGTERM else "configuration reloaded")
-            time.sleep(0.3)
-            assert not asking.done()
-        assert asking.result(15).code == REPLY_SUCCESS
-        if number is signal.SIGTERM:
-            assert daemon.process.wait() == 0
-    assert daemon.says("verdict .*reason=rebooted")
 
 
 # -- trouble ----------

@@ -45,7 +45,15 @@ ALL = (
     Subject("permission", ("test_permission", "test_verdict")),
     Subject("denial", ("test_denial", "federation/test_proving")),
     Subject(
-        "ownership", ("test_ownership", "test_ownership_words", "federation/test_proving", "test_ownership_machine")
+        "ownership",
+        (
+            "test_ownership",
+            "test_ownership_conflicts",
+            "test_ownership_members",
+            "test_ownership_words",
+            "federation/test_proving",
+            "test_ownership_machine",
+        ),
     ),
     Subject("federation/rounds", ("federation/test_rounds", "federation/test_proving", "federation/test_coordinator")),
     Subject("federation/guards", ("federation/test_guards", "federation/test_member", "federation/test_member_starts")),
