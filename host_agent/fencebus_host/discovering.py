@@ -14,7 +14,7 @@ from fencebus_host.config.cluster_section import discovered
 from fencebus_host.config.discovery import Course, Decision, HostEvidence, decide, why_forbidden
 from fencebus_host.config.host_look import CHOICE_FILE, look, look_for_vdsm
 from fencebus_host.config.kills_here import kills_here
-from fencebus_host.config.model import BackendSettings, Config, LibvirtSettings
+from fencebus_host.config.model import DEFAULT_CONFIG, BackendSettings, Config, LibvirtSettings
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problem, Problems, Where
 from fencebus_host.routers.table import TABLE
@@ -35,7 +35,9 @@ def settle(config: Config, root: Path = Path("/")) -> tuple[Config, Decision | N
     seen = _seen(config, root)
     decision = decide(seen)
     if decision.course is Course.REFUSE:
-        raise _error("discovery", decision.text, Where(str(config.file or "")), _way_out(config, seen, decision))
+        raise _error(
+            "discovery", decision.text, Where(str(config.file or DEFAULT_CONFIG)), _way_out(config, seen, decision)
+        )
     if decision.course is Course.WAIT:
         return config, decision
     return dataclasses.replace(config, backend=_settings(config, decision.kind)), decision

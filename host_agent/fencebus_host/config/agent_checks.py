@@ -52,6 +52,8 @@ def why_unsafe_program(program: Path) -> str:
     try:
         folder, file = program.parent.resolve(strict=True), program.resolve(strict=True)
         looked = [(place, place.stat()) for place in (folder, file)]
+    except FileNotFoundError:
+        return f"there is no {program}: install the agent (Debian: fence-agents), or see `agent_dir`"
     except OSError as error:
         return f"{program}: {error.strerror or error}"
     if file.parent != folder:

@@ -20,13 +20,15 @@ from fencebus_host.ctl.convert_command import convert
 from fencebus_host.ctl.doctor.findings import counted
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.shown_config import as_json, as_text
+from fencebus_host.ctl.tree import Group
 from fencebus_host.ctl.wizard.command import wizard
+from fencebus_host.routers.missing import missing_libraries
 
 FILE = click.Path(path_type=Path)
 TEXT_OR_JSON = click.Choice(["text", "json"])
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Check, show, compare and make the configuration of fence_virtd."""
 
@@ -48,7 +50,8 @@ def check(context: click.Context, file: Path | None, form: str) -> ExitCode:
       fence_virtctl config check new.conf && mv new.conf /etc/fence_virt.conf
     """
     try:
-        found: tuple[Problem, ...] = load(find(file)).warnings
+        loaded = load(find(file))
+        found: tuple[Problem, ...] = (*loaded.warnings, *missing_libraries(loaded.backend))
     except ConfigError as error:
         found = error.problems
     errors = sum(problem.severity is Severity.ERROR for problem in found)

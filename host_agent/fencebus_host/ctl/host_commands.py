@@ -14,6 +14,7 @@ from fencebus_host.control_client import ask_daemon
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.options import config_option
 from fencebus_host.ctl.status_source import socket_of
+from fencebus_host.ctl.tree import Group
 
 DEAD = """\
 You are about to vouch that the host {host} is dead.
@@ -33,7 +34,7 @@ A host that speaks again is a member again.
 """
 
 
-@click.group()
+@click.group(cls=Group)
 def host() -> None:
     """Tell of the other hosts, and what an operator alone can know of them."""
 

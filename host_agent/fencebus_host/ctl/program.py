@@ -10,6 +10,7 @@ import click
 
 from fencebus_host.control_client import NoDaemon
 from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.tree import Group
 from fencebus_schemas import __version__
 from fencebus_schemas.errors import FencebusError
 
@@ -35,7 +36,7 @@ whoever asks for the status does not wait for the doctor.
 """
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The tree of commands, without its leaves until they are wanted."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

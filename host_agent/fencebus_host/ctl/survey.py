@@ -59,6 +59,8 @@ class Site:
     vsock: bool
     broker_ports: tuple[int, ...] = ()
     """Ports of AMQP on which something listens here: a bus that could join hosts."""
+    key_in_use: str = ""
+    """The key that the configuration names which is here already; its guests have it."""
 
     @property
     def guests(self) -> tuple[Guest, ...]:

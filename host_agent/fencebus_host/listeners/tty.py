@@ -52,7 +52,8 @@ def open_port(tty: TtySettings) -> int:
     try:
         import serial
     except ImportError:
-        raise OSError(f"{tty.device} needs pyserial (Debian: python3-serial; else: pip install 'fencebus[serial]')") from None
+        advice = "Debian: python3-serial; else: pip install 'fencebus[serial]'"
+        raise OSError(f"{tty.device} needs pyserial ({advice})") from None
     port = serial.Serial(
         str(tty.device), tty.speed, tty.data_bits, tty.parity, float(tty.stop_bits), timeout=0, exclusive=True
     )

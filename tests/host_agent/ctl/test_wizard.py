@@ -39,7 +39,7 @@ class House:
         self.root.mkdir()
         self.file, self.key = folder / "etc" / "fence_virt.conf", folder / "etc" / "fence_xvm.key"
         self.uri = write_world(folder / "world.xml", EVERY_KIND)
-        self._capsys = capsys
+        self.printed = capsys
 
     def bridge(self, name: str) -> None:
         (self.root / "sys/class/net" / name / "bridge").mkdir(parents=True)
@@ -48,7 +48,7 @@ class House:
         given = {"uri": self.uri, "key_file": str(self.key), **given}
         settings = [word for name, value in given.items() for word in ("--set", f"{name}={value}")]
         return call(
-            self._capsys, "config", "wizard", "-f", self.file, "--root", self.root, *settings, *more, answers=answers
+            self.printed, "config", "wizard", "-f", self.file, "--root", self.root, *settings, *more, answers=answers
         )
 
 
@@ -119,6 +119,22 @@ def test_a_file_that_is_there_is_shown_as_a_difference_and_kept(house: House) ->
     assert '-        address = "127.0.0.1";' in found.out
     assert '+        address = "127.0.0.2";' in found.out
     assert house.file.with_name("fence_virt.conf.bak").read_text() == old
+
+
+def test_the_key_that_the_guests_have_stays_and_groups_do_not_go_without_a_word(house: House) -> None:
+    old = house.key.with_name("old.key")
+    house.wizard("--yes", listener="tcp", key_file=str(old), group="alpha,beta")
+    root = ("--root", house.root, "--set", f"uri={house.uri}")
+    found = call(house.printed, "config", "wizard", "-f", house.file, *root, "--set", "listener=multicast", "--yes")
+    assert f"{old} (the one of the file that is here" in found.out
+    assert "note: the groups of the old file are not in the new one" in found.out
+    (listener,) = load(house.file).listeners
+    assert isinstance(listener, MulticastSettings)
+    assert listener.key_files == (old,)
+    house.file.write_text("what nobody can read")
+    assert (
+        "(the usual place)" in call(house.printed, "config", "wizard", "-f", house.file, *root, answers="tcp\n\n").out
+    )
 
 
 def test_a_host_of_vdsm_is_left_to_vdsm(house: House) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from fencebus_host.config.backends import OvirtSettings
-from fencebus_host.routers.missing import cannot_be_built
+from fencebus_host.config.bus_settings import QmfSettings
+from fencebus_host.config.model import LibvirtSettings
+from fencebus_host.config.ordered_settings import OrderedSettings
+from fencebus_host.routers.missing import cannot_be_built, missing_libraries
 
 # One process for all: nothing of these libraries may be imported yet.
 PROGRAM = """
@@ -37,6 +42,18 @@ def test_without_its_library_a_backend_says_what_to_install() -> None:
         "kombu (Debian: apt-get install python3-kombu; else: pip install 'fencebus[rabbitmq]')",
         *["proton (Debian: apt-get install python3-qpid-proton; else: pip install 'fencebus[qmf]')"] * 2,
     ], ended.stdout + ended.stderr
+
+
+def test_it_is_told_without_starting_anything_and_only_of_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    backends = (OvirtSettings(), QmfSettings(url="amqps://b"), QmfSettings(url="peers://a,b"), LibvirtSettings())
+    assert [problem for each in backends for problem in missing_libraries(each)] == []
+    monkeypatch.setattr("fencebus_host.routers.missing.find_spec", lambda _name: None)
+    several = OrderedSettings(kind="several", parts=backends)
+    assert [str(problem).partition("package ")[2].split()[0] for problem in missing_libraries(several)] == [
+        "aiohttp",
+        "kombu",
+        "proton",
+    ]
 
 
 def test_a_module_of_ours_that_is_missing_is_a_defect() -> None:

@@ -11,8 +11,9 @@ import click
 
 from fencebus_host.config.convert.guest_side import EXAMPLE, device_for
 from fencebus_host.config.convert.pacemaker_lines import lines_for
-from fencebus_host.config.load import load_text
-from fencebus_host.config.model import DEFAULT_CONFIG, ListenerSettings
+from fencebus_host.config.load import load, load_text
+from fencebus_host.config.model import DEFAULT_CONFIG, Config, KeyedSettings, ListenerSettings
+from fencebus_host.config.problems import ConfigError
 from fencebus_host.config.regular_file import is_absent, read_regular
 from fencebus_host.config.values import BadValueError
 from fencebus_host.ctl.exit_codes import ExitCode
@@ -50,7 +51,8 @@ def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCod
     if trouble := why_not_writable(file):
         click.echo(trouble, err=True)
         return ExitCode.FAILED
-    site = survey([known["uri"]] if "uri" in known else (), root)
+    old = _old(file)
+    site = replace(survey([known["uri"]] if "uri" in known else (), root), key_in_use=_key_of(old))
     click.echo(_told(site))
     if site.vdsm:
         click.echo("VDSM (oVirt) manages this host: its VMs must not be fenced behind its back. Nothing was written.")
@@ -63,7 +65,10 @@ def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCod
         others = list(first_questions(site)[1:])
     answers |= {question.name: _answer(question, known, yes) for question in others}
     answers |= {question.name: _answer(question, known, yes) for question in further_questions(site, answers)}
-    return _carry_out(plan(answers, site), file, yes)
+    made = plan(answers, site)
+    if old is not None and old.groups and not made.nodes:
+        click.echo("note: the groups of the old file are not in the new one: everybody may fence everybody")
+    return _carry_out(made, file, yes)
 
 
 def run_as_daemon_option(file: Path | None) -> int:
@@ -71,6 +76,19 @@ def run_as_daemon_option(file: Path | None) -> int:
     from fencebus_host.ctl.program import run
 
     return run(["config", "wizard", *([] if file is None else ["--config", str(file)])])
+
+
+def _old(file: Path) -> Config | None:
+    """The configuration that is here already, as far as it can be read."""
+    try:
+        return None if is_absent(file) else load(file)
+    except (ConfigError, OSError):
+        return None
+
+
+def _key_of(old: Config | None) -> str:
+    keyed = [one for one in (old.listeners if old else ()) if isinstance(one, KeyedSettings) and one.keys]
+    return str(keyed[0].key_files[0]) if keyed else ""
 
 
 def _given(given: Sequence[str]) -> dict[str, str]:

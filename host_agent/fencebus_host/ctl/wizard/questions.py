@@ -57,7 +57,7 @@ def further_questions(site: Site, answers: Mapping[str, str]) -> tuple[Question,
         found.append(Question("address", text, "0.0.0.0", "the guests' network is not known; 0.0.0.0 is every address"))
     if listener in ("multicast", "tcp", "vsock"):
         text = "Key that host and guests share"
-        found.append(Question("key_file", text, str(DEFAULT_KEY), "the usual place", sure=True))
+        found.append(_key(text, site))
     if names := members(answers["hosts"]):
         found.append(_url(site, names))
         found.append(
@@ -69,6 +69,14 @@ def further_questions(site: Site, answers: Mapping[str, str]) -> tuple[Question,
 def known_names() -> tuple[str, ...]:
     """Everything that ``--set`` takes."""
     return ("uri", "listener", "hosts", "interface", "address", "key_file", "url", "bus_key", "group")
+
+
+def _key(text: str, site: Site) -> Question:
+    if site.key_in_use:
+        return Question(
+            "key_file", text, site.key_in_use, "the one of the file that is here: guests have it", sure=True
+        )
+    return Question("key_file", text, str(DEFAULT_KEY), "the usual place", sure=True)
 
 
 def _uri(site: Site) -> Question:
