@@ -181,7 +181,8 @@ async def site(
 
 def _knows_all(host: Host, hosts: Mapping[str, Host]) -> bool:
     known = {record.host for record in host.router.owners()}
-    return known == {other.name for other in hosts.values()}
+    # A single change tells of a host, too; what else it has is known once its inventory has come.
+    return known == {other.name for other in hosts.values()} and not host.router.ownership.unread(boottime())
 
 
 async def until(condition: Callable[[], bool]) -> None:
