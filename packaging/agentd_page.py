@@ -15,6 +15,25 @@ refused, and libvirt is only read.
 
 Where fence_virtd runs with the backend qmf, it is such an agent itself, and this program is not wanted.
 """
+SERVICE = """\
+`systemctl enable --now fencebus-agentd` runs it as a user of its own, which may look at libvirt and do nothing else.
+The bus stands in `/etc/default/fencebus-agentd` (`/etc/sysconfig/fencebus-agentd` on RPM systems), which nobody but
+root has to read; further options may stand there, too:
+"""
+DEFAULTS = ("FENCEBUS_BUS=amqps://hosta:PASSWORD@broker/fencebus", "FENCEBUS_AGENTD_ARGS=--name hosta")
+PAPERS = """\
+That user cannot read root's private keys. Where the broker wants a certificate, systemd hands the files over, by a
+drop-in (`systemctl edit fencebus-agentd`):
+"""
+DROP_IN = (
+    "[Service]",
+    "LoadCredential=ca.pem:/etc/fencebus/ca.pem",
+    "LoadCredential=cert.pem:/etc/fencebus/hosta.pem",
+    "LoadCredential=key.pem:/etc/fencebus/hosta.key",
+    "ExecStart=",
+    "ExecStart=/usr/sbin/fencebus-agentd -s ${STATE_DIRECTORY} -A %d/ca.pem -C %d/cert.pem -K %d/key.pem \\",
+    "    $FENCEBUS_AGENTD_ARGS",
+)
 ENVIRONMENT = (
     (BUS_VARIABLE, "The bus, where --bus does not name one: a password in it stands in no list of processes."),
 )
@@ -33,6 +52,12 @@ def page() -> str:
         + "".join(roff.tagged(_shown(option), sentence(option.text)) for option in OPTIONS)
         + roff.heading("ENVIRONMENT")
         + "".join(roff.tagged(*each) for each in ENVIRONMENT)
+        + roff.heading("AS A SERVICE")
+        + roff.paragraphs(SERVICE)
+        + roff.example(DEFAULTS)
+        + ".PP\n"
+        + roff.paragraphs(PAPERS)
+        + roff.example(DROP_IN)
         + roff.heading("SIGNALS")
         + "".join(roff.tagged(*each) for each in SIGNALS)
         + roff.see_also("fence_virtd(8)")

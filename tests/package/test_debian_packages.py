@@ -23,6 +23,8 @@ GUEST_KEY = "/etc/cluster/fence_xvm.key"
 DEFAULTS = "/etc/default/fence_virtd"
 UNIT = "/lib/systemd/system/fence_virtd.service"
 AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fence_virtd.service"
+AGENT = "/lib/systemd/system/fencebus-agentd.service"
+AGENT_AT_BOOT = "/etc/systemd/system/multi-user.target.wants/fencebus-agentd.service"
 OURS = ("fencebus-client", "fencebus-daemon")
 DEBIANS = ("fence-virt", "fence-virtd")
 
@@ -102,6 +104,9 @@ def test_apt_puts_ours_in_the_place_of_debians_and_back_and_keeps_what_the_admin
 def test_purging_what_is_left_of_debians_daemon_takes_nothing_from_ours(site: Site) -> None:
     before = site.kept()
     site.to_ours("dpkg", "-i")
+    assert site.root.has(AGENT)
+    assert not site.root.has(AGENT_AT_BOOT), "nobody has asked for it"
+    site.root.must("ln", "-s", AGENT, AGENT_AT_BOOT)  # as `systemctl enable` does, which is not here
     said = site.root.must("dpkg", "--purge", "fence-virtd")
     assert f"{CONFIG} was removed with fence-virtd; it is back" in said
     assert site.kept() == before
@@ -109,6 +114,8 @@ def test_purging_what_is_left_of_debians_daemon_takes_nothing_from_ours(site: Si
     site.root.must("dpkg", "--purge", "fencebus-daemon")
     assert not site.root.has("/var/lib/fencebus")
     assert not site.at_boot()
+    assert not site.root.has(AGENT)
+    assert not site.root.has(AGENT_AT_BOOT)
     assert site.kept() == before
 
 

@@ -42,6 +42,7 @@ def test_there_is_one_for_guests_and_one_for_hosts(packages: dict[str, Path]) ->
 def test_each_brings_its_programs_and_their_pages(packages: dict[str, Path]) -> None:
     client = {"/usr/sbin/fence_virt", "/usr/sbin/fence_xvm", "/usr/share/man/man8/fence_xvm.8"}
     daemon = {"/usr/sbin/fence_virtd", "/usr/sbin/fence_virtctl", "/usr/lib/systemd/system/fence_virtd.service"}
+    daemon |= {"/usr/sbin/fencebus-agentd", "/usr/lib/systemd/system/fencebus-agentd.service"}
     assert client <= set(ask(packages["fencebus-client"], "-l"))
     assert daemon <= set(ask(packages["fencebus-daemon"], "-l"))
 
@@ -63,6 +64,8 @@ def test_the_unit_reads_red_hats_place_for_its_options(packages: dict[str, Path]
     subprocess.run(["sh", "-ec", unpack], cwd=tmp_path, check=True, env=DEBIANS_ALONE, timeout=20)
     unit = (tmp_path / "usr/lib/systemd/system/fence_virtd.service").read_text()
     assert "EnvironmentFile=-/etc/sysconfig/fence_virtd\n" in unit
+    agents = (tmp_path / "usr/lib/systemd/system/fencebus-agentd.service").read_text()
+    assert "EnvironmentFile=-/etc/sysconfig/fencebus-agentd\n" in agents
     assert (tmp_path / "usr/sbin/fence_virtd").readlink() == Path("../libexec/fencebus/fence_virtd")
 
 
@@ -120,10 +123,11 @@ def test_a_host_without_the_c_daemon_gets_it_and_loses_it_whole(packages: dict[s
     root.from_outside(f"{DNF} remove fence-virt fence-virtd")
     root.from_outside(f"{DNF} install {packages['fencebus-daemon']}")
     assert "enabled" not in root.run("systemctl", "is-enabled", "fence_virtd").stdout.split()
-    root.must("systemctl", "enable", "fence_virtd")
+    root.must("systemctl", "enable", "fence_virtd", "fencebus-agentd")
     root.from_outside(f"{DNF} remove fencebus-daemon")
-    assert not root.has("/etc/systemd/system/multi-user.target.wants/fence_virtd.service")
-    assert not root.has(UNIT)
+    for unit in ("fence_virtd", "fencebus-agentd"):
+        assert not root.has(f"/etc/systemd/system/multi-user.target.wants/{unit}.service")
+        assert not root.has(f"/usr/lib/systemd/system/{unit}.service")
 
 
 def test_its_scripts_are_shell(packages: dict[str, Path]) -> None:

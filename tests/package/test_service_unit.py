@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from fencebus_agent.__main__ import EXIT_USAGE
 from tests.components import CHECKOUT, require_program
 
 PACKAGING = CHECKOUT / "packaging"
 UNIT = PACKAGING / "systemd" / "fence_virtd.service"
+AGENT = PACKAGING / "systemd" / "fencebus-agentd.service"
 DROP_IN = PACKAGING / "systemd" / "unprivileged.conf"
-WORST_EXPOSURE = 5.0
+WORST_EXPOSURE, AGENTS_EXPOSURE = 5.0, 1.5
 
 
 def settings(name: str, path: Path = UNIT) -> list[str]:
@@ -37,21 +39,27 @@ def exposure(unit: Path) -> float:
     return float(found.group(1))
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
-    """The unit with a daemon that exists on this machine, as after an installation."""
-    daemon = tmp_path / "fence_virtd"
+def as_installed(unit: Path, folder: Path) -> Path:
+    """A unit with a daemon that exists on this machine, as after an installation."""
+    daemon = folder / unit.stem
     daemon.write_text("#!/bin/sh\n")
     daemon.chmod(0o755)
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text(encoding="utf-8").replace("/usr/sbin/fence_virtd", str(daemon)))
+    copy = folder / unit.name
+    copy.write_text(unit.read_text(encoding="utf-8").replace(f"/usr/sbin/{unit.stem}", str(daemon)))
     return copy
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(installed: Path) -> None:
-    run = analyze("verify", "--man=no", installed)
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The daemon's unit."""
+    return as_installed(UNIT, tmp_path)
+
+
+@pytest.mark.parametrize("unit", (UNIT, AGENT), ids=lambda unit: unit.stem)
+def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
+    run = analyze("verify", "--man=no", as_installed(unit, tmp_path))
     # Debian's own units may be of another version than its systemd: only what is said about ours counts.
-    assert [line for line in (run.stdout + run.stderr).splitlines() if "fence_virtd" in line] == []
+    assert [line for line in (run.stdout + run.stderr).splitlines() if unit.stem in line] == []
     assert run.returncode == 0, run.stderr
 
 
@@ -63,6 +71,19 @@ def test_systemd_would_find_a_wrong_setting(installed: Path) -> None:
 
 def test_the_unit_is_hardened(installed: Path) -> None:
     assert exposure(installed) <= WORST_EXPOSURE
+
+
+def test_the_agents_unit_may_look_and_nothing_else(tmp_path: Path) -> None:
+    assert exposure(as_installed(AGENT, tmp_path)) <= AGENTS_EXPOSURE
+    assert settings("DynamicUser", AGENT) == ["yes"]
+    assert not settings("CapabilityBoundingSet", AGENT)
+    assert not settings("ReadWritePaths", AGENT)
+
+
+def test_the_agent_is_not_started_again_where_its_command_line_is_wrong() -> None:
+    assert settings("RestartPreventExitStatus", AGENT) == [str(EXIT_USAGE)]
+    assert "-s ${STATE_DIRECTORY}" in " ".join(settings("ExecStart", AGENT))
+    assert settings("EnvironmentFile", AGENT) == ["-/etc/default/fencebus-agentd"]
 
 
 def test_without_root_the_unit_is_exposed_even_less(installed: Path) -> None:

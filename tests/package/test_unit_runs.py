@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.components import CHECKOUT, require_program
+from tests.components import CHECKOUT, require_file, require_program
 from tests.documents import Page
 from tests.libvirtd import LIBVIRTD_CONF, QEMU_CONF, READY, guest_xml
 from tests.package.booted import Machine, booted
@@ -18,7 +18,7 @@ from tests.package.made_packages import make_packages
 
 pytestmark = pytest.mark.timeout(200)
 
-UNIT = "fence_virtd.service"
+UNIT, AGENT = "fence_virtd.service", "fencebus-agentd.service"
 CONFIG = "/etc/fence_virt.conf"
 CONF = """
 fence_virtd { listener = "tcp"; backend = "libvirt"; }
@@ -42,11 +42,25 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield running
 
 
-def eventually(machine: Machine, what: str, value: str, seconds: float = 20.0) -> None:
+def eventually(machine: Machine, what: str, value: str, seconds: float = 20.0, unit: str = UNIT) -> None:
     limit = time.monotonic() + seconds
-    while (found := machine.shows(UNIT, what)) != value:
-        assert time.monotonic() < limit, (what, found, machine.run("systemctl", "status", UNIT).stdout)
+    while (found := machine.shows(unit, what)) != value:
+        assert time.monotonic() < limit, (what, found, machine.run("systemctl", "status", unit).stdout)
         time.sleep(0.1)
+
+
+def start_libvirtd(machine: Machine) -> None:
+    """With QEMU, once for whoever needs it; without the polkit that lets everybody look elsewhere."""
+    if machine.run("pgrep", "--exact", "libvirtd").returncode == 0:
+        return
+    require_program("libvirtd", "libvirt-daemon-system")
+    conf = LIBVIRTD_CONF.format(host_uuid=uuid4()) + 'auth_unix_ro = "none"\n'
+    machine.must("sh", "-c", "cat >/etc/libvirt/qemu.conf", stdin=QEMU_CONF)
+    machine.must("sh", "-c", "cat >/etc/libvirt/libvirtd.conf", stdin=conf)
+    machine.must("libvirtd", "-d")
+    limit = time.monotonic() + READY
+    while machine.run("virsh", "-c", "qemu:///system", "list").returncode:
+        assert time.monotonic() < limit
 
 
 def test_the_unit_is_active_when_the_daemon_is_ready_and_says_what_works(machine: Machine) -> None:
@@ -114,13 +128,7 @@ def test_a_configuration_with_a_mistake_is_a_failed_start_with_the_status_of_the
 
 
 def test_from_within_its_sandbox_the_daemon_proves_the_death_of_a_real_qemu(machine: Machine) -> None:
-    require_program("libvirtd", "libvirt-daemon-system")
-    machine.must("sh", "-c", "cat >/etc/libvirt/qemu.conf", stdin=QEMU_CONF)
-    machine.must("sh", "-c", "cat >/etc/libvirt/libvirtd.conf", stdin=LIBVIRTD_CONF.format(host_uuid=uuid4()))
-    machine.must("libvirtd", "-d")
-    limit = time.monotonic() + READY
-    while machine.run("virsh", "-c", "qemu:///system", "list").returncode:
-        assert time.monotonic() < limit
+    start_libvirtd(machine)
     machine.must("sh", "-c", "cat >/tmp/victim.xml", stdin=guest_xml("victim"))
     machine.must("virsh", "-c", "qemu:///system", "create /tmp/victim.xml")
     machine.must("sed", "-i", "s|test:///default|qemu:///system|", CONFIG)
@@ -129,6 +137,41 @@ def test_from_within_its_sandbox_the_daemon_proves_the_death_of_a_real_qemu(mach
     machine.must(*ASK, "-o", "off", "-n", "victim")
     assert "reason=proven-off" in machine.must("systemctl", "status", "--lines=30", "--full", UNIT)
     assert machine.run("pgrep", "--full", "guest=victim").returncode == 1, "its process is gone"
+
+
+def agent_says(machine: Machine, text: str) -> None:
+    """Return once it has said so in the journal."""
+    limit = time.monotonic() + 30
+    while text not in (said := machine.run("journalctl", "--no-pager", "--unit", AGENT).stdout):
+        assert time.monotonic() < limit, said
+        time.sleep(0.1)
+
+
+def test_the_agents_unit_looks_at_libvirt_as_nobody_in_particular_and_waits_for_its_bus(machine: Machine) -> None:
+    require_file("/usr/lib/python3/dist-packages/kombu", package="python3-kombu")
+    start_libvirtd(machine)
+    given = "FENCEBUS_BUS=amqp://hosta:secret@127.0.0.1:9/fencebus\nFENCEBUS_AGENTD_ARGS=--name hosta\n"
+    machine.must("sh", "-c", "umask 077; cat >/etc/default/fencebus-agentd", stdin=given)
+    assert machine.run("systemctl", "is-enabled", AGENT).stdout.strip() == "disabled"
+    assert machine.shows(AGENT, "ActiveState") == "inactive", "nobody has asked for it"
+    machine.must("systemctl", "start", AGENT)
+    agent_says(machine, "qemu:///system: connected")
+    agent_says(machine, "no connection to amqp://hosta@127.0.0.1:9/fencebus")
+    assert machine.must("ps", "-o", "user=", "-p", machine.shows(AGENT, "MainPID")).strip() not in ("root", "fencebus")
+    assert machine.must("cat", "/var/lib/fencebus-agentd/qmf-epoch").strip() == "1"
+    machine.must("systemctl", "stop", AGENT)
+    assert (machine.shows(AGENT, "ActiveState"), machine.shows(AGENT, "Result")) == ("inactive", "success")
+    said = machine.run("journalctl", "--no-pager", "--unit", AGENT).stdout
+    assert "secret" not in said
+    assert "Traceback" not in said
+
+
+def test_an_agent_without_a_bus_says_so_and_is_not_started_again(machine: Machine) -> None:
+    machine.must("rm", "-f", "/etc/default/fencebus-agentd")
+    machine.must("systemctl", "start", AGENT)
+    eventually(machine, "ActiveState", "failed", unit=AGENT)
+    assert (machine.shows(AGENT, "ExecMainStatus"), machine.shows(AGENT, "NRestarts")) == ("2", "0")
+    agent_says(machine, "no bus: give --bus URL, or the variable FENCEBUS_BUS")
 
 
 def test_as_the_page_says_it_runs_without_root(machine: Machine) -> None:
