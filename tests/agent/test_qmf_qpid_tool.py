@@ -16,6 +16,9 @@ from tests.agent.qmf_company import Company, Recorder, show, vm
 from tests.agent.qpid.program import HERE, Program, running
 from tests.agent.qpid.released import Released, require_released
 
+# The first of them installs what it is about.
+pytestmark = pytest.mark.timeout(200)
+
 AGENT = "fencebus:libvirt-qmf:hosta"
 
 

@@ -19,6 +19,13 @@ RELEASES = ("qpid-python==1.36.0.post1", "qpid-tools==1.36.0.post1")
 """Of 2017; there are no later ones."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fencebus" / "qpid-1.36.0"
 INSTALL_SECONDS = 120
+"""On a machine under load; where nothing answers, pip gives up after a few."""
+
+OPTIONS = (
+    *("--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--no-cache-dir"),
+    *("--timeout", "10", "--retries", "2"),
+)
+REMEDY = "pip for Python 2.7, and a registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +60,18 @@ def require_released() -> Released:
 def _install(python: Path) -> None:
     fresh = CACHE.with_suffix(".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    options = ("--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "--no-cache-dir")
-    done = subprocess.run(
-        [python, "-m", "pip", "install", *options, "--target", fresh, *RELEASES],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_SECONDS,
-    )
+    try:
+        done = subprocess.run(
+            [python, "-m", "pip", "install", *OPTIONS, "--target", fresh, *RELEASES],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        missing(f"{' and '.join(RELEASES)} (not within {INSTALL_SECONDS} s)", REMEDY)
     if done.returncode:
-        missing(f"{' and '.join(RELEASES)} ({done.stderr.strip()[-200:]})", "pip for Python 2.7, and a registry")
+        missing(f"{' and '.join(RELEASES)} ({done.stderr.strip()[-200:]})", REMEDY)
     fresh.rename(CACHE)
 
 
