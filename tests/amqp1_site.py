@@ -15,7 +15,7 @@ from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq
-from tests.rabbitmq_site import Gate, heard_back, running
+from tests.rabbitmq_site import Gates, heard_back, running
 from tests.server_process import ServerProcess
 
 _made: set[int] = set()
@@ -69,17 +69,12 @@ class Amqp1Site:
 
     def __init__(self, broker: Broker, stack: contextlib.AsyncExitStack) -> None:
         self._broker, self._running = broker, stack
-        self._gates: dict[str, Gate] = {}
-        self._ports: dict[str, int] = {}
+        self._gates = Gates(broker.port, stack)
         self._buses: list[Amqp1Bus] = []
 
     async def join(self, name: str) -> Bus:
         """See Site."""
-        if name not in self._gates:
-            self._gates[name] = Gate(self._broker.port)
-            self._ports[name] = await self._gates[name].open()
-            self._running.push_async_callback(self._gates[name].close)
-        there = self._broker.url(name, port=self._ports[name]).replace("amqp://", "amqp1://")
+        there = self._broker.url(name, port=await self._gates.port(name)).replace("amqp://", "amqp1://")
         bus = Amqp1Bus(there, Terms(client=name, connect_timeout=10.0))
         await self._running.enter_async_context(running(bus))
         self._buses.append(bus)
@@ -87,12 +82,12 @@ class Amqp1Site:
 
     async def cut(self, name: str) -> None:
         """See Site."""
-        self._gates[name].shut(True)
+        self._gates.shut(name, True)
         await eventually(lambda: all(bus._link is None for bus in self._buses if bus._terms.client == name))
 
     async def mend(self, name: str) -> None:
         """See Site."""
-        self._gates[name].shut(False)
+        self._gates.shut(name, False)
 
     async def clog(self, on: bool) -> None:
         """See Site.  RabbitMQ's plugin takes messages though its memory is full, so that the node has to be stopped; a

@@ -63,6 +63,27 @@ class Gate:
         self._writers.discard(sink)
 
 
+class Gates:
+    """One for each client of a broker, by the client's name; they end with the stack."""
+
+    def __init__(self, target: int, stack: contextlib.AsyncExitStack) -> None:
+        self._target, self._stack = target, stack
+        self._gates: dict[str, Gate] = {}
+        self._ports: dict[str, int] = {}
+
+    async def port(self, name: str) -> int:
+        """Where this client comes in."""
+        if name not in self._gates:
+            gate = self._gates[name] = Gate(self._target)
+            self._ports[name] = await gate.open()
+            self._stack.push_async_callback(gate.close)
+        return self._ports[name]
+
+    def shut(self, name: str, on: bool) -> None:
+        """See Gate."""
+        self._gates[name].shut(on)
+
+
 class RabbitSite:
     """A RabbitMQ with its clients."""
 
@@ -70,29 +91,24 @@ class RabbitSite:
 
     def __init__(self, broker: RabbitMq, running: contextlib.AsyncExitStack) -> None:
         self._broker, self._running = broker, running
-        self._gates: dict[str, Gate] = {}
-        self._ports: dict[str, int] = {}
+        self._gates = Gates(broker.port, running)
         self._buses: list[KombuBus] = []
 
     async def join(self, name: str) -> Bus:
         """See Site."""
-        if name not in self._gates:
-            self._gates[name] = Gate(self._broker.port)
-            self._ports[name] = await self._gates[name].open()
-            self._running.push_async_callback(self._gates[name].close)
-        bus = KombuBus(self._broker.url(name, port=self._ports[name]))
+        bus = KombuBus(self._broker.url(name, port=await self._gates.port(name)))
         await self._running.enter_async_context(running(bus))
         self._buses.append(bus)
         return bus
 
     async def cut(self, name: str) -> None:
         """See Site."""
-        self._gates[name].shut(True)
+        self._gates.shut(name, True)
         await asyncio.sleep(0)
 
     async def mend(self, name: str) -> None:
         """See Site."""
-        self._gates[name].shut(False)
+        self._gates.shut(name, False)
 
     async def clog(self, on: bool) -> None:
         """See Site.  RabbitMQ says so to a client only once that has published something."""

@@ -148,7 +148,7 @@ def test_a_state_folder_that_cannot_be_used_ends_the_start(tmp_path: Path) -> No
 def test_systemd_is_told_of_ready_status_signs_of_life_and_the_end(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(10)
+        systemd.settimeout(40)
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "300000"}
         with DaemonProcess(tmp_path, env=env) as daemon:
             told = _told_until(systemd, "READY=1")

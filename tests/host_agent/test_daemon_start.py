@@ -132,7 +132,7 @@ def test_in_the_background_its_starter_learns_that_it_did_not_start(tmp_path: Pa
 def _end(pid: int) -> None:
     """End a process that is not our child, and wait until it is gone."""
     os.kill(pid, signal.SIGTERM)
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 30
     while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text("ascii").split()[2]:
         assert time.monotonic() < limit
         time.sleep(0.02)
