@@ -182,8 +182,12 @@ class Roster:
         self.generation += 1
 
     def lingers(self, vm: Uuid, why: str) -> None:
-        """Something of its last life may still write, and its end cannot be seen."""
+        """Something of its last life may still write, and its end was not seen."""
         self._lingering[vm] = why
+
+    def outlasted(self, vm: Uuid) -> None:
+        """Its last write was seen to end."""
+        self._lingering.pop(vm, None)
 
     # ---- what is remembered
 

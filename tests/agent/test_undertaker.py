@@ -7,9 +7,10 @@ import os
 import signal
 from pathlib import Path
 
+from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_agent.process_table import scan
 from fencebus_schemas.model import Proof, Uuid, VmState
-from tests.hypervisors import LibvirtWorld, allow, eventually, fresh_name, soon
+from tests.hypervisors import HOST, INCARNATION, LibvirtWorld, allow, eventually, fresh_name, serving, soon
 from tests.libvirtd import Libvirtd, guest_xml
 
 SHARED = """\
@@ -73,6 +74,28 @@ async def test_a_lock_that_another_life_holds_does_not_keep_that_life_from_being
     seen = await qemu.hypervisor.power_off(vm, soon(2), allow)
     assert not processes(vm)  # not proven, but done
     os.kill(processes(neighbour).pop(), signal.SIGKILL)
+    assert (await qemu.hypervisor.power_off(vm, soon(5), allow)).state is VmState.OFF
+
+
+async def test_s4_a_write_that_was_waited_for_in_vain_is_not_forgotten_by_the_next_daemon_nor_kept_for_ever(
+    qemu: LibvirtWorld, libvirtd: Libvirtd, tmp_path: Path
+) -> None:
+    image = tmp_path / "shared.raw"
+    image.write_bytes(bytes(1 << 20))
+    disk = SHARED.format(path=image)
+    neighbour = Uuid(await asyncio.to_thread(libvirtd.run, fresh_name(), disk))
+    vm = Uuid(await asyncio.to_thread(libvirtd.run, fresh_name(), disk))
+    qemu.made += [neighbour, vm]
+    seen = await qemu.hypervisor.power_off(vm, soon(2), allow)
+    assert (seen.state, processes(vm)) == (VmState.RUNNING, set())
+    again = LibvirtHypervisor(libvirtd.uri, HOST, INCARNATION)
+    again.remember(qemu.hypervisor.remembered)
+    async with serving(again):
+        seen = await again.power_off(vm, soon(2), allow)
+        assert (seen.state is VmState.OFF, seen.proof) == (False, Proof.NONE)
+        assert "io_uring" in seen.detail
+    os.kill(processes(neighbour).pop(), signal.SIGKILL)
+    await eventually(lambda: not qemu.hypervisor.remembered.lingering, 20.0)
     assert (await qemu.hypervisor.power_off(vm, soon(5), allow)).state is VmState.OFF
 
 

@@ -212,6 +212,7 @@ class Undertaker:
         """After the exit: wait until the locks that were seen are gone; what cannot be seen stays said."""
         if attempt.sight is None or attempt.sight.disks.harmless:
             return
+        self._remember(attempt)
         disks = attempt.sight.disks
 
         def wanted() -> bool:
@@ -219,6 +220,8 @@ class Undertaker:
 
         await self._threads.submit(lambda: image_locks.outlast(disks, wanted))
         attempt.lingering = _blind(disks.blind)
+        if wanted() and attempt.lingering is None:
+            self._roster.outlasted(attempt.vm)
         attempt.changed.set()
 
     def _conclude(self, attempt: Attempt) -> None:
@@ -235,8 +238,10 @@ class Undertaker:
             return
         if decision is Decision.IN_FLIGHT:
             self._roster.killed_in_flight(vm)
-        if decision is Decision.UNPROVABLE:
-            self._roster.lingers(vm, attempt.finding.why)
+        awaited = attempt.lingering if decision is Decision.WAIT and attempt.failure is None else None
+        if decision is Decision.UNPROVABLE or awaited:
+            # What is still waited for, too: the daemon after us sees no more than a VM at rest.
+            self._roster.lingers(vm, awaited.why if awaited else attempt.finding.why)
         over = decision in (Decision.OFF, Decision.UNPROVABLE)
         if over and sight.transient_xml and self._roster.ended_domain(vm) is None:
             self._roster.ended(EndedDomain(vm, sight.name, sight.transient_xml, self._clock()))
