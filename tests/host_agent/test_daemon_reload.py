@@ -19,7 +19,6 @@ from tests.ports import free_tcp_port
 from tests.protocol_client import PeerClosed, Secret, connect, signed
 
 
-
 def _reload(daemon: DaemonProcess, said: str) -> None:
     """Have the configuration read again, and wait for the line that says what came of it."""
     before = len(daemon.log)

@@ -12,7 +12,6 @@ from tests.host_agent.evidence import OTHER, VM
 from tests.host_agent.house import memory_hypervisor, opened
 
 
-
 async def test_s3_a_vm_that_runs_in_two_places_is_ended_in_both(tmp_path: Path) -> None:
     twice = memory_hypervisor(MemoryVm(VM, "vm"), name="a"), memory_hypervisor(MemoryVm(VM, "vm"), name="b")
     async with opened(tmp_path, *twice) as house:
