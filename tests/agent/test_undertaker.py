@@ -7,10 +7,23 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
+from fencebus_agent.hypervisor import HypervisorError
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_agent.process_table import scan
-from fencebus_schemas.model import Proof, Uuid, VmState
-from tests.hypervisors import HOST, INCARNATION, LibvirtWorld, allow, eventually, fresh_name, serving, soon
+from fencebus_schemas.model import Life, Proof, Uuid, VmState
+from tests.hypervisors import (
+    HOST,
+    INCARNATION,
+    LibvirtWorld,
+    allow,
+    driver_world,
+    eventually,
+    fresh_name,
+    serving,
+    soon,
+)
 from tests.libvirtd import Libvirtd, guest_xml
 
 SHARED = """\
@@ -110,3 +123,17 @@ async def test_a_vm_that_died_a_moment_before_the_kill_is_off_and_stays_provable
         await asyncio.sleep(0.3)
     assert (await off).state is VmState.OFF
     assert (await qemu.hypervisor.power_off(vm, soon(), allow)).state is VmState.OFF
+
+
+async def test_a_defect_in_one_attempt_is_a_failure_of_that_one_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_life: Life | None) -> None:
+        raise ZeroDivisionError
+
+    async with driver_world(tmp_path) as world:
+        vm = await world.add(fresh_name())
+        with pytest.raises(HypervisorError, match="defect"):
+            await world.hypervisor.power_off(vm, soon(2), broken)
+        assert "ZeroDivisionError" in caplog.text
+        assert (await world.hypervisor.power_off(vm, soon(5), allow)).state is VmState.OFF

@@ -190,6 +190,10 @@ class Undertaker:
         except (ActRefused, HypervisorError, LinkLostError, libvirt.libvirtError) as error:
             attempt.failure = error
             end = None
+        except Exception as error:  # the root of an attempt: a defect must end it, and not stand in the way of the next
+            log.exception("%s: defect while ending %s", self._link.uri, attempt.vm)
+            attempt.failure = HypervisorError(self._link.uri, f"a defect ({error!r}); the log has the details")
+            end = None
         if end is not None:
             await self._weigh(attempt, end)
         attempt.changed.set()
