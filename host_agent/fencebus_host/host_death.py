@@ -48,6 +48,8 @@ class Finding:
     """For FENCED: it certainly began later than this; ``None`` if nobody knows when."""
     done_after: float | None = None
     """For what was done once: it was certainly not over by then; ``None`` where the witness looked just now."""
+    cut_off: bool = False
+    """There was no time for a whole answer: the one before tells people more."""
 
 
 @dataclass(frozen=True, slots=True)

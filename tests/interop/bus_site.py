@@ -21,6 +21,8 @@ BUS_KEY, NEW_KEY = b"the key that the hosts have, and no guest", b"the key that 
 DONE, FAILED, OFF, DENIED = 0, 1, 2, 3
 """Exit statuses of the C client."""
 PATIENCE = 8
+SEEN = 60.0
+"""Seconds within which a host on a loaded machine has heard of another's VMs."""
 TRUSTED, STRANGER = "asker", "answerer"
 """Users of the broker: consoles of the first may call methods."""
 
@@ -69,7 +71,7 @@ class BusHost:
 
     def sees(self, target: str, status: Said) -> None:
         """Return once it says so of a VM of another host: that one tells it a moment after it has answered."""
-        self.daemon.process.wait_until(lambda: self.ask("status", target) == status, what=f"saying {status}")
+        self.daemon.process.wait_until(lambda: self.ask("status", target) == status, SEEN, f"saying {status}")
 
     def knows(self, *vms: str) -> None:
         """Return once it lists these VMs, whoever has them."""
@@ -80,7 +82,7 @@ class BusHost:
             names = [line.split()[0] for line in self.ask("list").text.splitlines()]
             return set(vms) <= set(names)
 
-        self.daemon.process.wait_until(listed, what=f"{self.name} knowing {', '.join(vms)}")
+        self.daemon.process.wait_until(listed, SEEN, f"{self.name} knowing {', '.join(vms)}")
 
 
 @dataclass(frozen=True)

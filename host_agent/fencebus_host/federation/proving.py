@@ -65,7 +65,8 @@ class Proving:
         doubt = self._doubts[question.host]
         doubt.pending, doubt.answered_at = False, now
         says_dead = finding.fate in (Fate.OFF, Fate.FENCED)
-        doubt.said = lack.text if lack is not None and says_dead else finding.text
+        if not (finding.cut_off and doubt.said):
+            doubt.said = lack.text if lack is not None and says_dead else finding.text
 
     def said(self, host: HostId) -> str:
         """For people: what the witnesses said last, or why that does not count; empty if they were not asked."""

@@ -79,13 +79,13 @@ class FenceAgentWitness:
             async with asyncio.timeout(max(question.until - self._clock(), 0.0)):
                 return await asyncio.shield(task)
         except TimeoutError:
-            return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, f"{self._name(host)} has not answered yet")
+            return _cut_off(f"{self._name(host)} has not answered yet")
 
     async def _in_turn(self, question: AskProof) -> Finding:
         host = question.host
         async with self._turns[host]:
             if self._clock() >= question.until:
-                return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, f"{self._name(host)} was busy")
+                return _cut_off(f"{self._name(host)} was busy")
             return await self._course(question)
 
     async def _course(self, question: AskProof) -> Finding:
@@ -133,3 +133,7 @@ class FenceAgentWitness:
 
     def _name(self, host: HostId) -> str:
         return self._agents[host].program.name
+
+
+def _cut_off(text: str) -> Finding:
+    return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, text, cut_off=True)

@@ -7,7 +7,7 @@ fencer that was restarted is told by the others: both prove nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.proofs.cluster_view import HUMAN, ClusterView, FenceEvent, Result
@@ -34,8 +34,8 @@ class FenceHistory:
         """Nodes that were seen online, and not fenced since."""
         self._done: dict[str, _Done] = {}
         self._view: ClusterView | None = None
-        self._lack = "nobody has looked yet"
-        """Why there is no view, if there is none."""
+        self._lack, self._cut_off = "nobody has looked yet", False
+        """Why there is no view, if there is none; true if that was for want of time."""
 
     def looked(self, view: ClusterView, at: float) -> None:
         """``at``: when the look began."""
@@ -52,9 +52,9 @@ class FenceHistory:
         self._clear_at.update(dict.fromkeys(view.nodes - under_way, at))
         self._looked_at, self._view = at, view
 
-    def failed(self, why: str) -> None:
+    def failed(self, why: str, cut_off: bool = False) -> None:
         """A look showed nothing: what is new at the next may be of any time since, which is all that will be said."""
-        self._view, self._lack = None, why
+        self._view, self._lack, self._cut_off = None, why, cut_off
 
     def _took_place(self, event: FenceEvent, before: float) -> None:
         was_alive = event.target in self._alive
@@ -69,7 +69,7 @@ class FenceHistory:
         """What is known of a host after the last look."""
         view = self._view
         if view is None:
-            return _unknown(f"pacemaker has said nothing about {host}: {self._lack}")
+            return replace(_unknown(f"pacemaker has said nothing about {host}: {self._lack}"), cut_off=self._cut_off)
         node = view.node_of(host)
         if node is None:
             return _unknown(f"pacemaker knows no node {host}")

@@ -49,8 +49,9 @@ def says(host: HostId, agent: str, runs: Sequence[Run], restraint: str = "") -> 
         did = f"{agent} was told to switch {host} off, and " if acted else f"{agent} "
         return Finding(Witness.FENCE_AGENT, Fate.OFF, f"{did}says that {host} is off")
     if power is Power.UNKNOWN:
-        trouble = runs[-1].told.trouble if runs else "it had no time"
-        return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, f"{agent} cannot say whether {host} is off ({trouble})")
+        trouble, cut_off = (runs[-1].told.trouble, runs[-1].told.cut_off) if runs else ("it had no time", True)
+        text = f"{agent} cannot say whether {host} is off ({trouble})"
+        return Finding(Witness.FENCE_AGENT, Fate.UNKNOWN, text, cut_off=cut_off)
     text = f"{agent} says that {host} is switched on" + (" still" if acted else "")
     advice = restraint or f"if only fence_virtd on {host} has died, start it; if {host} hangs, have it fenced"
     return Finding(Witness.FENCE_AGENT, Fate.POWERED, f"{text}; {advice}")

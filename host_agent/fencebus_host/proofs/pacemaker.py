@@ -14,7 +14,6 @@ from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.proofs.cluster_view import UnreadableView, read_view
 from fencebus_host.proofs.fence_history import FenceHistory
 from fencebus_host.routers.fence_agent import process
-from fencebus_host.routers.fence_agent.contract import Finished
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 
 log = logging.getLogger(__name__)
@@ -67,16 +66,14 @@ class PacemakerWitness:
         self._there = self._there or False
         try:
             told = await process.run(self._program, b"", None, deadline, _LOOK)
+            if told.cut_off:
+                self._history.failed("the look was not over at the deadline", cut_off=True)
+                return
             if not told.done:
-                raise UnreadableView(_why(told))
+                raise UnreadableView(f"crm_mon: {told.trouble}")
             self._history.looked(read_view(told.output), began)
         except (OSError, UnreadableView) as error:
             log.debug("no look at pacemaker: %s", error)
             self._history.failed(str(error))
         else:
             self._looked_at, self._there = began, True
-
-
-def _why(told: Finished) -> str:
-    """Why a look showed nothing: one that had no time says nothing against the cluster."""
-    return "the look was not over at the deadline" if told.ended_for == process.NO_TIME else f"crm_mon: {told.trouble}"

@@ -39,7 +39,8 @@ def weigh(findings: Sequence[Finding], host: str) -> Finding:
         return since
     if _WEIGHT[best.fate]:
         return best
-    return Finding(best.by, best.fate, "; ".join(finding.text for finding in findings if finding.text))
+    doubts = "; ".join(finding.text for finding in findings if finding.text)
+    return Finding(best.by, best.fate, doubts, cut_off=any(finding.cut_off for finding in findings))
 
 
 def _switched_on_since(findings: Sequence[Finding]) -> Finding | None:

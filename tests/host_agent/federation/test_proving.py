@@ -158,6 +158,20 @@ def test_while_nobody_knows_the_question_is_put_again_and_in_the_end_the_text_sa
     assert UNKNOWN.text in outcome.text
 
 
+def test_an_answer_that_was_cut_off_takes_nothing_from_the_one_before() -> None:
+    site = Site()
+    hurried = replace(UNKNOWN, text="it had no time", cut_off=True)
+    site.answer(hurried)
+    site.wait(0.6)
+    site.answer(UNKNOWN)
+    site.wait(0.6)
+    site.answer(hurried)
+    assert site.ended().text.endswith(f"({UNKNOWN.text})")
+    alone = Site()
+    alone.answer(hurried)
+    assert alone.ended().text.endswith(f"({hurried.text})")
+
+
 def test_one_question_at_a_time() -> None:
     site = Site()
     site.wait(3.0)

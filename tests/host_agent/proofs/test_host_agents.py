@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from fencebus_host.host_death import Fate
 from fencebus_host.proofs.host_agents import Leave, Run, next_verb, says
-from fencebus_host.routers.fence_agent.contract import Finished, Verb
+from fencebus_host.routers.fence_agent.contract import NO_TIME, Finished, Verb
 from fencebus_schemas.model import HostId
 
 B = HostId("b")
 ON, OFF = Finished(0, "Status: ON\n"), Finished(2, "Status: OFF\n")
-DONE, FAILED, KILLED = Finished(0), Finished(1, complaint="no route"), Finished(None, ended_for="its time was over")
+DONE, FAILED, KILLED = Finished(0), Finished(1, complaint="no route"), Finished(None, ended_for=NO_TIME)
 answers = st.sampled_from((ON, OFF, DONE, FAILED, KILLED, Finished(2), Finished(0, "Status: OFF\n")))
 
 
@@ -54,4 +54,6 @@ def test_the_words_say_what_was_done_and_what_to_do() -> None:
     assert says(B, "fence_ipmilan", course(Leave.ACT, ON), "not twice").text.endswith("switched on; not twice")
     assert "no route" in says(B, "fence_ipmilan", course(Leave.LOOK, FAILED)).text
     assert "no time" in says(B, "fence_ipmilan", []).text
+    for runs, cut_off in (([], True), (course(Leave.LOOK, KILLED), True), (course(Leave.LOOK, FAILED), False)):
+        assert says(B, "fence_ipmilan", runs).cut_off is cut_off
     assert "still" in says(B, "fence_ipmilan", course(Leave.ACT, ON, FAILED, ON)).text

@@ -51,12 +51,12 @@ async def test_a_look_that_is_not_over_in_time_is_told_as_that_and_a_crm_mon_tha
     assert (await witness.ask(question())).fate is Fate.ALIVE
     (tmp_path / "view").unlink()
     failed = await witness.ask(question())
-    assert failed.fate is Fate.UNKNOWN
+    assert (failed.fate, failed.cut_off) == (Fate.UNKNOWN, False)
     assert failed.text.startswith("pacemaker has said nothing about b: crm_mon: exit status 1: ")
     os.mkfifo(tmp_path / "view")
     late = await witness.ask(question(seconds=0.2))
     expected = "pacemaker has said nothing about b: the look was not over at the deadline"
-    assert (late.fate, late.text) == (Fate.UNKNOWN, expected)
+    assert (late.fate, late.text, late.cut_off) == (Fate.UNKNOWN, expected, True)
 
 
 async def test_it_looks_although_nobody_asks(tmp_path: Path) -> None:

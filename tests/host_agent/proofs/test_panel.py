@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -26,7 +27,8 @@ def test_who_sees_it_alive_outweighs_all_and_off_outweighs_fenced() -> None:
     assert weigh((FENCED, NOBODY_KNOWS, OFF), B) == OFF
     assert weigh((NOBODY_KNOWS, FENCED), B) == FENCED
     doubts = weigh((NOBODY_KNOWS, Finding(Witness.OPERATOR, Fate.UNKNOWN, "confirm it")), B)
-    assert (doubts.fate, doubts.text) == (Fate.UNKNOWN, "no answer; confirm it")
+    assert (doubts.fate, doubts.text, doubts.cut_off) == (Fate.UNKNOWN, "no answer; confirm it", False)
+    assert weigh((NOBODY_KNOWS, replace(NOBODY_KNOWS, cut_off=True)), B).cut_off
     assert weigh((), B).fate is Fate.UNKNOWN
 
 

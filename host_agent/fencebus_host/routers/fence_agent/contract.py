@@ -46,6 +46,10 @@ class Power(Enum):
     UNKNOWN = "unknown"
 
 
+NO_TIME = "it had not ended when its time was over"
+"""Why a run was ended, for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """One run of an agent that is over."""
@@ -57,6 +61,11 @@ class Finished:
     """The end of what it wrote to stderr."""
     ended_for: str = ""
     """Why it had to be ended: no time left, or too much output."""
+
+    @property
+    def cut_off(self) -> bool:
+        """It had no time: nothing is wrong with what was run."""
+        return self.ended_for == NO_TIME
 
     @property
     def done(self) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fencebus_agent.patience import set_by
-from fencebus_host.routers.fence_agent.contract import Finished
+from fencebus_host.routers.fence_agent.contract import NO_TIME, Finished
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ MOST_STDIN = 48 << 10
 """Bytes: what fits into an empty pipe, so that writing it never waits."""
 GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL, at most a quarter of the time there is; both come before the deadline."""
-NO_TIME = "it had not ended when its time was over"
-"""Why a run was ended, for people."""
 LAST_WAIT = 0.3
 """Seconds to wait for the kernel's word behind a SIGKILL."""
 _READ = 1 << 16
