@@ -19,6 +19,7 @@ from fencebus_host.federation import proving
 from fencebus_host.federation.proving import Proving
 from fencebus_host.federation.rounds import Rounds
 from fencebus_host.federation.rules import LEASE
+from fencebus_host.federation.tokens import LIFETIME
 from fencebus_host.host_death import Circumstances, Deposition, Finding
 from fencebus_host.objection import Objection
 from fencebus_host.ownership import Ownership
@@ -202,7 +203,9 @@ class Course(ABC):
     def _quote(self, host: HostId, now: float) -> Quote:
         token, incarnation = self._ownership.quote(host)
         request = self.matter.request
-        return Quote(token, incarnation, max(request.deadline.at - now, 0.0), now - request.received_at)
+        # Nobody takes a command for fresh that says it is good for longer than a token lives.
+        patience = min(max(request.deadline.at - now, 0.0), LIFETIME)
+        return Quote(token, incarnation, patience, now - request.received_at)
 
     # -- concluding ----------
 

@@ -15,7 +15,7 @@ from fencebus_schemas.peer import Quote
 REISSUE = 0.1
 """Seconds for which one token serves all answers."""
 LIFETIME = 120.0
-"""Seconds after which a token is forgotten; no request has more patience than that."""
+"""Seconds after which a token is forgotten; no command is good for longer, whatever the patience of its request."""
 
 
 @dataclass(frozen=True, slots=True)

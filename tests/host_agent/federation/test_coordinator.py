@@ -10,10 +10,12 @@ from fencebus_host import verdict
 from fencebus_host.federation.coordinator import RENEW
 from fencebus_host.federation.fence_course import GRACE, MOST_YOUNG
 from fencebus_host.federation.rules import LEASE
+from fencebus_host.federation.tokens import Tokens
 from fencebus_schemas.model import Action, Life, Reason, VmState
 from fencebus_schemas.peer import Fence, Guard, Lift, Purpose, Start
+from tests.host_agent.federation import courses
 from tests.host_agent.federation.courses import A, B, Table, incarnation, killed, runs
-from tests.host_agent.federation.words import OFF, RUNNING, SOURCE, VM
+from tests.host_agent.federation.words import MINE, OFF, RUNNING, SOURCE, VM, counting
 
 
 def test_all_members_are_guarded_and_the_recorded_owner_is_fenced_at_once_and_in_parallel() -> None:
@@ -30,6 +32,18 @@ def test_all_members_are_guarded_and_the_recorded_owner_is_fenced_at_once_and_in
         20.0,
         0.0,
     )
+
+
+def test_however_long_a_request_has_its_commands_are_fresh_to_whoever_gets_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(courses, "WIDE", 3600.0)
+    table, tokens = Table(), Tokens(MINE, counting())
+    quotes = [each.quote for each in table.sent(Guard)] + [each.quote for each in table.sent(Fence)]
+    assert len(quotes) == 3
+    for quoted in quotes:
+        mine = replace(quoted, token=tokens.fresh(1.0), incarnation=MINE)
+        assert tokens.accept(mine, 1.0) is not None
 
 
 def test_guards_are_renewed_and_orders_repeated_after_half_a_second_and_not_before() -> None:
