@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NAME, VALUE, EQUAL, SEMICOLON, OPEN, CLOSE, END = "NAME", "VALUE", "EQUAL", "SEMICOLON", "LBRACE", "RBRACE", "$END"
 
@@ -53,12 +53,24 @@ def repair(wrong: Lexeme, context: Context) -> Repair:
     """How to go on at ``wrong``, which the grammar does not allow in this ``context``."""
     before = context.before.kind if context.before else None
     if before == NAME:
-        return _after_name(wrong, context)
+        found = _after_name(wrong, context)
+        return replace(found, suggestion=_of_another_language(context.name) or found.suggestion)
     if before == EQUAL:
         return _after_equal(wrong, context)
     if before == VALUE:
         return _after_value(wrong, context)
     return _at_item(wrong, context)
+
+
+def _of_another_language(name: str) -> str:
+    """What to write here instead of what other configuration files have; empty for a name that could be one."""
+    if name.startswith(("//", "/*", "--")):
+        return "a comment begins with `#`"
+    if name.lower().strip("@.!%") in ("include", "includedir"):
+        return "no other file is read: put its contents here"
+    if name.endswith(":"):
+        return 'a key is `name = "value";`, a section `name { ... }`'
+    return ""
 
 
 def _after_name(wrong: Lexeme, context: Context) -> Repair:
@@ -107,10 +119,15 @@ def _at_item(wrong: Lexeme, context: Context) -> Repair:
     return Repair(code, f"`{_short(wrong.text)}` stands where a name is expected", drop=True)
 
 
+_OTHER_QUOTES = "'`\u2018\u2019\u201c\u201d\u201e"
+"""What word processors and other languages put around a text; only the straight double quote is one here."""
+
+
 def _bare(wrong: Lexeme, context: Context) -> Repair:
     message = f"the value of `{context.name}` must stand in double quotes"
     # The inserted text has no quotes: that is how _after_value knows that more words may follow.
-    return Repair("bare-value", message, f'{context.name} = "{wrong.text}";', ((VALUE, wrong.text),), drop=True)
+    meant = f'{context.name} = "{wrong.text.strip(_OTHER_QUOTES)}";'
+    return Repair("bare-value", message, meant, ((VALUE, wrong.text),), drop=True)
 
 
 def _missing_value(context: Context, *insert: tuple[str, str]) -> Repair:

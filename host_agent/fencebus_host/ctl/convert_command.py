@@ -73,6 +73,8 @@ def _converted(source: Path | None, fence_xvmd: str | None) -> Conversion:
             raise click.UsageError("name a file, or give --fence-xvmd")
         return xvmd.convert(options)
     content, _ = read_regular(source, MAX_SOURCE + 1)
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise SourceError(str(source), f"it is UTF-16: iconv -f UTF-16 -t UTF-8 {shlex.quote(str(source))} > NEW_FILE")
     if content.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
         return cluster_conf.convert(content, str(source), options)
     if options is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 
 from fencebus_host.config.grammar import MAX_DEPTH, MAX_MISTAKES, parse
 from fencebus_host.config.problems import Problem, Problems
@@ -143,11 +143,13 @@ def test_many_unclosed_quotes_take_no_quadratic_time() -> None:
 
 
 @given(trees())
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_a_rendered_tree_reads_back_as_itself(tree: tuple[Item, ...]) -> None:
     assert short(right(render(tree))) == short(tree)
 
 
 @given(trees())
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_line_ends_of_windows_change_nothing(tree: tuple[Item, ...]) -> None:
     text = render(tree)
     assert [item.name for item in right(text.replace("\n", "\r\n"))] == [item.name for item in tree]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from fencebus_host.config.grammar import parse
+from fencebus_host.config.problems import Problems
 from fencebus_host.config.repair import (
     CLOSE,
     END,
@@ -83,3 +85,22 @@ def test_a_long_text_is_cut_in_a_message() -> None:
 def test_every_repair_makes_progress(before: Lexeme | None, kind: str) -> None:
     found = mend(lexeme(kind, "x", 2), before)
     assert found.drop or found.insert
+
+
+@pytest.mark.parametrize(
+    ("line", "suggestion"),
+    (
+        ("listener = 'multicast';", 'listener = "multicast";'),
+        ("interface = \u201cbr0\u201d;", 'interface = "br0";'),
+        ("/* old */", "a comment begins with `#`"),
+        ("// old", "a comment begins with `#`"),
+        ('include "/etc/other.conf";', "no other file is read: put its contents here"),
+        ("@include /etc/other.conf", "no other file is read: put its contents here"),
+        ("listener: multicast", 'a key is `name = "value";`, a section `name { ... }`'),
+    ),
+)
+def test_what_other_configuration_files_have_is_answered_with_what_is_written_here(line: str, suggestion: str) -> None:
+    problems = Problems()
+    parse(f"fence_virtd {{\n{line}\n}}\n", "f", problems)
+    first = problems.in_order()[0]
+    assert (first.where.line, first.suggestion) == (2, suggestion)

@@ -25,7 +25,7 @@ def convert(text: str, source: str) -> Conversion:
     problems = Problems()
     items = parse(text, source, problems)
     if problems.has_errors:
-        raise SourceError(source, "\n".join(str(problem) for problem in problems.in_order()))
+        raise SourceError(source, "\n".join(["it cannot be read", *map(str, problems.in_order())]))
     return _Converter().convert(items)
 
 

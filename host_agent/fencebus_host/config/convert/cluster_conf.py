@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from fencebus_host.config.convert import xvmd
@@ -36,6 +36,7 @@ _SAME = (
     "debug",
 )
 _VM_NAMES = ("domain", "plug")
+_HINTS = {"delay": ' (for one node alone: pcmk_delay_base="NODE:5s;OTHER:0s" in its place)'}
 _ACTIONS = ("action", "option")
 _SILENT = ("name", "agent", "port", "nodename", "use_uuid", *_VM_NAMES, *_ACTIONS)
 
@@ -77,11 +78,11 @@ def _ignores_cluster_conf(command_line: Xvmd) -> bool:
 
 
 def _passed_over(root: Element, source: str, command_line: Xvmd | None) -> tuple[Remark, ...]:
-    element = root.first("fence_xvmd")
-    if element is None or command_line is None or not _ignores_cluster_conf(command_line):
-        return ()
-    text = "<fence_xvmd/> did not count: with -X or -L the command line alone did"
-    return (Remark(Weight.DROPPED, text, Where(source, element.line)),)
+    found = root.all("fence_xvmd")
+    said = [(each, "a second <fence_xvmd/> was never read: the first one counts") for each in found[1:]]
+    if command_line is not None and _ignores_cluster_conf(command_line):
+        said += [(each, "<fence_xvmd/> did not count: with -X or -L the command line alone did") for each in found[:1]]
+    return tuple(Remark(Weight.DROPPED, text, Where(source, each.line)) for each, text in said)
 
 
 def _host(root: Element, daemon: Xvmd) -> Conversion:
@@ -134,6 +135,7 @@ class _Guests:
     def _options(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
         of_nodes = [(name, value) for use in uses for name, value in use.element.attributes.items()]
         merged = {**device.attributes, **dict(of_nodes)}
+        self._tell_of_some({name for name, _ in of_nodes if name in _SAME} - set(device.attributes), device, uses)
         for name in sorted({name for name, value in of_nodes if name in _SAME and value != merged[name]}):
             text = f"the nodes differ in `{name}`, and a device of Pacemaker has one: {merged[name]} is taken"
             self._say(Weight.DECIDE, device, text)
@@ -146,6 +148,13 @@ class _Guests:
         yield from self._action(device, uses)
         if "use_uuid" in merged:
             self._say(Weight.DROPPED, device, "`use_uuid`: a target that looks like a UUID is one")
+
+    def _tell_of_some(self, names: Iterable[str], device: Element, uses: list[_Use]) -> None:
+        for name in sorted(names):
+            others = ", ".join(use.node for use in uses if name not in use.element.attributes)
+            if others:
+                text = f"`{name}` stood at some nodes alone, and a device of Pacemaker has it for all: {others} too"
+                self._say(Weight.DECIDE, device, f"{text}{_HINTS.get(name, '')}")
 
     def _port(self, device: Element, uses: list[_Use]) -> Iterator[tuple[str, str]]:
         elements = (device, *(use.element for use in uses if not _port_is_vm(use.element, device)))

@@ -64,14 +64,15 @@ class _Reader:
 
     def _doctype(self, *_: object) -> None:
         # Entities are declared in a DOCTYPE, and only there.
-        self._refuse("a DOCTYPE is not allowed here")
+        self._refuse("a DOCTYPE is not allowed here: take the line away, cman never needed it")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._count += 1
         if len(self._open) > MAX_DEPTH or self._count > MAX_ELEMENTS:
             self._refuse("it has too many elements")
-        if not all(_is_plain(text) for text in attributes.values()):
-            self._refuse("a quote or control character in an attribute")
+        for attribute, text in attributes.items():
+            if not _is_plain(text):
+                self._refuse(f"a quote or control character in the attribute `{attribute}` of <{name}>")
         element = Element(name, attributes, self.parser.CurrentLineNumber)
         self._open[-1].children.append(element)
         self._open.append(element)

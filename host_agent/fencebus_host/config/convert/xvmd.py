@@ -38,6 +38,8 @@ _VALUES = {
     "k": "key_file",
 }
 _LISTENER_KEYS = {"port": "port", "interface": "interface", "auth": "auth", "hash": "hash", "key_file": "key_file"}
+_MEANT = {"family": "ip_family", "multicast_interface": "interface"}
+"""Attributes that man pages and guides had."""
 _TRUE = ("1", "yes", "on", "true")
 
 
@@ -138,7 +140,8 @@ def _remarks(xvmd: Xvmd, local: bool) -> Iterable[Remark]:
         if xvmd.get(name):
             yield say.dropped(f"`{name}`: fence_virtd logs to the system's log; `debug` sets how much")
     for name in xvmd.unread:
-        yield say.dropped(f"`{name}` was never read by fence_xvmd ({did_you_mean(name, ATTRIBUTES)})")
+        meant = f"did you mean `{_MEANT[name]}`?" if name in _MEANT else did_you_mean(name, ATTRIBUTES)
+        yield say.dropped(f"`{name}` was never read by fence_xvmd ({meant})")
     yield from _senseless(xvmd, say)
     if xvmd.has("use_uuid"):
         yield say.changed("`use_uuid`: a target is taken for a UUID if it looks like one, whatever the guest says")

@@ -140,6 +140,17 @@ def test_an_option_in_which_the_nodes_differ_is_a_decision() -> None:
     assert "the nodes differ in `hash`" in said(found, Weight.DECIDE)
 
 
+def test_what_stood_at_one_node_alone_and_a_second_fence_xvmd_are_told() -> None:
+    nodes = NODE.format("n1", 'domain="a" delay="5"') + NODE.format("n2", 'domain="b"')
+    found = convert(conf('<fence_xvmd key_file="/a"/><fence_xvmd key_file="/b"/>', nodes, DEVICE.format("")), "x")
+    assert found.devices[0].options == (("delay", "5"),)
+    told = said(found, Weight.DECIDE)
+    assert "`delay` stood at some nodes alone, and a device of Pacemaker has it for all: n2 too" in told
+    assert 'pcmk_delay_base="NODE:5s;OTHER:0s"' in told
+    assert "a second <fence_xvmd/> was never read" in said(found, Weight.DROPPED)
+    assert str(multicast(found).key_files[0]) == "/a"
+
+
 @pytest.mark.parametrize(
     ("shared", "own", "options", "weight", "text"),
     (

@@ -126,6 +126,17 @@ def test_whatever_the_command_line_is_the_answer_is_a_conversion_or_a_source_err
         assert xvmd.convert(xvmd.read_command_line(words)).items
 
 
+def test_a_file_of_utf_16_is_refused_with_the_command_that_makes_it_readable(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "old.conf"
+    for text in ("<cluster/>", "fence_virtd { }"):
+        source.write_bytes(text.encode("utf-16"))
+        said = call(capsys, "config", "convert", source)
+        assert said.status == ExitCode.BAD_SOURCE
+        assert f"it is UTF-16: iconv -f UTF-16 -t UTF-8 {source}" in said.err
+
+
 def test_a_file_of_latin_1_is_read_as_such_and_what_it_says_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
