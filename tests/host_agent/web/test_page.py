@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.chromium import Tab, Values, browser, tab
+from tests.chromium import Tab, browser, tab
+from tests.host_agent.web.frames import CATEGORIES, frames, waited_for_processors
 from tests.host_agent.web.theatre import conflicted, fence, running, status, theatre, vm, with_silent_host
 
 ROWS = "document.querySelectorAll('#rows .row:not([hidden])').length"
@@ -66,46 +68,37 @@ async def test_a_silent_host_is_marked_by_text_and_shape_on_itself_and_on_its_vm
 
 
 async def test_a_thousand_vms_scroll_with_no_frame_over_50_milliseconds(chromium: str, tmp_path: Path) -> None:
-    """By the main thread's own time in a trace: other tests' load on the machine is not the page's."""
+    """By what the page's threads compute for each frame, always; and by the clock, where the machine had processors to
+    spare: other tests' load is not the page's.
+    """
     async with (
         theatre(tmp_path, status(vm(number) for number in range(1, 1001))) as played,
         tab(chromium, played.url) as page,
     ):
         await page.until(f"{ROWS} === 1000")
         await asyncio.sleep(0.2)
-        categories = ["toplevel", "devtools.timeline", "__metadata"]
-        await page.call("Tracing.start", traceConfig={"includedCategories": categories}, transferMode="ReportEvents")
+        traced = {"includedCategories": [*CATEGORIES]}
+        await page.call("Tracing.start", traceConfig=traced, transferMode="ReportEvents")
+        began, waited = time.monotonic(), waited_for_processors()
         await page.look(
             "(async () => { for (let i = 0; i <= 60; i++) { scrollTo(0, i / 60 * document.body.scrollHeight);"
             " await new Promise(requestAnimationFrame); } })()"
         )
+        took, waited = time.monotonic() - began, waited_for_processors() - waited
         assert await page.look("scrollY") != 0
         await page.call("Tracing.end")
         await page.event("Tracing.tracingComplete")
-        longest = sorted(tasks(page.events), reverse=True)
-        assert len(longest) > 60
-        assert longest[0] < 50.0, longest[:5]
+        drawn = frames(page.events)
+        assert len(drawn) > 30, "each step is a frame, save where several were drawn at once"
+        assert max(frame.computed for frame in drawn) < LONGEST, drawn
+        if waited < QUIET * took:
+            assert max(frame.length for frame in drawn) < LONGEST, drawn
 
 
-def tasks(events: list[Values]) -> list[float]:
-    """How long the tasks of the page's main thread computed, in milliseconds."""
-    traced = [
-        each
-        for told in events
-        if told.get("method") == "Tracing.dataCollected"
-        for each in json.loads(json.dumps(told["params"]))["value"]
-    ]
-    main = {
-        (each["pid"], each["tid"])
-        for each in traced
-        if each["name"] == "thread_name" and each["args"]["name"] == "CrRendererMain"
-    }
-    names = {"RunTask", "ThreadControllerImpl::RunTask"}
-    return [
-        each.get("tdur", each.get("dur", 0)) / 1000
-        for each in traced
-        if each["name"] in names and (each["pid"], each["tid"]) in main
-    ]
+LONGEST = 50.0
+"""Milliseconds."""
+QUIET = 0.05
+"""Of the time, in which somebody may wait for a processor where the clock is to be believed."""
 
 
 async def test_it_reads_at_phone_width_without_scrolling_sideways(chromium: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ const TROUBLES = {
   conflict: "several claim it", "silent-owner": "host silent", incoming: "migrating in", unknown: "nobody knows",
 };
 const KEPT_EVENTS = 200;
-const GROUP = 40;
+const GROUP = 20;
 const $ = (id) => document.getElementById(id);
 
 const world = { status: null, at: 0, vms: new Map(), events: [] };
