@@ -12,6 +12,7 @@ import json
 import logging
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +24,7 @@ from fencebus_agent.roster import EndedDomain, Remembered
 from fencebus_host.control_course import Course, course_of
 from fencebus_host.control_history import Wanted, read_course, read_history
 from fencebus_host.fencing import RecordError
-from fencebus_host.replay import KEPT_SECONDS
+from fencebus_host.replay import KEPT_SECONDS, MOST_KEPT
 from fencebus_host.verdict import Evidence
 from fencebus_schemas.digest import DIGEST_LENGTH
 from fencebus_schemas.model import LEFT_UNMARKED, FenceOutcome, FenceRequest, HostId, Observation, Uuid
@@ -75,6 +76,12 @@ COMMIT;
 """
 """In a file of before lives had marks: what has departed by then left, and nobody can say which life it was."""
 
+PRUNED_AFTER = 4096
+"""So many signatures are written down before those that count no more are looked for."""
+PRUNE_SIGNATURES = """
+DELETE FROM signature WHERE at < ? OR at <= (SELECT at FROM signature ORDER BY at DESC LIMIT 1 OFFSET ?)
+"""
+
 Memory = Callable[[], Remembered]
 """What one hypervisor's driver has to remember across a restart of the daemon."""
 
@@ -97,6 +104,9 @@ class Records:
         self._kept: dict[str, Remembered] = {}
         """As it is on the disk; belongs to the thread."""
         self._courses: dict[str, Course] = {}
+        self._signatures = deque[tuple[bytes, float]](maxlen=MOST_KEPT)
+        """Not on the disk yet."""
+        self._unpruned = PRUNED_AFTER
         self._wall_clock = wall_clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._database: sqlite3.Connection | None = None
@@ -154,9 +164,13 @@ class Records:
             del self._courses[next(iter(self._courses))]
 
     def keep_signature(self, signature: bytes) -> None:
-        """Take down that a signed power action was seen; returns at once, a failure is logged."""
-        row = (signature.rstrip(b"\0"), self._wall_clock())
-        self._write_behind("signature", lambda: [("INSERT OR IGNORE INTO signature VALUES (?,?)", [row])])
+        """Take down that a signed power action was seen; returns at once, a failure is logged.
+
+        All that wait for the disk go there together: a kill does not wait behind a guest's flood of requests.
+        """
+        self._signatures.append((signature.rstrip(b"\0"), self._wall_clock()))
+        if len(self._signatures) == 1:
+            self._write_behind("signature", self._signatures_so_far)
 
     async def signatures(self) -> Sequence[bytes]:
         """The signatures that earlier runs of the daemon saw and that still count.  Raises RecordError."""
@@ -229,6 +243,17 @@ class Records:
         if statements:
             self._write(statements)
         self._kept.update(changed)
+
+    def _signatures_so_far(self) -> list[Statement]:
+        rows = []
+        while self._signatures:  # until none is left: only the first of those that wait has called us
+            rows.append(self._signatures.popleft())
+        self._unpruned += len(rows)
+        statements: list[Statement] = [("INSERT OR IGNORE INTO signature VALUES (?,?)", rows)]
+        if self._unpruned >= PRUNED_AFTER:
+            self._unpruned = 0
+            statements.append((PRUNE_SIGNATURES, [(self._wall_clock() - KEPT_SECONDS, MOST_KEPT)]))
+        return statements
 
     def _replaced(self, hypervisor: str, memory: Remembered) -> list[Statement]:
         """The statements that put one driver's memory in the place of what was kept of it."""
