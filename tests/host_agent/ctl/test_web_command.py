@@ -6,6 +6,8 @@ import asyncio
 import re
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,19 +24,24 @@ from tests.server_process import ServerProcess
 PAGE = CHECKOUT / "docs" / "web.md"
 
 
+pytestmark = pytest.mark.xdist_group("chromium")
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """One for all tests here."""
+    with DaemonProcess(tmp_path_factory.mktemp("daemon")) as running:
+        yield running.wait_ready()
+
+
 def served(daemon: DaemonProcess, folder: Path, *options: str) -> ServerProcess:
     """The command, serving."""
     command = [sys.executable, "-m", "fencebus_host.ctl", "web", "-f", str(daemon.config_file), *options]
     return ServerProcess(command, folder / "web.log")
 
 
-@pytest.mark.xdist_group("chromium")
-async def test_a_real_fence_appears_on_the_page_of_a_real_daemon(tmp_path: Path) -> None:
-    with (
-        browser(tmp_path) as chromium,
-        DaemonProcess(tmp_path) as daemon,
-        served(daemon.wait_ready(), tmp_path, "--port", "0") as web,
-    ):
+async def test_a_real_fence_appears_on_the_page_of_a_real_daemon(daemon: DaemonProcess, tmp_path: Path) -> None:
+    with served(daemon, tmp_path, "--port", "0") as web, browser(tmp_path) as chromium:
         web.wait_for_output("http://")
         async with tab(chromium, web.output.split()[0]) as page:
             await page.until("document.querySelectorAll('#rows .running').length === 2")
@@ -45,29 +52,23 @@ async def test_a_real_fence_appears_on_the_page_of_a_real_daemon(tmp_path: Path)
             assert page.complaints() == []
 
 
-def test_the_commands_of_the_page_serve_until_they_are_interrupted(tmp_path: Path) -> None:
-    commands = re.findall(r"^    fence_virtctl web(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_commands_of_the_page_serve_until_they_are_interrupted_and_a_port_that_is_taken_is_an_error(
+    daemon: DaemonProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them at once: each takes a second to start."""
+    lines = re.findall(r"^    fence_virtctl web(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    commands = {free_tcp_port(): re.sub(r"--listen \S+", "--listen 0.0.0.0", line.split(" #")[0]) for line in lines}
     assert len(commands) == 3
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        for number, options in enumerate(commands):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            words = re.sub(r"--listen \S+", "--listen 0.0.0.0", options.split(" #")[0])
-            words = words.replace("@broker.example.org", f"@127.0.0.1:{free_tcp_port()}")  # nobody is there yet
-            words = re.sub(r"--port \d+", "", words) + f" --port {free_tcp_port()}"
-            with served(daemon, folder, *words.split()) as web:
-                web.wait_for_output("http://")
-                assert ("whoever reaches 0.0.0.0 can read" in web.output) is ("--listen" in words)
-                assert web.stop(signal.SIGINT) == 0
-
-
-def test_a_port_that_is_taken_is_an_error_that_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    port = free_tcp_port()
-    with DaemonProcess(tmp_path) as daemon:
-        daemon.wait_ready()
-        with served(daemon, tmp_path, "--port", str(port)) as web:
+    with ExitStack() as stack:
+        serving: list[ServerProcess] = []
+        for port, line in commands.items():
+            words = line.replace("@broker.example.org", f"@127.0.0.1:{free_tcp_port()}")  # nobody is there yet
+            words = re.sub(r"--port \d+", "", words) + f" --port {port}"
+            (tmp_path / str(port)).mkdir()
+            serving.append(stack.enter_context(served(daemon, tmp_path / str(port), *words.split())))
+        for web, (port, line) in zip(serving, commands.items(), strict=True):
             web.wait_for_output("http://")
+            assert ("whoever reaches 0.0.0.0 can read" in web.output) is ("--listen" in line)
             found = call(capsys, "web", "-f", daemon.config_file, "--port", str(port))
-    assert found.status == ExitCode.FAILED
-    assert "address already in use" in found.err
+            assert (found.status, "address already in use" in found.err) == (ExitCode.FAILED, True)
+            assert web.stop(signal.SIGINT) == 0
