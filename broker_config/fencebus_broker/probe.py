@@ -148,7 +148,7 @@ class Visit:
     def leave(self) -> None:
         """Close what is open; whatever that says is of no interest."""
         if hasattr(self, "connection"):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(*self._transport.connection_errors, *self._transport.channel_errors):
                 self._transport.close_connection(self.connection)
 
     def _hear(self, raw: object) -> None:
