@@ -36,10 +36,16 @@ class Subject:
 
 
 ALL = (
-    Subject("verdict", ("test_verdict", "federation/test_reboot_verdict")),
+    Subject("verdict", ("test_verdict", "test_verdict_of_actions", "federation/test_reboot_verdict")),
     Subject(
         "federated_rules",
-        ("test_federated_rules", "federation/test_reboot_verdict", "federation/test_proving", "test_verdict"),
+        (
+            "test_federated_rules",
+            "federation/test_reboot_verdict",
+            "federation/test_proving",
+            "test_verdict",
+            "test_verdict_of_actions",
+        ),
     ),
     Subject("host_death", ("test_host_death",)),
     Subject("permission", ("test_permission", "test_verdict")),

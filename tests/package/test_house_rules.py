@@ -72,6 +72,10 @@ def test_a_module_is_not_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
+def test_neither_is_a_module_of_tests() -> None:
+    assert [shown(path) for path in modules("tests") if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=shown)
 def test_no_function_is_longer_than_60_lines(path: Path) -> None:
     assert [f"{each.name}: {lines_of(each)} lines" for each in functions(path) if lines_of(each) > 60] == []
