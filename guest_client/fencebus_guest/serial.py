@@ -13,7 +13,7 @@ from .answers import Answer, ask_on_line
 from .failures import EXIT_INTERNAL, LineFailure, NoAnswer, words
 from .line import Line
 from .patience import Patience
-from .stream import connect_tcp
+from .stream import NOBODY_THERE, connect_tcp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 NAMED_CHANNEL = "/dev/virtio-ports/org.fencebus.fence.0"
 """The virtio port that belongs to fencebus, if the VM has one."""
+NO_WAY_NAMED = (
+    "no option names a way: -T ADDRESS (TCP), -S 2 (vsock), -D /dev/ttyS1 (serial line); or fence_xvm (multicast);"
+    f" or give the VM the channel {NAMED_CHANNEL}"
+)
 
 
 def named_channel(settings: Settings) -> str:
@@ -89,7 +93,8 @@ def ask_channel(settings: Settings, code: int) -> Answer:
     """Ask over QEMU's guestfwd, a TCP connection to 10.0.2.179:1229 that QEMU itself answers. Raises NoAnswer."""
     where = settings.channel_address
     patience = Patience(settings.timeout)
-    connection: _socket.socket = connect_tcp(where, settings.ipport, patience, EXIT_INTERNAL)
+    remedy = NOBODY_THERE if settings.channel_given else NO_WAY_NAMED
+    connection: _socket.socket = connect_tcp(where, settings.ipport, patience, EXIT_INTERNAL, remedy)
     try:
         return _ask(Line(connection.fileno()), settings, code, f"{where}:{settings.ipport}")
     finally:

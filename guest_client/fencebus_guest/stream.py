@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 3
 """C's time-out for a TCP connection."""
+NOBODY_THERE = (
+    "see that fence_virtd runs there with a listener on that address and port, and that no firewall is between"
+)
 
 
 def ask_tcp(asking: Asking, host: str) -> Answer:
@@ -42,19 +45,20 @@ def ask_vsock(asking: Asking, cid: int) -> Answer:
     return converse(connection, asking, patience)
 
 
-def connect_tcp(host: str, port: int, patience: Patience, status: int = 1) -> _socket.socket:
+def connect_tcp(
+    host: str, port: int, patience: Patience, status: int = 1, remedy: str = NOBODY_THERE
+) -> _socket.socket:
     """Return a connection to the first address of ``host`` that takes it. Raises NoAnswer with exit ``status``."""
     where, problems = f"cannot connect to {host}:{port}", ["it has no address"]
     try:
         addresses = _addresses(host, port)
     except OSError as error:
-        remedy = "give -T the host's address, or have its name in /etc/hosts or DNS"
-        raise NoAnswer(f"{where}: {words(error)}", remedy, status) from None
+        unknown = "give -T the host's address, or have its name in /etc/hosts or DNS"
+        raise NoAnswer(f"{where}: {words(error)}", unknown, status) from None
     for family, address in addresses:
         connection = _try(family, address, patience, problems)
         if connection is not None:
             return connection
-    remedy = "see that fence_virtd runs there with a listener on that address and port, and that no firewall is between"
     raise NoAnswer(f"{where}: {problems[-1]}", remedy, status)
 
 

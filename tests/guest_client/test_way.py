@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from fencebus_guest import serial
+from fencebus_guest.failures import NoAnswer
+from fencebus_guest.settings import Settings
 from fencebus_schemas.serialline import REQUEST_LENGTH, SerialRequest, pack_reply
 from tests.guest_client.conftest import RunClient
 
@@ -89,6 +91,16 @@ def test_without_a_named_channel_it_is_exactly_what_the_c_client_asks(run_client
     done = run_client("fence_virt", "-o", "monitor", "-v", "-t", "1")
     assert done.status == 255
     assert "10.0.2.179:1229, because no option names a way and this guest has no " in done.errors
+
+
+def test_where_nobody_answers_and_no_option_names_a_way_the_ways_are_told(tcp_port: int) -> None:
+    settings = Settings()
+    settings.channel_address, settings.ipport = "127.0.0.1", tcp_port
+    with pytest.raises(NoAnswer, match="-T ADDRESS .*-S 2 .*-D /dev/ttyS1"):
+        serial.ask_channel(settings, 0)
+    settings.channel_given = True
+    with pytest.raises(NoAnswer, match="see that fence_virtd runs there"):
+        serial.ask_channel(settings, 0)
 
 
 @pytest.mark.parametrize(
