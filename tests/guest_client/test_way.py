@@ -96,7 +96,7 @@ def test_without_a_named_channel_it_is_exactly_what_the_c_client_asks(run_client
 def test_where_nobody_answers_and_no_option_names_a_way_the_ways_are_told(tcp_port: int) -> None:
     settings = Settings()
     settings.channel_address, settings.ipport = "127.0.0.1", tcp_port
-    with pytest.raises(NoAnswer, match="-T ADDRESS .*-S 2 .*-D /dev/ttyS1"):
+    with pytest.raises(NoAnswer, match=r"-T ADDRESS .*-S 2 .*-D /dev/ttyS1"):
         serial.ask_channel(settings, 0)
     settings.channel_given = True
     with pytest.raises(NoAnswer, match="see that fence_virtd runs there"):
