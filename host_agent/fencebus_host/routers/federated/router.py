@@ -97,8 +97,9 @@ class FederatedRouter:
         except HypervisorError as error:
             nobody_yet = Inquiry(self._machine.ownership.member_list)
             return Evidence(tuple(self._elsewhere(target)), silent=(str(error),), inquiry=nobody_yet)
-        unread = () if as_uuid(target) else self._machine.ownership.unread(self._clock())
         records = (*((here,) if here else ()), *self._elsewhere(target))
+        # Who was not read may have another VM of that name (S8), and one with a UUID that nobody else knows (S2).
+        unread = () if as_uuid(target) and records else self._machine.ownership.unread(self._clock())
         return Evidence(records, silent=unread, inquiry=Inquiry(self._machine.ownership.member_list))
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:
