@@ -7,12 +7,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
-from fencebus_host import permission, verdict
+from fencebus_host import verdict
 from fencebus_host.denial import Inquiry
 from fencebus_host.objection import Objection
-from fencebus_host.permission import Standing
 from fencebus_host.verdict import Evidence
-from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import (
     Action,
     HostId,
@@ -29,7 +27,6 @@ from tests.host_agent.evidence import (
     VM,
     ended,
     killed,
-    no_time,
     record,
     request,
     started,
@@ -87,12 +84,6 @@ def test_a_place_that_did_not_confirm_adds_what_it_said() -> None:
     objection = verdict.s3_every_claim_has_ended(request(), Evidence((record(hypervisor="b"),), (seen,)))
     assert objection is not None
     assert objection.text.endswith(": it survived")
-
-
-@pytest.mark.parametrize("reason", (*permission.REFUSALS, Reason.INTERNAL))
-def test_every_refusal_has_a_sentence(reason: Reason) -> None:
-    assert permission.refused(reason).reason is reason
-    assert len(permission.refused(reason).text) > 15
 
 
 # -- reboot, on, status, list, monitor ----------
@@ -247,11 +238,6 @@ def test_list_and_monitor_succeed_by_being_answered() -> None:
 def test_a_failure_needs_no_evidence() -> None:
     outcome = verdict.failure(request(), Objection(Reason.DENIED, "no"))
     assert (outcome.ok, outcome.observations) == (False, ())
-
-
-def test_the_deadline_of_a_request_stands_on_its_own_clock() -> None:
-    late = request(deadline=Deadline(RECEIVED, no_time))
-    assert permission.s12_s16_may_act(late, Standing(RECEIVED, True, False), None) is Reason.DEADLINE
 
 
 @pytest.mark.parametrize("ok", (True, False))
