@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from fencebus_schemas.status import EventKind, Status
+from fencebus_schemas.status import EventKind, Health, Problem, Status
 from tests.chromium import Tab, browser, tab
 from tests.components import CHECKOUT
 from tests.host_agent.web.theatre import NOW, Theatre, conflicted, fence, running, status, theatre, vm, with_silent_host
@@ -21,7 +21,9 @@ def scene() -> Status:
     """A site on a bad day."""
     vms = [conflicted(3), *(vm(number) for number in range(4, 51))]
     fences = tuple(replace(fence(number, number != 9), at=NOW - 70.0 * number) for number in (1, 9, 13))
-    return with_silent_host(status(vms, running=(running(99),), finished=fences))
+    shown = with_silent_host(status(vms, running=(running(99),), finished=fences))
+    conflict = Problem("vm-conflict", Health.ERROR, "several hosts claim cache3")
+    return replace(shown, problems=(*shown.problems, conflict))
 
 
 def happened(played: Theatre) -> None:
