@@ -92,6 +92,8 @@ class Roster:
         self._spoke: dict[Uuid, float] = {}
         self._began: dict[Uuid, Began] = {}
         self._lingering: dict[Uuid, str] = {}
+        self._unheard_until: float | None = None
+        """Before that a life may have begun unheard; ``None`` where all that is here was there before us."""
         self.generation = 0
 
     # ---- what happened
@@ -131,9 +133,11 @@ class Roster:
             self._arriving.discard(vm)
             self._left.discard(vm)
 
-    def learn_all(self, everything: Iterable[Known]) -> None:
-        """The inventory was read: it takes the place of what was known."""
+    def learn_all(self, everything: Iterable[Known], at: float = float("inf")) -> None:
+        """The inventory was read by ``at``: it takes the place of what was known."""
         self._known = {}
+        if self._unheard_until is not None:
+            self._unheard_until = min(self._unheard_until, at)
         for known in everything:
             self.learn(known)
         self.generation += 1
@@ -164,8 +168,11 @@ class Roster:
             self.generation += 1
 
     def lost(self) -> None:
-        """Events may have been missed; a hypervisor that was restarted may give a number of a life again."""
-        self._began = {vm: Began(None, began.at) for vm, began in self._began.items()}
+        """Events may have been missed, the start of another life among them; nor does the number of a life tell one,
+        which a hypervisor that was restarted may give again.
+        """
+        self._began.clear()
+        self._unheard_until = float("inf")
         self.generation += 1
 
     def killed_in_flight(self, vm: Uuid) -> None:
@@ -220,9 +227,9 @@ class Roster:
         return self._spoke.get(vm, float("-inf")) >= at
 
     def began(self, vm: Uuid) -> float | None:
-        """When its start was seen; ``None`` if it was there before us."""
+        """When its start was seen, or when it was found at the latest; ``None`` if it was there before us (S12)."""
         began = self._began.get(vm)
-        return began.at if began else None
+        return began.at if began else self._unheard_until
 
     def lingering(self, vm: Uuid) -> str:
         """The sentence about what of its last life may still write; empty if nothing is known to."""

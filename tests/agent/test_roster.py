@@ -63,6 +63,18 @@ def test_after_a_lost_connection_the_same_number_is_not_the_same_life(roster: Ro
     assert roster.began(VM) == 7.0
 
 
+def test_s12_a_life_that_is_found_after_a_lost_connection_may_have_begun_until_it_was_found(roster: Roster) -> None:
+    roster.learn_all([Known(VM, "vm1")], 1.0)
+    assert roster.began(VM) is None
+    roster.turn(VM, Turn.STARTED, 5.0, 3)
+    roster.lost()
+    assert roster.began(VM) == float("inf")
+    roster.learn_all([Known(VM, "vm1")], 30.0)
+    assert (roster.began(VM), roster.began(OTHER)) == (30.0, 30.0)
+    roster.turn(VM, Turn.STARTED, 40.0, 3)
+    assert roster.began(VM) == 40.0
+
+
 def test_an_end_is_forgotten_when_the_vm_is_read_to_live_not_when_a_late_event_says_so(roster: Roster) -> None:
     roster.ended(ENDED)
     roster.turn(VM, Turn.STARTED, 7.0)

@@ -284,7 +284,7 @@ class LibvirtHypervisor:
             sink(event)
 
     def _learn_all(self, everything: Everything, at: float) -> None:
-        self._roster.learn_all(everything.known)
+        self._roster.learn_all(everything.known, at)
         for held in everything.held:
             self._watch.follow(held)
         for seen in everything.seen:
