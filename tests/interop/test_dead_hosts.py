@@ -52,6 +52,10 @@ class Two:
         """Whether the living host is told of success; on a busy machine the seconds of one request may be short."""
         return any(self.lives.ask(action, vm).status == DONE for _ in range(5))
 
+    def fails_saying(self, action: str, vm: str, words: str) -> bool:
+        """Whether it fails with these words; what can be found out within one request's seconds may be less."""
+        return any(self.lives.ask(action, vm).status == FAILED and words in self.last_verdict(vm) for _ in range(5))
+
     def last_verdict(self, vm: str) -> str:
         return self.lives.verdicts(vm)[-1]
 
@@ -111,6 +115,7 @@ def test_a_dead_hosts_vms_are_off_by_its_agents_status_by_its_agents_act_and_by_
     assert "reason=rebooted-not-started" in two.last_verdict("node23")
     assert re.search("confirmed at .* that host2 is dead", two.last_verdict("node23"))
     assert "confirmed dead by" in two.host("list").stdout
+    assert two.fails_saying("on", "node23", "host2, where it would be started, is dead"), two.last_verdict("node23")
 
     # It comes back: the word is taken back, its VMs run anew, and are ended there.
     spoken = len(two.dies.daemon.log)
