@@ -22,6 +22,9 @@ StartProgram = Callable[..., ServerProcess]
 TOGETHER = ("guests",)
 """Folders whose tests run in one process: their guests take long to boot."""
 
+BROKER_SECONDS = 180
+"""For each test of the group ``rabbitmq``: whichever is first starts the node, a minute's work on a busy machine."""
+
 
 def pytest_configure() -> None:
     """Have Ctrl-C reach what the tests start: a shell's background jobs ignore it, and so does whatever they start."""
@@ -33,7 +36,9 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares something costly, when several processes share the tests (pytest -n)."""
     for item in items:
-        if item.get_closest_marker("xdist_group") is not None:  # it says itself with whom
+        if (group_of := item.get_closest_marker("xdist_group")) is not None:  # it says itself with whom
+            if group_of.args == ("rabbitmq",) and item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(BROKER_SECONDS))
             continue
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         group = folder if folder in TOGETHER else str(item.path)
