@@ -14,17 +14,21 @@ from fencebus_schemas.peer import Fence, Purpose
 
 LEASE = 2.0
 """Seconds for which a guard stands unless it is renewed; as long does a host know a request that it has heard of."""
+LOCAL_SIGNS = frozenset(" :")
+"""In what a life is called that has no mark of its own: its process, the hypervisor's number, ``saved:``.  Each means
+something on its own host alone, and on another one perhaps a younger life.
+"""
 
 
 def s12_is_old(life: Life | None, fresh: Fresh, since: float, lives: Collection[str] = ()) -> bool:
     """S12: true only if the life certainly had begun before the request was received.
 
-    ``lives``: marks of lives that the host on which they began has vouched for.  ``since``: when the VM's life was
+    ``lives``: marks of lives for which the host on which they began has vouched.  ``since``: when the VM's life was
     first seen here, or this daemon began to watch; a life without a known birth was there by then.
     """
     if life is None:
         return False
-    if life.mark in lives:
+    if life.mark in lives and not LOCAL_SIGNS & set(life.mark):
         return True
     return (since if life.began_at is None else life.began_at) <= fresh.requested_at
 

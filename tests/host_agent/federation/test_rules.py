@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,12 @@ def test_s12_a_life_is_old_only_if_it_began_before_the_request_or_was_vouched_fo
 ) -> None:
     old = rules.s12_is_old(Life("m", began), Fresh(2000.0, requested), started, ("m",) if vouched else ())
     assert old == (vouched or began <= requested)
+
+
+@pytest.mark.parametrize("name", ("id 5", "1234:567890", f"saved:{VM}"))
+def test_s12_a_name_that_a_life_has_on_another_host_alone_makes_none_old_here(name: str) -> None:
+    assert not rules.s12_is_old(Life(name, 7.0), Fresh(2000.0, 6.0), 0.0, (name,))
+    assert rules.s12_is_old(Life(name, 5.0), Fresh(2000.0, 6.0), 0.0, (name,))
 
 
 @given(TIMES, TIMES)
