@@ -27,7 +27,7 @@ def events(follow: bool, most: int, form: str, file: Path | None) -> ExitCode:
     \b
     Examples:
       fence_virtctl events --follow
-      fence_virtctl events --follow --format json | jq 'select(.kind == "fence-finished")'
+      fence_virtctl events --follow --format json | jq .text
     """
     try:
         for event in events_of(file, {"most": most, "stop": not follow}):

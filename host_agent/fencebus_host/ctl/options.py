@@ -13,10 +13,11 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def config_option(command: F) -> F:
     """``-f``: which daemon is asked."""
-    text = "The configuration of the daemon to ask; by default the one that runs here."
+    text = "Ask the daemon with this configuration."
     return click.option("-f", "--config", "file", type=click.Path(path_type=Path), help=text)(command)
 
 
 def format_option(*forms: str) -> Callable[[F], F]:
     """``--format``: the first is the default."""
-    return click.option("--format", "form", type=click.Choice(forms), default=forms[0], help="How to print it.")
+    text = f"{', '.join(forms[:-1])} or {forms[-1]}."
+    return click.option("--format", "form", type=click.Choice(forms), metavar="FORM", default=forms[0], help=text)

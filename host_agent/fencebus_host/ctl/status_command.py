@@ -56,8 +56,8 @@ class Chosen:
 @click.option("--problems", is_flag=True, help="Only VMs with something odd about them.")
 @click.option("--all", "every", is_flag=True, help=f"All VMs, not only {LIMIT}.")
 @click.option("--watch", "seconds", type=click.FloatRange(0.2), is_flag=False, flag_value=2.0, help="Again and again.")
-@click.option("--nagios", is_flag=True, help="One line, and the exit status that monitoring expects.")
-@click.option("--html", is_flag=True, help="One page that needs nothing beside itself, as `--format html`.")
+@click.option("--nagios", is_flag=True, help="One line, and the exit status of a plug-in.")
+@click.option("--html", is_flag=True, help="One page in one file, as --format html.")
 @format_option("text", "json", "xml", "html", "tsv")
 @config_option
 def status(
@@ -73,13 +73,12 @@ def status(
     form: str,
     file: Path | None,
 ) -> int:
-    """Tell how fencing stands: hosts, VMs and who has them, listeners, running and last fences.
+    """Tell how fencing stands: hosts, VMs, listeners, running and last fences.
 
     NAMES are VMs: names, beginnings of UUIDs, or patterns. The exit status is 0, 5 (a warning) or 6 (an error).
 
     \b
     Examples:
-      fence_virtctl status
       fence_virtctl status 'web*' --by host
       fence_virtctl status --watch --problems
       fence_virtctl status --format json | jq .health

@@ -48,8 +48,14 @@ def console() -> Console:
 
 
 def show(renderable: RenderableType) -> None:
-    """Print text for people."""
-    console().print(renderable)
+    """Print text for people; where it is kept, no line ends in blanks that fill a table."""
+    out = console()
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    with out.capture() as kept:
+        out.print(renderable)
+    click.echo("\n".join(line.rstrip() for line in kept.get().splitlines()))
 
 
 def page(lines: Iterable[str]) -> None:

@@ -39,11 +39,11 @@ class Place:
 
 
 @click.command()
-@click.option("--listen", "address", default="127.0.0.1", show_default=True, help="The address to serve the page at.")
+@click.option("--listen", "address", default="127.0.0.1", show_default=True, help="Where to serve it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any that is free.")
-@click.option("--name", "names", multiple=True, help="A further name by which browsers may call this machine.")
+@click.option("--name", "names", multiple=True, help="A further name of this machine for browsers.")
 @click.option("--bus", metavar="URL", envvar=BUS_VARIABLE, help=f"The bus, where no daemon runs; or {BUS_VARIABLE}.")
-@click.option("--domain", default="default", help="With --bus: the hosts' `domain`, if their configuration has one.")
+@click.option("--domain", default="default", help="With --bus: the `domain` of the hosts' backend.")
 @click.option("--ca", type=click.Path(dir_okay=False), help="With --bus: who signed the broker's certificate.")
 @config_option
 def web(

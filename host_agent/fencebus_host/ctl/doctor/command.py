@@ -49,7 +49,7 @@ def doctor(file: Path | None, form: str, root: Path) -> ExitCode:
     \b
     Examples:
       fence_virtctl doctor
-      fence_virtctl doctor --format json | jq '.findings[] | select(.level == "ERROR")'
+      fence_virtctl doctor --format json | jq .findings
     """
     found = list(_findings(file, root))
     click.echo(as_json(found) if form == "json" else as_text(found))
