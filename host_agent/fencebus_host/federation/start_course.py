@@ -43,6 +43,8 @@ class StartCourse(Course):
         self._place = place if isinstance(place, str) else None
         self._progress.objection = place if isinstance(place, Objection) else None
         self._begun_at = float("inf")
+        self._claimed_at = float("-inf")
+        """When a claim broke last."""
         self._cleared: Inquiry | None = None
         """What the members had said when the start was ordered."""
         self._serial = ""
@@ -65,7 +67,9 @@ class StartCourse(Course):
         return super().guard_answered(answer, now)
 
     def start_answered(self, answer: StartAnswer, now: float) -> Effects:
-        """What the one host did.  S4: a start is never repeated blindly, so whatever it says is the end of it."""
+        """What the one host did.  S4: a start is never repeated blindly, so whatever it says is the end of it, save
+        that the claim broke and nothing was begun.
+        """
         progress = self._progress
         order = progress.orders.get(answer.sender)
         if order is None or self._is_late(now):
@@ -75,10 +79,26 @@ class StartCourse(Course):
             return self._advance(now)
         if answer.observation is not None:
             progress.observations.append(answer.observation)
+        elif answer.refusal is Reason.NOT_STARTED:
+            return self._claim_anew(answer, now)
         else:
             reason = answer.refusal or Reason.INTERNAL
             progress.objection = Objection(reason, answer.text or permission.refused(reason).text)
         return self._advance(now)
+
+    def _claim_anew(self, answer: StartAnswer, now: float) -> Effects:
+        """S15: something happened to the target where it was to be started, so that its claim was worth nothing
+        directly before the start.  All members are asked again, and an order stands on what they say then.
+        """
+        progress = self._progress
+        progress.last = Objection(Reason.NOT_STARTED, f"the claim on {answer.sender} broke before the start")
+        del progress.orders[answer.sender]
+        self._cleared = None
+        progress.rounds.begin_again()
+        # Where it breaks again and again, the guards' renewal sets the pace.
+        asked = self._ask_all(now) if now - self._claimed_at >= RENEW else []
+        self._claimed_at = now
+        return asked + self._advance(now)
 
     def _order(self, now: float) -> Effects:
         """Once: the order that is sent again for want of an answer is the same one, which its receiver knows (S7)."""

@@ -12,9 +12,9 @@ from fencebus_host.federation.member import UNASKED
 from fencebus_host.federation.start_course import s15_candidate
 from fencebus_host.objection import Objection
 from fencebus_schemas.model import Action, HostId, Reason, Sight, VmRecord, VmState
-from fencebus_schemas.peer import GuardAnswer, Start, StartAnswer
+from fencebus_schemas.peer import Guard, GuardAnswer, Start, StartAnswer
 from tests.host_agent.federation.courses import WIDE, A, B, Table, incarnation, runs
-from tests.host_agent.federation.words import ME, ONE, RUNNING, TWO, VM
+from tests.host_agent.federation.words import ME, OFF, ONE, RUNNING, TWO, VM
 
 C = HostId("c")
 
@@ -85,6 +85,52 @@ def test_an_order_that_never_got_past_the_door_is_sent_again_at_once() -> None:
     table.started(A, None, Reason.STALE_COMMAND)
     assert [each.to for each in table.sent(Start)] == [A]
     assert not table.over
+
+
+def test_s15_where_the_claim_broke_before_the_start_all_are_asked_again_and_the_order_stands_on_the_new_claim() -> None:
+    table = ordered()
+    table.sent(Guard)
+    table.started(A, None, Reason.NOT_STARTED)
+    assert {each.to for each in table.sent(Guard)} == {A, B}, "at once"
+    for serial in ("new", "new"):  # two rounds
+        assert table.sent(Start) == []
+        table.says(A, OFF, serial)
+        table.deny(B)
+    (order,) = table.sent(Start)
+    assert (order.to, order.serial) == (A, "new")
+    table.started(A, runs())
+    (evidence,) = table.evidence
+    outcome = verdict.decide_on(table.request, evidence)
+    assert (outcome.ok, outcome.reason) == (True, Reason.STARTED)
+
+
+def test_a_claim_that_breaks_each_time_is_asked_for_no_more_often_than_guards_are_renewed() -> None:
+    table = ordered()
+    table.started(A, None, Reason.NOT_STARTED)
+    table.deny(A, B)
+    table.deny(A, B)
+    table.sent(Start)
+    table.sent(Guard)
+    table.started(A, None, Reason.NOT_STARTED)
+    assert table.sent(Guard) == []
+    table.wait(0.6)
+    assert {each.to for each in table.sent(Guard)} == {A, B}
+    assert table.sent(Start) == []
+    table.wait(WIDE)
+    (evidence,) = table.evidence
+    outcome = verdict.decide_on(table.request, evidence)
+    assert (outcome.ok, outcome.reason) == (False, Reason.NOT_STARTED)
+    assert "the claim on a broke before the start" in outcome.text
+
+
+def test_s3_what_broke_the_claim_may_be_a_start_by_somebody_else_and_then_nothing_is_started() -> None:
+    table = ordered()
+    table.started(A, None, Reason.NOT_STARTED)
+    table.says(A, RUNNING)
+    assert table.sent(Start) == []
+    (evidence,) = table.evidence
+    outcome = verdict.decide_on(table.request, evidence)
+    assert (outcome.ok, outcome.reason) == (True, Reason.ALREADY_ON)
 
 
 @pytest.mark.parametrize(
