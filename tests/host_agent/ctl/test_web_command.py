@@ -52,10 +52,10 @@ async def test_a_real_fence_appears_on_the_page_of_a_real_daemon(daemon: DaemonP
             assert page.complaints() == []
 
 
-def test_the_commands_of_the_page_serve_until_they_are_interrupted_and_a_port_that_is_taken_is_an_error(
+def test_the_commands_of_the_page_serve_until_they_are_interrupted(
     daemon: DaemonProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All of them at once: each takes a second to start."""
+    """All of them at once, as each takes a second to start; a port that is taken is an error that says so."""
     lines = re.findall(r"^    fence_virtctl web(.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     commands = {free_tcp_port(): re.sub(r"--listen \S+", "--listen 0.0.0.0", line.split(" #")[0]) for line in lines}
     assert len(commands) == 3
