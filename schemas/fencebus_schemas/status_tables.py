@@ -83,7 +83,7 @@ def event_row(event: EventStatus) -> Row:
 
 
 def tsv(rows: Iterable[Sequence[str]]) -> str:
-    """A line for each row; what would break a cell is written as ``\\t``, ``\\n``, ``\\\\``."""
+    """A line for each row; what would break a cell is written as ``\\t``, ``\\n``, ``\\\\``, ``\\x1b``."""
     return "".join("\t".join(_cell(cell) for cell in row) + "\n" for row in rows)
 
 
@@ -103,5 +103,10 @@ def age(seconds: float | None) -> str:
     return f"{max(0, int(seconds)) // length} {unit}"
 
 
+def visible(text: str) -> str:
+    """``text`` without a sign that a terminal obeys, or that ends a line: guests choose some of the words we show."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\r", "\\r").replace("\n", "\\n")
+    return visible(text.replace("\\", "\\\\"))

@@ -13,7 +13,7 @@ from fencebus_host.ctl.options import config_option, format_option
 from fencebus_host.ctl.status_source import events_of
 from fencebus_schemas.status import EventStatus
 from fencebus_schemas.status_plain import to_plain
-from fencebus_schemas.status_tables import clock, event_row, tsv
+from fencebus_schemas.status_tables import clock, event_row, tsv, visible
 
 
 @click.command()
@@ -43,6 +43,6 @@ def _say(event: EventStatus, form: str) -> None:
     elif form == "tsv":
         line = tsv([event_row(event)])
     else:
-        line = f"{clock(event.at)[:19]}  {event.kind.value:15} {event.text}\n"
+        line = f"{clock(event.at)[:19]}  {event.kind.value:15} {visible(event.text)}\n"
     sys.stdout.write(line)
     sys.stdout.flush()

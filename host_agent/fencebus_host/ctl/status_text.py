@@ -19,7 +19,7 @@ from fencebus_schemas.status import (
     Status,
     VmStatus,
 )
-from fencebus_schemas.status_tables import age, clock
+from fencebus_schemas.status_tables import age, clock, visible
 
 HEALTH = {Health.OK: "bold green", Health.WARN: "bold yellow", Health.ERROR: "bold red"}
 STATES = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "blue", "unknown": "bold red"}
@@ -125,10 +125,11 @@ def fences_table(finished: Iterable[FinishedFence], running: Iterable[RunningFen
     for each in finished:
         result = Text(each.reason, "green" if each.ok else "bold red")
         if each.text and not each.ok:
-            result.append(f": {each.text}", "default")
+            result.append(f": {visible(each.text)}", "default")
         made.add_row(*_asked(each), result, f"{each.seconds:.2f}", each.id[:12])
     return made
 
 
 def _asked(fence: RunningFence | FinishedFence) -> tuple[str, str, str, str]:
-    return clock(fence.at)[:19], fence.action, escape(fence.target), escape(f"{fence.by or fence.source} ({fence.via})")
+    by = f"{fence.by or fence.source} ({fence.via})"
+    return clock(fence.at)[:19], fence.action, escape(visible(fence.target)), escape(visible(by))
