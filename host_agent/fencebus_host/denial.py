@@ -26,7 +26,7 @@ class Word:
     sight: Sight
     deposition: Deposition | None = None
     """S13: it is not the member's own word, but a proof that the member is dead."""
-    at: float = 0.0
+    at: float = float("-inf")
     """When it was asked for, so that it is no older; when it came, if it is a proof: that is no younger."""
 
 

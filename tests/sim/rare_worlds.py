@@ -11,14 +11,24 @@ OWNER, ASKED, HOP, LAST = 0, 1, 2, 3
 """Hosts of a travel: where the VM is, who coordinates its fence, where it comes by, where it ends."""
 
 
+def _unknown_owner(draft: Draft, back: float) -> float:
+    """The daemon of the VM's host is dead until ``back`` seconds after the fence, and who is asked for it has lost what
+    it knew: it orders nothing to the owner, which would begin the rounds again.  Returns when the fence is.
+    """
+    at = 3.0 + draft.when(0.4)
+    draft.add(Happening(at - 3.0, Kind.DAEMON_CRASH, OWNER, span=3.0 + back))
+    draft.add(Happening(at - 2.5, Kind.WIPE, ASKED, span=0.2))
+    return at
+
+
 def dodging(draft: Draft) -> None:
     """The VM dodges every look: it leaves its owner, and passes a host between that host's two denials, each behind a
     dead daemon; it reaches its last host after that one's second denial, and nobody hears the word of it.
     """
     draft.hosts = 4
-    rng, at = draft.rng, draft.when(0.4)
+    rng = draft.rng
     back = rng.uniform(0.6, 1.2)
-    draft.add(Happening(at - 1.0, Kind.DAEMON_CRASH, OWNER, span=1.0 + back))
+    at = _unknown_owner(draft, back)
     ask(draft, at, ASKED)
     down = rng.uniform(0.02, 0.2)
     draft.add(Happening(at + down, Kind.DAEMON_CRASH, HOP, span=back + rng.uniform(0.6, 1.6)))
@@ -33,9 +43,9 @@ def visiting(draft: Draft) -> None:
     is the last that it saw.
     """
     draft.hosts = 4
-    rng, at = draft.rng, draft.when(0.4)
+    rng = draft.rng
     back = rng.uniform(0.8, 1.2)
-    draft.add(Happening(at - 1.0, Kind.DAEMON_CRASH, OWNER, span=1.0 + back))
+    at = _unknown_owner(draft, back)
     ask(draft, at, ASKED)
     hidden = rng.uniform(0.02, 0.1)
     left = back + rng.uniform(0.2, 0.7)
@@ -130,9 +140,9 @@ def silenced(draft: Draft) -> None:
 def revenant(draft: Draft) -> None:
     """As ``dodging``, but the host in between is found dead in both rounds, and lives between them, unheard."""
     draft.hosts, draft.agents = 4, True
-    rng, at = draft.rng, draft.when(0.4)
+    rng = draft.rng
     back = rng.uniform(1.7, 2.0)
-    draft.add(Happening(at - 1.0, Kind.DAEMON_CRASH, OWNER, span=1.0 + back))
+    at = _unknown_owner(draft, back)
     draft.add(Happening(at - 0.6, Kind.ONE_WAY, HOP, ASKED, span=40.0))
     draft.add(Happening(at - 0.5, Kind.HOST_CRASH, HOP, span=0.5 + rng.uniform(1.15, 1.3)))
     ask(draft, at, ASKED, span=14.0)

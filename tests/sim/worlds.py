@@ -115,8 +115,10 @@ def regained(draft: Draft) -> None:
 def crossing(draft: Draft) -> None:
     """The VM goes from a host whose daemon is dead to one that has just denied it."""
     rng, at = draft.rng, draft.when(0.5)
-    away = rng.uniform(1.0, 3.0)
+    away = rng.uniform(1.5, 3.0)
     draft.add(Happening(at - away, Kind.DAEMON_CRASH, 0, span=away))
+    # Who knew the owner would send it an order, whose answer begins the rounds again.
+    draft.add(Happening(at - away + 0.1, Kind.WIPE, 1, span=0.2))
     draft.add(Happening(at - rng.uniform(0.1, 0.6), Kind.MIGRATE, 0, 2, 0, 0.03, 1.0))
     draft.add(Happening(at - 4.0, Kind.LATE_EVENTS, 2, span=20.0, rate=1.0))
     ask(draft, at - rng.random(), 1)

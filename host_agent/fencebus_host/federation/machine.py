@@ -7,7 +7,7 @@ in order.  What the host sends to itself never leaves the machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fencebus_host.effects import AskProof, Conclude, Deed, Effect, Effects, Job, Keep, Send
 from fencebus_host.federation.coordinator import Course, Matter
@@ -284,7 +284,7 @@ class Federation:
     def _told(self, message: Message, now: float) -> Effects:
         ownership = self.ownership
         if isinstance(message, Announce):
-            return self._heard(ownership.announce_heard(message, now))
+            return self._welcome(message, now) + self._heard(ownership.announce_heard(message, now))
         if isinstance(message, Inventory):
             return self._heard(ownership.inventory_heard(message, now))
         if isinstance(message, Change):
@@ -296,6 +296,16 @@ class Federation:
         if isinstance(message, Confirm):
             return self._heard(ownership.confirm_heard(message, now))
         return []
+
+    def _welcome(self, message: Announce, now: float) -> Effects:
+        """Who has just begun is told at once who is here: else it would know nobody, and command nobody, for as long as
+        a heartbeat takes.  An answer to it alone is not answered again.
+        """
+        known = self.ownership.quote(message.sender)
+        is_new = known[1] != message.incarnation or not known[0]
+        if message.to != EVERYONE or message.sender == self._me or not is_new:
+            return []
+        return [Send(replace(self.ownership.announce(self._tokens.newest(now)), to=message.sender))]
 
     def _heard(self, heard: Heard) -> Effects:
         effects: list[Effect] = [Keep(UNWATCHED, record) for record in heard.keep]
