@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import click
 
-from fencebus_host.config.problems import did_you_mean
-
 
 class Group(click.Group):
     """A group that names the command nearest to a wrong one, and cuts no sentence in its list."""
@@ -20,6 +18,8 @@ class Group(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
+            from fencebus_host.config.problems import did_you_mean  # all of the configuration: a tenth of a second
+
             hint = did_you_mean(args[0], self.list_commands(ctx))
             raise click.UsageError(f"there is no command {args[0]!r} ({hint})", ctx) from None
 

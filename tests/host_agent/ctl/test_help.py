@@ -1,7 +1,9 @@
-"""The help of every command: on one screen, with an example."""
+"""The help of every command: on one screen, with an example; and what none of them waits for."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -33,3 +35,19 @@ def test_it_fits_a_screen_and_has_an_example(
     lines = call(capsys, *path, "--help").out.splitlines()
     assert len(lines) <= SCREEN, "\n".join(lines)
     assert any(f"fence_virtctl {' '.join(path)}" in line for line in lines[1:])
+
+
+IMPORTED = """
+import sys, click
+from fencebus_host.ctl.program import COMMANDS, commands
+for name in ("status", "history", "explain", "events", "fence", "pause"):
+    assert commands.get_command(click.Context(commands), name)
+print(*sorted({each.split(".")[0] for each in sys.modules} | {each for each in sys.modules if "fencebus" in each}))
+"""
+
+
+def test_whoever_asks_the_daemon_waits_for_no_configuration_and_programs_not_for_tables() -> None:
+    """A quarter of a second is what a warm status may take; the configuration's modules alone take half of that."""
+    found = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"rich", "lark", "libvirt", "asyncio", "aiohttp", "fencebus_host.config"} & set(found)
+    assert not [name for name in found if name.startswith("fencebus_agent")]
