@@ -103,27 +103,26 @@ class StartCourse(Course):
     def _order(self, now: float) -> Effects:
         """Once: the order that is sent again for want of an answer is the same one, which its receiver knows (S7)."""
         progress = self._progress
-        progress.objection = self._dead_place()
         order = progress.orders.get(self._place) if self._place else None
-        if self._place is None or progress.objection or (order is not None and now - order.sent_at < RENEW):
+        if self._place is None or self._is_dead(self._place) or (order is not None and now - order.sent_at < RENEW):
             return []
         if order is None and not self._may_order(self._place, now):
             return []
         progress.orders.setdefault(self._place, Ordered(now)).sent_at = now
         return [Send(self._start(self._place, self._serial, now))]
 
-    def _dead_place(self) -> Objection | None:
+    def _is_dead(self, place: HostId) -> bool:
         """S13, S15: a proof stands for a host's denial and no more.  Whether its VM is to go on elsewhere is for people
         or their manager to say: the host may come back with it.
         """
-        dead = next((word for word in self._standing() if word.host == self._place), None)
-        if dead is None:
-            return None
-        others = ", ".join(sorted({record.host for record in self.matter.found} - {dead.host}))
-        alone = "no other host has it: define and start it on one"
-        advice = f"{others} has it too: start it there" if others else alone
-        text = f"{dead.host}, where it would be started, is dead ({dead.sight.detail}); {advice} by hand"
-        return Objection(Reason.NOT_STARTED, text)
+        dead = next((word for word in self._standing() if word.host == place), None)
+        if dead is not None:
+            others = ", ".join(sorted({record.host for record in self.matter.found} - {place}))
+            alone = "no other host has it: define and start it on one"
+            advice = f"{others} has it too: start it there" if others else alone
+            text = f"{place}, where it would be started, is dead ({dead.sight.detail}); {advice} by hand"
+            self._progress.objection = Objection(Reason.NOT_STARTED, text)
+        return dead is not None
 
     def _may_order(self, place: HostId, now: float) -> bool:
         inquiry, word = self._inquiry(now), self._progress.rounds.word(place)
