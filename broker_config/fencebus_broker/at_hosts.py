@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fencebus_broker.secured import Secured
-from fencebus_broker.site import VHOST, Site
+from fencebus_broker.site import DOMAIN, Site
 from fencebus_broker.tree import File
 
 ETC = "/etc/fencebus"
@@ -13,14 +13,14 @@ AMQP1 = "amqp1s"
 """The scheme of AMQP 1.0 over TLS."""
 
 
-def url(site: Site, user: str, secured: Secured, scheme: str = "amqps", vhost: str = VHOST) -> str:
-    """Where a user goes: the brokers in the order in which it tries them."""
-    ending = f"/{vhost}" if vhost else ""
+def url(site: Site, user: str, secured: Secured, scheme: str = "amqps", vhost: bool = True) -> str:
+    """Where a user goes: the brokers in the order in which it tries them; ``vhost``: they have virtual hosts."""
+    ending = f"/{site.vhost}" if vhost else ""
     login = f"{user}:{secured.password(user)}"
     return ",".join(f"{scheme}://{login}@{broker.location}{ending}" for broker in site.brokers_of(user))
 
 
-def files(site: Site, secured: Secured, scheme: str = "amqps", vhost: str = VHOST) -> Iterator[File]:
+def files(site: Site, secured: Secured, scheme: str = "amqps", vhost: bool = True) -> Iterator[File]:
     """What goes to each host, and to each console."""
     for host in site.hosts:
         folder = f"hosts/{host}{ETC}"
@@ -60,7 +60,7 @@ def configuration(site: Site, host: str, where: str) -> Iterator[str]:
     yield f'\t\tca_file = "{ETC}/ca.pem";'
     yield f'\t\tcert_file = "{ETC}/{host}.pem";'
     yield f'\t\tcertkey_file = "{ETC}/{host}.key";'
-    if site.domain != "default":
+    if site.domain != DOMAIN:
         yield f'\t\tdomain = "{site.domain}";'
     if site.operators:
         yield f'\t\ttrusted_users = "{",".join(site.operators)}";'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import dedent
 
-from fencebus_broker.site import VHOST, Site
+from fencebus_broker.site import DOMAIN, Site
 
 HEAD = """
 Settings of {broker} for the hosts {hosts}, made by `fencebus_broker render`.
@@ -56,7 +56,7 @@ On each host, with the files of hosts/HOST/ copied to /: what stands in /etc/fen
 /etc/fence_virt.conf. Whether the brokers do what they should is told by:
 """
 CHECK = """
-    fencebus_broker check - --credentials /etc/fencebus </etc/fencebus/url
+    fencebus_broker check - --credentials /etc/fencebus{domain} </etc/fencebus/url
 """
 DOCTOR = """
     fence_virtctl doctor    # {modern}: AMQP 1.0
@@ -88,4 +88,13 @@ def _page(site: Site, broker: str, *parts: str) -> Iterator[str]:
     who = f"the hosts let only these act: {', '.join(site.operators)}" if site.operators else "nobody acts that way"
     text = "".join(dedent(part) for part in parts)
     names, modern = ", ".join(site.hosts), ", ".join(site.amqp1 or site.hosts)
-    yield from text.format(broker=broker, hosts=names, modern=modern, vhost=VHOST, operators=who).strip().splitlines()
+    domain = "" if site.domain == DOMAIN else f" --domain {site.domain}"
+    filled = {
+        "broker": broker,
+        "hosts": names,
+        "modern": modern,
+        "vhost": site.vhost,
+        "operators": who,
+        "domain": domain,
+    }
+    yield from text.format(**filled).strip().splitlines()

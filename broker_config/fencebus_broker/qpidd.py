@@ -10,13 +10,12 @@ from collections.abc import Iterator
 
 from fencebus_broker.rights import agent
 from fencebus_broker.secured import Secured
-from fencebus_broker.site import Broker, Site
+from fencebus_broker.site import LINK_USER, Broker, Site
 from fencebus_broker.tree import File
 from fencebus_schemas.qmf2_names import LOCATE_KEY, TO_AGENTS
 
 ETC = "/etc/qpid"
 REALM = "QPID"
-LINK_USER = "fencebus_link"
 TLS_DATABASE = f"{ETC}/tls"
 
 

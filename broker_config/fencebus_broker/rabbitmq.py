@@ -15,7 +15,7 @@ from urllib.parse import quote
 from fencebus_broker import rights
 from fencebus_broker.rights import Rights
 from fencebus_broker.secured import Pair, Secured
-from fencebus_broker.site import VHOST, Broker, Site
+from fencebus_broker.site import Broker, Site
 from fencebus_broker.tree import File
 
 ETC = "/etc/rabbitmq"
@@ -120,11 +120,11 @@ def definitions(site: Site, broker: Broker, secured: Secured) -> dict[str, Seque
     users = users_of(site)
     exchanges = (site.topic, "topic"), (site.direct, "direct")
     made: dict[str, Sequence[Definition]] = {
-        "vhosts": [{"name": VHOST}],
+        "vhosts": [{"name": site.vhost}],
         "users": [_user(name, secured.password(name)) for name in users],
-        "permissions": [_permission(name, each) for name, each in users.items()],
-        "topic_permissions": [_topic_permission(name, each, site.topic) for name, each in users.items()],
-        "exchanges": [_exchange(name, kind) for name, kind in exchanges],
+        "permissions": [_permission(site, name, each) for name, each in users.items()],
+        "topic_permissions": [_topic_permission(site, name, each) for name, each in users.items()],
+        "exchanges": [_exchange(site, name, kind) for name, kind in exchanges],
     }
     if site.federated:
         made["parameters"] = [_upstream(site, broker, other, secured) for other in site.brokers if other != broker]
@@ -138,11 +138,8 @@ def users_of(site: Site) -> dict[str, Rights]:
         **{host: rights.of_host(host, site.topic, site.direct, host in site.amqp1) for host in site.hosts},
         **{name: rights.of_watcher(site.topic, site.direct) for name in site.watchers},
         **{name: rights.of_operator(site.topic, site.direct) for name in site.operators},
-        **({LINK_USER: rights.of_link(site.topic, site.direct)} if site.federated else {}),
+        **({site.link_user: rights.of_link(site.topic, site.direct)} if site.federated else {}),
     }
-
-
-LINK_USER = "fencebus_link"
 
 
 def _user(name: str, password: str) -> Definition:
@@ -157,45 +154,46 @@ def _user(name: str, password: str) -> Definition:
     }
 
 
-def _permission(name: str, granted: Rights) -> Definition:
+def _permission(site: Site, name: str, granted: Rights) -> Definition:
     return {
         "user": name,
-        "vhost": VHOST,
+        "vhost": site.vhost,
         "configure": granted.configure,
         "write": granted.write,
         "read": granted.read,
     }
 
 
-def _topic_permission(name: str, granted: Rights, topic: str) -> Definition:
-    return {"user": name, "vhost": VHOST, "exchange": topic, "write": granted.sends, "read": granted.hears}
+def _topic_permission(site: Site, name: str, granted: Rights) -> Definition:
+    where = {"vhost": site.vhost, "exchange": site.topic}
+    return {"user": name, **where, "write": granted.sends, "read": granted.hears}
 
 
-def _exchange(name: str, kind: str) -> Definition:
-    given = {"name": name, "vhost": VHOST, "type": kind, "arguments": {}}
+def _exchange(site: Site, name: str, kind: str) -> Definition:
+    given = {"name": name, "vhost": site.vhost, "type": kind, "arguments": {}}
     return {**given, "durable": True, "auto_delete": False, "internal": False}
 
 
 def _upstream(site: Site, broker: Broker, other: Broker, secured: Secured) -> Definition:
     """Where ``broker`` fetches from.  The users' names are believed: the other broker has compared them with logins."""
-    user = f"{LINK_USER}:{quote(secured.password(LINK_USER), safe='')}"
+    user = f"{site.link_user}:{quote(secured.password(site.link_user), safe='')}"
     tls = f"cacertfile={ETC}/ca.pem&certfile={ETC}/upstream.pem&keyfile={ETC}/upstream.key&verify=verify_peer"
     name = f"&server_name_indication={'disable' if other.is_ip else other.address}"
     value = {
-        "uri": f"amqps://{user}@{other.location}/{VHOST}?{tls}{name}",
+        "uri": f"amqps://{user}@{other.location}/{site.vhost}?{tls}{name}",
         "max-hops": 1,
         "reconnect-delay": RECONNECT_SECONDS,
         "message-ttl": 1000 * LINK_SECONDS,
         "expires": 1000 * 60 * 60,
         "trust-user-id": True,
     }
-    return {"component": "federation-upstream", "name": other.name, "vhost": VHOST, "value": value}
+    return {"component": "federation-upstream", "name": other.name, "vhost": site.vhost, "value": value}
 
 
 def _policy(site: Site) -> Definition:
     pattern = f"^({re.escape(site.topic)}|{re.escape(site.direct)})$"
     definition = {"federation-upstream-set": "all"}
-    head = {"name": "fencebus", "vhost": VHOST, "pattern": pattern, "apply-to": "exchanges", "priority": 0}
+    head = {"name": "fencebus", "vhost": site.vhost, "pattern": pattern, "apply-to": "exchanges", "priority": 0}
     return {**head, "definition": definition}
 
 

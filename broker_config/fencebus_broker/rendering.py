@@ -21,19 +21,19 @@ def _rabbitmq(site: Site, secured: Secured) -> Iterator[File]:
 
 def _qpidd(site: Site, secured: Secured) -> Iterator[File]:
     yield from qpidd.files(site, secured)
-    yield from at_hosts.files(site, secured, at_hosts.AMQP1, "")
+    yield from at_hosts.files(site, secured, at_hosts.AMQP1, vhost=False)
     yield File.of("README", instructions.qpidd(site))
 
 
 def _artemis(site: Site, secured: Secured) -> Iterator[File]:
     yield from artemis.files(site, secured)
-    yield from at_hosts.files(site, secured, at_hosts.AMQP1, "")
+    yield from at_hosts.files(site, secured, at_hosts.AMQP1, vhost=False)
     yield File.of("README", instructions.untested(site, "Artemis"))
 
 
 def _qdrouterd(site: Site, secured: Secured) -> Iterator[File]:
     yield from qdrouterd.files(site, secured)
-    yield from at_hosts.files(site, secured, at_hosts.AMQP1, "")
+    yield from at_hosts.files(site, secured, at_hosts.AMQP1, vhost=False)
     yield File.of("README", instructions.untested(site, "qdrouterd"))
 
 

@@ -17,7 +17,9 @@ Item = TypeVar("Item")
 
 TLS_PORT = 5671
 NODE = "rabbit"
-VHOST = "fencebus"
+DOMAIN = "default"
+VHOST, LINK_USER = "fencebus", "fencebus_link"
+"""Of that domain; others have theirs by their own names."""
 MOST_BROKERS = 3
 """Brokers of a cluster, if nobody says how many: three outvote one that is cut off."""
 
@@ -70,7 +72,7 @@ class Site:
     brokers: tuple[Broker, ...]
     federated: bool = False
     """True: brokers on their own that pass messages on; False: one cluster."""
-    domain: str = "default"
+    domain: str = DOMAIN
     """The QMF domain: which exchanges."""
     watchers: tuple[str, ...] = ("watcher",)
     """Users who may look, and nothing else."""
@@ -90,6 +92,16 @@ class Site:
         return f"qmf.{self.domain}.direct"
 
     @property
+    def vhost(self) -> str:
+        """RabbitMQ's virtual host, one for each domain: rights, exchanges and links of several do not get mixed up."""
+        return VHOST if self.domain == DOMAIN else f"{VHOST}-{self.domain}"
+
+    @property
+    def link_user(self) -> str:
+        """As whom federated brokers go to each other."""
+        return LINK_USER if self.domain == DOMAIN else f"{LINK_USER}_{self.domain}"
+
+    @property
     def clustered(self) -> bool:
         """True if the brokers are nodes of one cluster."""
         return len(self.brokers) > 1 and not self.federated
@@ -106,7 +118,7 @@ def site(
     brokers: str = "",
     *,
     federated: bool = False,
-    domain: str = "default",
+    domain: str = DOMAIN,
     watchers: str = "watcher",
     operators: str = "",
     amqp1: str = "",

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_broker.rabbitmq import LINK_USER
 from fencebus_broker.rights import agent
-from fencebus_broker.site import VHOST
+from fencebus_broker.site import LINK_USER, VHOST
 from tests.components import require_program
 from tests.documents import Page, commands, rows
 from tests.rabbitmq_rendered import Brokers
@@ -27,14 +26,14 @@ def typed(program: str) -> list[list[str]]:
 def test_every_site_of_the_page_can_be_rendered(tmp_path: Path) -> None:
     require_program("openssl", package="openssl")
     sites = [words for words in typed("fencebus_broker") if words[0] == "render"]
-    assert len(sites) == 4
+    assert len(sites) == 5
     for number, words in enumerate(sites):
         folder = tmp_path / str(number)
         folder.mkdir()
         argv = [sys.executable, "-m", "fencebus_broker", *words]
         done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert (folder / "site" / "README").exists()
+        assert (folder / words[words.index("--out") + 1] / "README").exists()
     assert (tmp_path / "0/site/brokers/rabbit@hosta/etc/rabbitmq/rabbitmq.conf").exists()
     url = (tmp_path / "1/site/hosts/hostb/etc/fencebus/url").read_text()
     assert "@broker1:5671/fencebus" in url.partition(",")[0]

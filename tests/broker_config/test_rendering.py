@@ -12,9 +12,8 @@ import pytest
 
 from fencebus_broker import certificates, qpidd
 from fencebus_broker.certificates import NoCertificate
-from fencebus_broker.rabbitmq import LINK_USER
 from fencebus_broker.rendering import KINDS, render
-from fencebus_broker.site import Site, site
+from fencebus_broker.site import LINK_USER, Site, site
 from fencebus_broker.tree import InTheWay
 from tests.components import require_program
 
@@ -229,10 +228,16 @@ def test_where_every_host_speaks_amqp_1_0_nobody_is_sent_to_a_check_that_does_no
     assert "fence_virtctl doctor    # a, b, c: AMQP 1.0" in readme
 
 
-def test_another_domain_has_exchanges_of_its_own(folder: Path) -> None:
-    render("rabbitmq", site("a", domain="blue"), folder)
-    assert {each["name"] for each in definitions(folder, "rabbit@a")["exchanges"]} == {
-        "qmf.blue.topic",
-        "qmf.blue.direct",
+def test_another_domain_has_exchanges_a_virtual_host_and_a_user_for_links_of_its_own(folder: Path) -> None:
+    render("rabbitmq", site("a,b", federated=True, domain="blue"), folder)
+    found = definitions(folder, "rabbit@a")
+    assert {each["name"] for each in found["exchanges"]} == {"qmf.blue.topic", "qmf.blue.direct"}
+    assert {each["vhost"] for kind, rows in found.items() if kind not in ("vhosts", "users") for each in rows} == {
+        "fencebus-blue"
     }
+    assert {str(each["name"]) for each in found["users"]} == {"a", "b", "watcher", "fencebus_link_blue"}
+    assert "fencebus_link_blue:" in json.dumps(found["parameters"])
+    assert "@a:5671/fencebus-blue" in (folder / "hosts/a/etc/fencebus/url").read_text()
+    assert "</etc/fencebus/url" in (readme := (folder / "README").read_text())
+    assert "--credentials /etc/fencebus --domain blue <" in readme
     assert 'domain = "blue";' in (folder / "hosts/a/etc/fencebus/bus.conf").read_text()
