@@ -208,3 +208,8 @@ def test_the_denial_hangs_on_every_clause(deposition: Deposition, around: Circum
 def test_what_happens_at_the_same_instant_is_late_enough(deposition: Deposition, around: Circumstances) -> None:
     assert stands(deposition, around)
     assert not stands(deposition, replace(around, requested_at=20.1, heard_at=20.1, stood_at=30.1))
+
+
+def test_a_finding_is_a_whole_answer_unless_it_says_otherwise() -> None:
+    assert not OFF.cut_off
+    assert replace(OFF, cut_off=True) != OFF
