@@ -27,13 +27,21 @@ def test_every_site_of_the_page_can_be_rendered(tmp_path: Path) -> None:
     require_program("openssl", package="openssl")
     sites = [words for words in typed("fencebus_broker") if words[0] == "render"]
     assert len(sites) == 5
+    (with_its_ca,) = (line for line in commands(PAGE.text) if line.startswith("mkdir "))
     for number, words in enumerate(sites):
-        folder = tmp_path / str(number)
-        folder.mkdir()
+        folder, out = tmp_path / str(number), words[words.index("--out") + 1]
+        if out == "blue":  # beside the first one
+            folder = tmp_path / "0"
+            subprocess.run(["sh", "-ec", with_its_ca], cwd=folder, check=True)
+        folder.mkdir(exist_ok=True)
         argv = [sys.executable, "-m", "fencebus_broker", *words]
         done = subprocess.run(argv, cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert (folder / words[words.index("--out") + 1] / "README").exists()
+        assert (folder / out / "README").exists()
+    papers = [
+        (tmp_path / place).read_bytes() for place in ("0/site/private/ca.pem", "0/blue/hosts/hostx/etc/fencebus/ca.pem")
+    ]
+    assert papers[0] == papers[1]
     assert (tmp_path / "0/site/brokers/rabbit@hosta/etc/rabbitmq/rabbitmq.conf").exists()
     url = (tmp_path / "1/site/hosts/hostb/etc/fencebus/url").read_text()
     assert "@broker1:5671/fencebus" in url.partition(",")[0]

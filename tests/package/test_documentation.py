@@ -100,7 +100,8 @@ RUN = {
         "test_promtool_takes_the_rules_and_every_one_is_tried",
     },
     "docs/brokers.md": {
-        r"fencebus_broker render ": "tests/broker_config/test_page.py::test_every_site_of_the_page_can_be_rendered",
+        r"(fencebus_broker render|mkdir) ": "tests/broker_config/test_page.py::"
+        "test_every_site_of_the_page_can_be_rendered",
         r"fencebus_broker check ": "tests/broker_config/test_program.py::"
         "test_all_is_well_for_a_host_at_both_brokers_and_between_them",
         r"rabbitmqctl cluster_status": "tests/broker_config/test_cluster.py::"
