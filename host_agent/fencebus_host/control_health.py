@@ -27,6 +27,7 @@ def problems(
         *_paused(pause),
         *(_part(part) for part in parts if part.trouble),
         *(problem for host in view.hosts.values() for problem in _host(host)),
+        *_unread(view),
         *_conflicts(view),
         *_failed(finished),
     ]
@@ -56,6 +57,14 @@ def _host(host: HostStatus) -> Iterable[Problem]:
         level = Health.ERROR if host.claims else Health.WARN
         ago = "since this daemon started" if host.heard_ago is None else f"for {host.heard_ago:.0f} s"
         yield Problem("host-silent", level, f"{host.name} has not been heard {ago}; {host.claims} VMs were on it")
+
+
+def _unread(view: View) -> Iterable[Problem]:
+    """S8: as long as a host may have VMs of which nothing is known here, a name may be that of another VM there."""
+    twins = {name for name, host in view.hosts.items() if host.state is HostState.CONFLICT}
+    if names := [name for name in view.unread if name not in twins]:
+        text = f"which VMs {', '.join(names[:NAMED])} may have is not known yet: VMs are found by UUID alone"
+        yield Problem("not-synced", Health.WARN, text)
 
 
 def _conflicts(view: View) -> Iterable[Problem]:

@@ -30,6 +30,8 @@ class View:
 
     vms: Mapping[str, VmStatus] = field(default_factory=dict)
     hosts: Mapping[str, HostStatus] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
+    """Hosts that may have VMs of which nothing is known here."""
 
 
 def vm_status(records: Sequence[VmRecord], mute: frozenset[str], since: float | None = None) -> VmStatus:
@@ -74,12 +76,14 @@ class Viewer:
         self._mute: frozenset[str] = frozenset()
         self._began = False
 
-    def look(self, records: Iterable[VmRecord], hosts: Sequence[HostStatus], at: float) -> tuple[EventStatus, ...]:
+    def look(
+        self, records: Iterable[VmRecord], hosts: Sequence[HostStatus], at: float, unread: tuple[str, ...] = ()
+    ) -> tuple[EventStatus, ...]:
         """Take a new view; returns what has happened since the last one, nothing for the first."""
         mute = frozenset(host.name for host in hosts if host.state in MUTE)
         before, told = self.view, list(records)
         if self._began and told == self._told and mute == self._mute:
-            self.view = View(before.vms, {host.name: host for host in _counted_as(hosts, before)})
+            self.view = View(before.vms, {host.name: host for host in _counted_as(hosts, before)}, unread)
             return tuple(differences(before, self.view, at))
         self._told = told
         said: dict[str, list[VmRecord]] = {}
@@ -88,7 +92,7 @@ class Viewer:
         vms = dict[str, VmStatus]()
         for uuid, each in said.items():
             vms[uuid] = self._vm(uuid, tuple(each), mute, at)
-        self.view = View(vms, {host.name: host for host in _counted(hosts, vms)})
+        self.view = View(vms, {host.name: host for host in _counted(hosts, vms)}, unread)
         self._records = {uuid: tuple(each) for uuid, each in said.items()}
         self._mute = mute
         began, self._began = self._began, True

@@ -51,6 +51,8 @@ class Seen:
 
     records: Iterable[VmRecord]
     hosts: Sequence[HostStatus]
+    unread: tuple[str, ...] = ()
+    """As in ``View``."""
 
 
 class AskingEyes:
@@ -77,8 +79,9 @@ class PictureEyes:
 
     async def look(self) -> Seen:
         """See ``Eyes``."""
-        hosts = members_of(self._ownership, self._host, self._clock())
-        return Seen(list(self._ownership.everything()), hosts)
+        now = self._clock()
+        hosts = members_of(self._ownership, self._host, now)
+        return Seen(list(self._ownership.everything()), hosts, self._ownership.unread(now))
 
 
 class Watch:
@@ -146,6 +149,6 @@ class Watch:
         except HypervisorError as error:
             log.debug("not read: %s", error)
             return False
-        self._events.tell(self._viewer.look(seen.records, seen.hosts, self._wall_clock()))
+        self._events.tell(self._viewer.look(seen.records, seen.hosts, self._wall_clock(), seen.unread))
         self._read.set()
         return True

@@ -205,3 +205,11 @@ def test_many_conflicts_are_counted() -> None:
     (found,) = problems(viewer.view, [], None, [])
     assert found.text == "several hosts claim vm1, vm2, vm3, vm4, vm5 and 3 more"
     assert EventKind.VM_CHANGED.value == "vm-changed"
+
+
+def test_a_host_of_which_nothing_is_known_is_told_once() -> None:
+    twins = {"b": HostStatus("b", HostState.CONFLICT)}
+    found = problems(View({}, twins, ("b", "c")), [], None, [])
+    assert [one.code for one in found] == ["host-conflict", "not-synced"]
+    assert found[1].text == "which VMs c may have is not known yet: VMs are found by UUID alone"
+    assert [one.code for one in problems(View({}, twins, ("b",)), [], None, [])] == ["host-conflict"]
