@@ -100,6 +100,7 @@ def applied(folder: Path, lines: Lines, examples: bool) -> Cib:
 TWO_LEVELS = (RENAMED, SERIAL)
 
 
+@pytest.mark.timeout(240)  # pcs and crm start an interpreter for each line
 @pytest.mark.parametrize("devices", ((RENAMED,), TWO_LEVELS), ids=("one device", "two levels"))
 def test_pcs_and_crm_make_of_them_what_pacemaker_finds_valid(tmp_path: Path, devices: tuple[GuestDevice, ...]) -> None:
     def apply(lines: Lines) -> Cib:

@@ -80,7 +80,7 @@ class FreshRoot:
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=250,
         )
 
     def must(self, *argv: str, stdin: str = "", last: str = CHROOT) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.components import CHECKOUT, require_file
 
@@ -11,11 +15,24 @@ DEBIANS_ALONE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 """The environment in which packages are made and looked into."""
 
 
-def make_packages(script: str, target: Path) -> None:
-    """Run `script` of packaging/, which fills the folder `target`."""
+def made_packages(script: str, factory: pytest.TempPathFactory) -> Path:
+    """The folder that `script` of packaging/ has filled: once for the run, whichever of its processes asks first."""
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    target = shared / Path(script).stem
+    with (shared / f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():
+            unfinished = factory.mktemp(target.name)
+            _make(script, unfinished)
+            unfinished.rename(target)
+    return target
+
+
+def _make(script: str, target: Path) -> None:
     for module in ("click", "lark", "libvirt.py"):
         require_file(f"/usr/lib/python3/dist-packages/{module}", package=f"python3-{module.partition('.')[0]}")
     python = require_file("/usr/bin/python3", package="python3")
     command = [python, CHECKOUT / "packaging" / script, target]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=DEBIANS_ALONE)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=DEBIANS_ALONE)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,7 @@ from fencebus_host.config.load import load_text
 from tests.components import require_program
 from tests.documents import Page, blocks, lines_apart, rows
 from tests.package.fresh_root import FreshRoot, pristine
-from tests.package.made_packages import make_packages
+from tests.package.made_packages import made_packages
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,9 +34,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Our packages, built as `make package` does."""
     require_program("dpkg-buildpackage", package="dpkg-dev")
     require_program("dh", package="debhelper")
-    target = tmp_path_factory.mktemp("packages")
-    make_packages("build_debian.py", target)
-    return sorted(target.glob("*.deb"))
+    return sorted(made_packages("build_debian.py", tmp_path_factory).glob("*.deb"))
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ def quick_start() -> str:
     return found
 
 
-def test_the_quick_start_leads_to_a_proven_fence_within_a_minute(site: Site) -> None:
+def test_the_quick_start_leads_to_a_proven_fence_within_five_minutes(site: Site) -> None:
     site.root.must("dpkg", "--purge", *DEBIANS)
     began = time.monotonic()
     said = site.root.must("sh", "-exc", f"cp /mnt/*.deb /tmp; cd /tmp\n{quick_start()}")
@@ -141,7 +139,7 @@ def test_the_quick_start_leads_to_a_proven_fence_within_a_minute(site: Site) -> 
     print(f"from the packages to the first proven fence: {seconds:.1f} s", file=sys.stderr)
     assert "test" in said
     assert "Status: OFF" in said
-    assert seconds < 60
+    assert seconds < 300
 
 
 # There is no systemd in the root: what the unit says is started by the shell, with the environment that it names.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.components import require_program
-from tests.package.made_packages import DEBIANS_ALONE, make_packages
+from tests.package.made_packages import DEBIANS_ALONE, made_packages
 from tests.package.rpm_root import DNF, make_stand_ins, rpm_root
 
 pytestmark = pytest.mark.timeout(200)
@@ -21,8 +21,7 @@ UNIT = "/usr/lib/systemd/system/fence_virtd.service"
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Our packages by their names, built as `make package` does."""
     require_program("rpmbuild", package="rpm")
-    target = tmp_path_factory.mktemp("rpms")
-    make_packages("build_rpm.py", target)
+    target = made_packages("build_rpm.py", tmp_path_factory)
     return {path.name.rpartition("-")[0].rpartition("-")[0]: path for path in target.glob("*.rpm")}
 
 

@@ -14,7 +14,7 @@ from tests.components import CHECKOUT, require_file, require_program
 from tests.documents import Page
 from tests.libvirtd import LIBVIRTD_CONF, QEMU_CONF, READY, guest_xml
 from tests.package.booted import Machine, booted
-from tests.package.made_packages import make_packages
+from tests.package.made_packages import made_packages
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -33,8 +33,7 @@ ASK = ("fence_virt", "-T", "127.0.0.1")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     """A booted machine with our packages, a configuration and a key."""
     require_program("dpkg-buildpackage", package="dpkg-dev")
-    packages = tmp_path_factory.mktemp("packages")
-    make_packages("build_debian.py", packages)
+    packages = made_packages("build_debian.py", tmp_path_factory)
     with booted(tmp_path_factory.mktemp("machine"), packages) as running:
         running.must("sh", "-c", f"umask 077; cat >{CONFIG}", stdin=CONF)
         running.must("sh", "-c", KEY)
