@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 3.0
 """A hypervisor that has not answered by then cannot say; whoever asks waits a little longer."""
 MOST_AT_ONCE = 2
-"""Looks for others' rehearsals: a question more is not answered, so that a fence never waits for the driver's threads."""
+"""Looks for others' rehearsals; a question more is not answered, so that no fence waits for the driver's threads."""
 
 Permits = Callable[[Rehearse], bool]
 """S6: this host's own policy."""
