@@ -102,6 +102,10 @@ def _denies(self: Sight) -> bool:
     return self.state in (VmState.OFF, VmState.SAVED) and not self.in_flight
 
 
+def _claims(self: VmState) -> bool:
+    return self in (VmState.RUNNING, VmState.PAUSED, VmState.INCOMING)
+
+
 def _plain(seen: Observation) -> bool:
     return seen.ended is not None or seen.migration_in_flight
 
@@ -167,7 +171,12 @@ MUTATIONS = (
         (*_without("s2_guards_are_unbroken"), (Rounds, "_is_broken", _false)),
         world=rare_worlds.dodging,
     ),
-    Mutation("S2", "a saved life is a life", ((Sight, "denies", property(_denies)),), world=worlds.saving),
+    Mutation(
+        "S2",
+        "a saved life is a life",
+        ((Sight, "denies", property(_denies)), (VmState, "is_claim", property(_claims))),
+        world=worlds.saving,
+    ),
     Mutation("S2", "the members are known", _without("s2_members_are_known"), world=worlds.alone),
     Mutation(
         "S2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from dataclasses import replace
 
 from fencebus_host.denial import Word
 from fencebus_schemas.model import HostId, Life, Sight
@@ -43,7 +44,7 @@ class Rounds:
         self._history[answer.sender, answer.sight] = answer.sight
         self._ended.update(answer.sight.ended)
         if answer.sight.state.is_claim:
-            self._claims[answer.sender] = word
+            self._claims[answer.sender] = replace(word, at=now)
             self._parted.discard(answer.sender)
         if answer.round == self.number:
             before = self._words.get(answer.sender, word)
@@ -52,10 +53,18 @@ class Rounds:
                 self._denied_at.pop(answer.sender, None)
             if self._denies(word):
                 self._denied_at.setdefault(answer.sender, now)
-                # S3: what it claimed and saw leave is a claim still, until somebody has seen that life end.
-                if claimed_mark(self._claims.get(answer.sender)) not in answer.sight.left:
-                    self._claims.pop(answer.sender, None)
-                self._parted.add(answer.sender)
+                self._part(word)
+
+    def _part(self, denial: Word) -> None:
+        """S3: a claim is taken back only by a word that was asked for after the claim had come, as words overtake each
+        other.  What was claimed and seen to leave is a claim still, until somebody has seen that life end.
+        """
+        claim = self._claims.get(denial.host)
+        if claim is None or denial.at < claim.at:
+            return
+        self._parted.add(denial.host)
+        if claimed_mark(claim) not in denial.sight.left:
+            del self._claims[denial.host]
 
     def proven_dead(self, word: Word, round_: int, now: float) -> None:
         """S13: a proof that was asked for in this round stands for the member's denial in it."""

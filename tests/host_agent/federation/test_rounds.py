@@ -76,6 +76,17 @@ def test_s3_what_a_host_claimed_and_saw_leave_stays_a_claim_until_somebody_saw_t
     assert rounds.claims() == ()
 
 
+def test_s3_a_denial_that_was_asked_for_before_a_claim_came_does_not_take_it_back() -> None:
+    rounds = Rounds()
+    rounds.heard(answer(A, RUNNING), 5.0)
+    for denial in (OFF, replace(OFF, left=("life",))):
+        rounds.heard(replace(answer(A, denial), stamp=4.9), 5.1)
+        rounds.heard(answer(B, replace(OFF, ended=("life",))), 5.1)
+        assert [word.host for word in rounds.claims()] == [A]
+    rounds.heard(replace(answer(A, OFF), stamp=5.0), 5.2)
+    assert rounds.claims() == ()
+
+
 def test_s3_the_end_of_another_life_ends_no_claim_nor_does_an_end_elsewhere_while_its_host_has_it() -> None:
     rounds = Rounds()
     rounds.heard(answer(A, RUNNING), 1.0)

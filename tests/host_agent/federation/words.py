@@ -56,8 +56,8 @@ def fence(quoted: Quote, request: RequestId = ONE, source: Uuid | None = None, i
 def answer(
     sender: HostId, sight: Sight, round_: int = 1, serial: str = "s", incarnation: Incarnation = THEIRS
 ) -> GuardAnswer:
-    """A member's word."""
-    return GuardAnswer(sender, incarnation, ME, ONE, round_, 0.0, "", serial, sight)
+    """A member's word, asked for after all that had come before."""
+    return GuardAnswer(sender, incarnation, ME, ONE, round_, 1000.0, "", serial, sight)
 
 
 OFF, RUNNING = Sight(VM, VmState.OFF), Sight(VM, VmState.RUNNING, life=Life("life", 1.0))
