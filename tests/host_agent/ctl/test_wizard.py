@@ -187,6 +187,7 @@ def test_nonsense_is_asked_again_at_once_and_not_told_at_the_end(house: House, a
     found = house.wizard(answers=answers)
     assert found.status == ExitCode.OK, found
     assert said in found.out
+    assert ("note: br7 is no bridge of this host now" in found.out) == ("br7" in answers)
     assert load(house.file).listeners
 
 

@@ -19,7 +19,7 @@ from fencebus_host.config.values import BadValueError
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.survey import Site, survey
 from fencebus_host.ctl.wizard.plan import Plan, plan
-from fencebus_host.ctl.wizard.questions import Question, first_questions, further_questions, known_names
+from fencebus_host.ctl.wizard.questions import NONE, Question, first_questions, further_questions, known_names
 from fencebus_host.ctl.writing import replace_file, why_not_writable, write_after_preview
 from fencebus_schemas.fingerprint import KEY_SIZE, fingerprint
 
@@ -68,6 +68,8 @@ def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCod
     made = plan(answers, site)
     if old is not None and old.groups and not made.nodes:
         click.echo("note: the groups of the old file are not in the new one: everybody may fence everybody")
+    if answers.get("interface", NONE) not in (NONE, *site.bridges):
+        click.echo(f"note: {answers['interface']} is no bridge of this host now; the listener waits until it is there")
     return _carry_out(made, file, yes)
 
 
