@@ -184,7 +184,9 @@ class Desk:
         self._daemon.carry(self._daemon.federation.settled(case.identity, outcome, patience))
         # Who joins does so before its leader runs, as that may be over in this instant.
         for waiter, admission in sorted(told, key=lambda each: each[1].step is not Step.JOIN):
-            self._go_on(self._cases[waiter], admission)
+            # One that went on before it may be over already, and this one after it.
+            if waiter in self._cases:
+                self._go_on(self._cases[waiter], admission)
 
     # -- answering ----------
 

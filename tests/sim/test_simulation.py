@@ -95,3 +95,8 @@ def test_a_schedule_is_told_in_words() -> None:
     text = story(generate(5))
     assert "asks host" in text
     assert "{" not in text
+
+
+def test_requests_that_waited_their_turn_may_be_over_in_the_instant_in_which_it_comes() -> None:
+    tally = run_seeds([135], Mode.DEADLY)
+    assert (tally.seeds, tally.violations) == (1, [])
