@@ -78,6 +78,11 @@ class Traveller:
         self._thread.join()
         return self.error is None
 
+    @property
+    def arrived(self) -> bool:
+        """True once the migration has ended, in one way or the other."""
+        return self._thread is None or not self._thread.is_alive()
+
     def turn_post_copy(self) -> None:
         """Let it run at the target, whatever is still to be copied, as soon as the copy has begun."""
         limit = time.monotonic() + 10
