@@ -108,5 +108,10 @@ def visible(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
+def many(number: int, what: str) -> str:
+    """1 host, 2 hosts."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _cell(text: str) -> str:
     return visible(text.replace("\\", "\\\\"))

@@ -84,7 +84,9 @@ def _written(file: Path | None, about: dict[str, object]) -> HistoryStatus:
 
 
 def _print(found: HistoryStatus, form: str) -> None:
-    if form == "text":
+    if form == "text" and not found.fences and not found.running:
+        status_print.say("no such power action")
+    elif form == "text":
         from fencebus_host.ctl.status_text import fences_table
 
         status_print.show(fences_table(found.fences, found.running))

@@ -136,6 +136,7 @@ def _print_text(found: Status, chosen: Chosen) -> None:
 def _nagios(chosen: Chosen) -> int:
     """One line; a daemon that does not answer is critical, because nothing is fenced."""
     from fencebus_host.control_client import NoDaemon
+    from fencebus_schemas.status_tables import many
 
     try:
         found = ask(chosen)
@@ -143,7 +144,10 @@ def _nagios(chosen: Chosen) -> int:
         sys.stdout.write(f"FENCEBUS CRITICAL: {error}\n")
         return 2
     number, word = NAGIOS[found.health]
-    text = "; ".join(one.text for one in found.problems) or f"{len(found.hosts)} hosts, {found.vms_known} VMs"
+    text = (
+        "; ".join(one.text for one in found.problems)
+        or f"{many(len(found.hosts), 'host')}, {many(found.vms_known, 'VM')}"
+    )
     counted = " ".join(f"{one.state}={one.vms}" for one in found.states)
     sys.stdout.write(f"FENCEBUS {word}: {text} | vms={found.vms_known} {counted}\n".replace(" \n", "\n"))
     return number

@@ -19,7 +19,7 @@ from fencebus_schemas.status import (
     Status,
     VmStatus,
 )
-from fencebus_schemas.status_tables import age, clock, visible
+from fencebus_schemas.status_tables import age, clock, many, visible
 
 HEALTH = {Health.OK: "bold green", Health.WARN: "bold yellow", Health.ERROR: "bold red"}
 STATES = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "blue", "unknown": "bold red"}
@@ -49,14 +49,10 @@ def heading(status: Status) -> RenderableType:
     line.append(f"{status.host} ", "bold")
     line.append(status.health.value.upper(), HEALTH[status.health])
     counted = ", ".join(f"{one.vms} {one.state}" for one in status.states)
-    line.append(f"  router {status.router}; {_many(len(status.hosts), 'host')}; {_many(status.vms_known, 'VM')}")
+    line.append(f"  router {status.router}; {many(len(status.hosts), 'host')}; {many(status.vms_known, 'VM')}")
     line.append(f" ({counted})" if counted else "")
     line.append(f"; fence_virtd {status.program} for {age(status.at - status.started)}", "dim")
     return line
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _problem(problem: Problem) -> RenderableType:

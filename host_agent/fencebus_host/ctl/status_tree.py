@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from fencebus_schemas.status import Claim, HostState, HostStatus, Status, VmStatus
-from fencebus_schemas.status_tables import age
+from fencebus_schemas.status_tables import age, many
 
 COLOURS = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "blue", "unknown": "red"}
 GOOD = (HostState.HERE, HostState.HEARD)
@@ -30,7 +30,7 @@ def owners_tree(found: Status) -> Iterator[str]:
     branches = [(_host(name, hosts.get(name)), vms) for name, vms in on.items()]
     if nowhere:
         branches.append(("off everywhere", nowhere))
-    yield click.style(f"{len(found.hosts)} hosts, {found.vms_known} VMs", bold=True)
+    yield click.style(f"{many(len(found.hosts), 'host')}, {many(found.vms_known, 'VM')}", bold=True)
     for number, (name, vms) in enumerate(branches, 1):
         yield from _branch(name, vms, number == len(branches))
 

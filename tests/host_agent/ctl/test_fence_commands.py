@@ -115,6 +115,7 @@ def test_history_has_each_fence_newest_first_and_chooses_among_them(ctl: Ctl) ->
     assert ctl.json("history", "--since", "2099-01-01")["fences"] == []
     assert ET.fromstring(ctl("history", "--format", "xml").out.encode()).findtext("fences/item/reason")
     assert "no-such-vm" in ctl("history", "--since", "1h").out
+    assert ctl("history", "--vm", "never-fenced").out == "no such power action\n"
     assert ctl("history", "--since", "yesterday").status == ExitCode.USAGE
 
 
@@ -151,7 +152,7 @@ def test_explain_replays_a_success_by_the_beginning_of_its_id_and_shows_what_was
 
 def test_events_are_shown_and_followed(ctl: Ctl) -> None:
     file = ctl.daemon.config_file
-    with started("events", "-f", file, "--follow", "--format", "json", "-n", "0") as following:
+    with started("events", "-f", file, "--follow", "--format", "json", "-n", "100") as following:
         assert following.stdout is not None
         ctl.daemon.process.wait_until(lambda: followed(ctl), what="being followed")
         ctl("fence", "node8", "--yes")

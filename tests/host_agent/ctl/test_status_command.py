@@ -85,7 +85,7 @@ def test_monitoring_gets_one_line_and_its_own_exit_status(
     capsys: Printed, daemon: DaemonProcess, tmp_path: Path
 ) -> None:
     found = status(capsys, daemon, "--nagios")
-    assert found.out == "FENCEBUS OK: 1 hosts, 60 VMs | vms=60 running=60\n"
+    assert found.out == "FENCEBUS OK: 1 host, 60 VMs | vms=60 running=60\n"
     assert found.status == 0
     nobody = DaemonProcess(tmp_path)
     lost = status(capsys, nobody, "--nagios")
