@@ -11,9 +11,21 @@ from pathlib import Path
 from fencebus_host.config.model import LogFormat
 from fencebus_host.log_journal import JournalHandler, goes_to_the_journal
 from fencebus_host.log_json import JsonFormatter
+from fencebus_schemas.status_tables import visible
 
 SYSLOG_SOCKET = Path("/dev/log")
 STANDARD_ERROR = 2
+INDENTED = "\n    "
+
+
+class Lines(logging.Formatter):
+    """What begins at the margin is ours: guests, consoles and peers choose some of the words, which begin no line, and
+    of which no terminal obeys a sign.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name that logging calls
+        """See logging."""
+        return INDENTED.join(visible(line) for line in super().formatMessage(record).split("\n"))
 
 
 def set_up(program: str, foreground: bool, debug: int, form: LogFormat = LogFormat.TEXT) -> None:
@@ -32,12 +44,12 @@ def set_up(program: str, foreground: bool, debug: int, form: LogFormat = LogForm
 
 
 def _handler(program: str, foreground: bool, form: LogFormat) -> logging.Handler:
-    plain = logging.Formatter("%(message)s")
+    plain = Lines("%(message)s")
     if not foreground and SYSLOG_SOCKET.exists():
         return _written(_syslog(program), JsonFormatter(program) if form is LogFormat.JSON else plain)
     if foreground and form is LogFormat.TEXT and goes_to_the_journal(STANDARD_ERROR):
         return _written(JournalHandler(program), plain)
-    text = logging.Formatter(f"%(asctime)s {program} %(levelname)s %(message)s")
+    text = Lines(f"%(asctime)s {program} %(levelname)s %(message)s")
     return _written(logging.StreamHandler(sys.stderr), JsonFormatter(program) if form is LogFormat.JSON else text)
 
 

@@ -33,6 +33,26 @@ def test_in_the_foreground_lines_go_to_standard_error(capsys: pytest.CaptureFixt
     assert "a detail" not in said
 
 
+def test_no_word_from_outside_begins_a_line_or_is_obeyed_by_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("fence_virtd", foreground=True, debug=0)
+    forged = "x\n2026-11-23 fence_virtd INFO verdict request=1 ok=yes\r\x1b[2J"
+    logging.getLogger("fencebus_host.daemon").warning("refused %s for user 'c'", forged)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith(" fence_virtd WARNING refused x")
+    assert second == "    2026-11-23 fence_virtd INFO verdict request=1 ok=yes\\r\\x1b[2J for user 'c'"
+
+
+def test_a_defect_is_told_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up("fence_virtd", foreground=True, debug=0)
+    try:
+        raise ZeroDivisionError("nothing")
+    except ZeroDivisionError:
+        logging.getLogger("fencebus_host.daemon").exception("a defect")
+    told = capsys.readouterr().err
+    assert "ERROR a defect\nTraceback" in told
+    assert told.endswith("\nZeroDivisionError: nothing\n")
+
+
 def test_debug_shows_details_of_ours_and_none_of_asyncios(capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up("fence_virtd", foreground=True, debug=1)
     logging.getLogger("fencebus_host.daemon").debug("a detail")
