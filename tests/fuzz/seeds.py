@@ -93,6 +93,8 @@ def _between_hosts() -> tuple[peer.Message, ...]:
         peer.FenceAnswer(a, on_a, b, request, "token", seen, Reason.DENIED, "no"),
         peer.Start(a, on_a, b, request, "identity", vm, "serial", *order, quote),
         peer.StartAnswer(a, on_a, b, request, "token", None, Reason.STALE_COMMAND),
+        peer.Rehearse(a, on_a, peer.EVERYONE, request, vm, *order),
+        peer.Rehearsed(a, on_a, b, request, sight, Reason.DENIED),
         peer.Lift(a, on_a, b, request, vm),
         peer.Outcome(a, on_a, peer.EVERYONE, request, "identity", True, Reason.PROVEN_OFF, "off", 60.0),
         peer.Forget(a, on_a, peer.EVERYONE, (gone, back)),

@@ -81,6 +81,7 @@ def test_by_default_a_stranger_is_answered_about_a_vm_that_lives_here_and_about_
         assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_SUCCESS
         assert place.multicast(place.stranger, Action.STATUS, "node2").code == REPLY_SUCCESS
         assert place.multicast(place.node1, Action.OFF, "node2").code == REPLY_SUCCESS
+        assert len(place.daemon.says(rf"request=.* source={place.node1.address} via=multicast .* by='node1'")) == 2
         assert place.multicast(place.node1, Action.STATUS, "node2").code == REPLY_OFF
         for action, target in ((Action.STATUS, "node2"), (Action.OFF, "nobody"), (Action.LIST, "")):
             with pytest.raises(TimeoutError):
