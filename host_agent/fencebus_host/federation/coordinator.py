@@ -247,7 +247,9 @@ class Course(ABC):
     def _inquiry(self, now: float) -> Inquiry:
         rounds, ownership = self._progress.rounds, self._ownership
         members = tuple(self._members())
-        unheard = [host for host in members if not rounds.answered(host)]
+        # Who has just spoken is not silent: a round that begins anew at the end has no time, as leases end before it.
+        unheard = [host for host in members if now - rounds.heard_at.get(host, float("-inf")) > RENEW]
+        unheard = [host for host in unheard if not rounds.answered(host)]
         waited = self._is_late(now)
         return Inquiry(
             members,

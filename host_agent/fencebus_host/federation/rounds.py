@@ -31,6 +31,8 @@ class Rounds:
         """Members whose last word of the life that they claimed is that it has left them."""
         self.heard_from: set[HostId] = set()
         """Members that have said anything at all."""
+        self.heard_at: dict[HostId, float] = {}
+        """When each did so last."""
         self._history: dict[tuple[HostId, Sight], Sight] = {}
         self._denied_at: dict[HostId, float] = {}
         """Since when each member has denied under one guard, in the clean rounds until now."""
@@ -40,6 +42,7 @@ class Rounds:
         if answer.sight is None:
             return
         self.heard_from.add(answer.sender)
+        self.heard_at[answer.sender] = now
         word = Word(answer.sender, answer.incarnation, answer.serial, answer.sight, at=answer.stamp)
         self._history[answer.sender, answer.sight] = answer.sight
         self._ended.update(answer.sight.ended)

@@ -70,3 +70,17 @@ def test_s13_what_a_host_has_handed_to_the_dead_one_and_denies_since_ended_there
         table.wait(0.1)
     assert table.over
     assert verdict.decide_off(table.request, table.evidence[0]).ok
+
+
+def test_who_has_just_spoken_is_not_called_silent_when_the_last_round_had_no_time() -> None:
+    table = Table(state=VmState.OFF)
+    left = replace(OFF, left=("life",))
+    while table.now < table.request.deadline.at - 0.3:
+        for host in (A, B):
+            table.says(host, left)
+        table.wait(0.1)
+    table.says(A, left, serial="anew")  # its lease has ended before the deadline
+    table.wait(0.5)
+    outcome = verdict.decide_off(table.request, table.evidence[0])
+    assert (outcome.ok, outcome.reason) == (False, Reason.NOT_PROVEN)
+    assert "nobody saw it end" in outcome.text
