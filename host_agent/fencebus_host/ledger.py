@@ -205,7 +205,7 @@ class Ledger:
         source = request.source.vm
         if source is None or source == target:
             return False
-        if self._ended.get(source, -1.0) >= request.received_at:
+        if self._ended.get(source, float("-inf")) >= request.received_at:
             return True
         lane = self._lanes.get(source)
         return lane is not None and any(entry.request.action.kills for entry in (lane.running, *lane.waiting))

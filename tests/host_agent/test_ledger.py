@@ -149,6 +149,7 @@ def test_s7_an_outcome_is_forgotten_at_the_end_of_the_first_ones_patience(world:
     world.finish(first)
     world.now = first.deadline.at
     assert world.ledger.recall(first, lambda: True) is None
+    assert world.ledger._finished == {}
 
 
 def test_s7_an_outcome_behind_one_with_more_patience_is_forgotten_in_time_too(world: World) -> None:
@@ -157,7 +158,7 @@ def test_s7_an_outcome_behind_one_with_more_patience_is_forgotten_in_time_too(wo
     world.admit(hasty)
     world.finish(patient)
     world.finish(hasty)
-    world.now += 2
+    world.now += 1
     assert world.ledger.recall(hasty, lambda: True) is None
 
 
@@ -275,6 +276,13 @@ def test_what_a_source_asked_before_its_kill_was_over_is_refused_afterwards_too(
     assert world.admit(last_word) == Admission(Step.REFUSED, reason=Reason.SOURCE_FENCED)
 
 
+def test_what_a_source_asked_in_the_instant_in_which_its_kill_was_over_is_refused_too(world: World) -> None:
+    kill = world.ask(vm=OTHER)
+    world.ledger.begin(kill.id)
+    world.finish(kill)
+    assert world.admit(world.new(vm=VM, source=OTHER)).step is Step.REFUSED
+
+
 def test_what_a_source_asks_after_a_kill_of_it_that_never_began_is_carried_out(world: World) -> None:
     asked = world.new(vm=VM, source=OTHER)
     world.finish(world.ask(vm=OTHER))
@@ -296,6 +304,14 @@ def test_s16_a_fence_of_the_source_condemns_what_has_not_begun(world: World) -> 
     asked = world.ask(vm=OTHER, source=VM)
     world.ask(vm=VM, source=THIRD)
     assert world.ledger.begin(asked.id)[1]
+
+
+def test_s16_what_nobody_wants_any_more_has_not_begun_and_is_condemned_still(world: World) -> None:
+    asked = world.new(vm=OTHER, source=VM)
+    world.admit(asked, wanted=False)
+    assert world.ledger.begin(asked.id) == (False, False)
+    world.ask(vm=VM, source=THIRD)
+    assert world.ledger.begin(asked.id) == (False, True)
 
 
 def test_s16_what_has_begun_is_not_condemned_any_more(world: World) -> None:

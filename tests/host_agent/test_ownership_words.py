@@ -8,7 +8,7 @@ from fencebus_host.effects import HostPicture
 from fencebus_host.ownership import Heard, Ownership, Past
 from fencebus_schemas.model import HostId
 from fencebus_schemas.peer import EVERYONE, Confirm, Confirmed
-from tests.host_agent.federated_words import A, B, C, host, incarnation, record
+from tests.host_agent.federated_words import OTHER, VM, A, B, C, host, incarnation, record
 
 NOTHING = Heard()
 WORD = Confirmed(B, 1, incarnation(B), "root", "noon")
@@ -97,3 +97,13 @@ def test_the_incarnation_of_a_host_is_the_last_that_was_heard_or_else_remembered
     here.announce_heard(host(B, start=2).announce("token"), 0.0)
     assert here.incarnation_of(B) == incarnation(B, 2)
     assert knowing_b().incarnation_of(B) == incarnation(B)
+
+
+def test_what_is_here_is_what_this_very_host_has_of_a_vm() -> None:
+    here, there = host(A), host(B)
+    for each, name in ((here, A), (there, B)):
+        each.own_inventory([record(name)], 0.0)
+    here.inventory_heard(there.inventory_for(A), 0.0)
+    assert [each.host for each in here.known(VM)] == [A, B]
+    assert here.here(VM) == (record(A),)
+    assert here.here(OTHER) == ()

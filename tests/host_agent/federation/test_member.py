@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fencebus_host.effects import Deed, Keep, Kill, Look
 from fencebus_host.federation.member import Refusal
 from fencebus_schemas.model import Life, Observation, Proof, Reason, RequestId, Sight, VmState
@@ -160,16 +162,21 @@ def test_s16_what_a_vm_asks_for_is_refused_while_it_is_being_fenced_and_a_lease_
     assert isinstance(job_of(one.member.guard(guard(one.quote(9.0), TWO, source=VM, vm=SOURCE), 9.0), Look), Look)
 
 
-def test_s16_a_second_fence_that_finds_it_dead_already_takes_nothing_from_what_the_first_has_condemned() -> None:
+@pytest.mark.parametrize("others", (("second",), ("second", "third")))
+def test_s16_fences_that_find_it_dead_already_take_nothing_from_what_the_first_has_condemned(
+    others: tuple[str, ...],
+) -> None:
     one = OneMember()
     first = job_of(one.member.fence(fence(one.quote(1.0)), 1.0), Kill)
-    assert one.member.fence(fence(one.quote(1.0), TWO, identity="other"), 1.0) == []
+    for other in others:
+        assert one.member.fence(fence(one.quote(1.0), RequestId(other), identity=other), 1.0) == []
     assert one.member.permit(first.job, OLD, 1.0) is None
     (keep,) = one.member.acted(first.job, ended(), 1.1)
-    assert isinstance(keep, Keep)
-    second = job_of(one.member.kept(keep.job, True, 1.1), Kill)
     nothing = Observation(VM, VmState.OFF, ME, MINE, Proof.PROCESS_EXIT, 1.2, was=VmState.OFF)
-    (keep,) = one.member.acted(second.job, nothing, 1.2)
+    for _ in others:
+        assert isinstance(keep, Keep)
+        next_one = job_of(one.member.kept(keep.job, True, 1.1), Kill)
+        (keep,) = one.member.acted(next_one.job, nothing, 1.2)
     assert isinstance(keep, Keep)
     one.member.kept(keep.job, True, 1.2)
     refused = said(one.member.guard(guard(one.quote(2.0), TWO, source=VM, vm=SOURCE), 2.0))

@@ -26,6 +26,11 @@ def test_s12_a_life_is_old_only_if_it_began_before_the_request_or_was_vouched_fo
     assert old == (vouched or began <= requested)
 
 
+def test_s12_a_life_for_which_the_host_of_its_birth_has_vouched_is_old_wherever_it_has_come_since() -> None:
+    assert rules.s12_is_old(Life("m", 7.0), Fresh(2000.0, 6.0), 0.0, ("m",))
+    assert not rules.s12_is_old(Life("m", 7.0), Fresh(2000.0, 6.0), 0.0, ("other",))
+
+
 @pytest.mark.parametrize("name", ("id 5", "1234:567890", f"saved:{VM}"))
 def test_s12_a_name_that_a_life_has_on_another_host_alone_makes_none_old_here(name: str) -> None:
     assert not rules.s12_is_old(Life(name, 7.0), Fresh(2000.0, 6.0), 0.0, (name,))
