@@ -68,6 +68,8 @@ class Sources:
     events: Events
     chronicle: Chronicle
     pause: Pause
+    heard_ago: Callable[[str], float | None] = lambda _via: None
+    """Seconds since a request came by a listener."""
 
 
 class Desk:
@@ -132,12 +134,15 @@ class Desk:
             async for event in following:
                 yield to_plain(event)
 
+    def _part(self, part: HasState) -> PartStatus:
+        return PartStatus(part.name, part.trouble, self._sources.heard_ago(_listener_of(part.name)))
+
     async def status(self, selection: Selection) -> Status:
         """All that is known, with the VMs that are chosen."""
         sources = self._sources
         view = await sources.watch.fresh(LOOK_SECONDS)
         finished = await sources.chronicle.finished(Wanted(most=LAST_FENCES))
-        parts = tuple(PartStatus(part.name, part.trouble) for part in sources.parts())
+        parts = tuple(self._part(part) for part in sources.parts())
         running, pause, file = sources.requests.running, sources.pause.current, sources.file()
         # Ten thousand VMs take a while, in which the daemon has better things to do.
         vms = await asyncio.to_thread(lambda: select(self._order.of(view.vms), selection))
@@ -163,6 +168,12 @@ class Desk:
             finished=finished,
             incarnation=sources.incarnation,
         )
+
+
+def _listener_of(part: str) -> str:
+    """The listener behind a part, as ``via`` names it; empty if it is none."""
+    kind, _, name = part.partition(" ")
+    return name if kind == "listener" else ""
 
 
 def wanted_of(question: Question) -> Wanted:

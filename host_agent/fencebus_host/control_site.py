@@ -48,6 +48,7 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
         events=core.events,
         chronicle=core.records,
         pause=core.pause,
+        heard_ago=core.service.heard_ago,
     )
     hosts = HostOrders(core.federated, core.host)
     acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view, core.federated)

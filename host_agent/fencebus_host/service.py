@@ -88,6 +88,7 @@ class FenceService:
         self._gate, self._witness = gate, witness
         self._audiences = [audience]
         self._name_of: NameOf = nameless
+        self._heard: dict[str, float] = {}
         self._answer: Mapping[Action, Callable[[FenceRequest, Wanted], Awaitable[Answer]]] = {
             Action.NULL: self._null,
             Action.MONITOR: self._monitor,
@@ -110,9 +111,15 @@ class FenceService:
         """Tell who asks by this name from now on."""
         self._name_of = name_of
 
+    def heard_ago(self, via: str) -> float | None:
+        """Seconds since a request came by this listener; ``None`` if none has."""
+        at = self._heard.get(via)
+        return None if at is None else self._clock() - at
+
     async def handle(self, request: FenceRequest, wanted: Wanted) -> Answer:
         """Answer one request; never raises (save when cancelled), never takes longer than the request's deadline."""
         level = logging.INFO if request.action.changes else logging.DEBUG
+        self._heard[request.via] = self._clock()
         request = dataclasses.replace(request, by=asked_by(request, self._name_of))
         log.log(level, "%s", _Accepted(request), extra=_fields(request, "accepted"))
         asking.REQUEST.set(request.id)

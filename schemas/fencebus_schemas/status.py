@@ -174,6 +174,8 @@ class PartStatus:
 
     name: str
     trouble: Optional[str] = None
+    heard_ago: Optional[float] = None
+    """Of a listener: seconds since it passed on a request of anybody, whatever it was; none if it has not yet."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,11 @@ STATUS = Status(
     vms=(VM, VmStatus("22222222-2222-2222-2222-222222222222", "vm<2>", "off", "h1")),
     vms_known=10,
     states=(StateCount("running", 9), StateCount("off", 1)),
-    parts=(PartStatus("router qmf"), PartStatus("listener tcp", "port in use")),
+    parts=(
+        PartStatus("router qmf"),
+        PartStatus("listener tcp", "port in use"),
+        PartStatus("listener multicast", heard_ago=125.0),
+    ),
     running=(RUNNING,),
     finished=(FENCE,),
     incarnation="a.b",

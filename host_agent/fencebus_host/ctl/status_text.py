@@ -14,6 +14,7 @@ from fencebus_schemas.status import (
     Health,
     HostState,
     HostStatus,
+    PartStatus,
     Problem,
     RunningFence,
     Status,
@@ -37,7 +38,7 @@ def status_text(status: Status, by: str, limited: bool) -> RenderableType:
         hint = "--all shows them; names, --problems and --host choose among them"
         pieces.append(Text(f"{status.vms_known - len(status.vms)} more VMs: {hint}", style="dim"))
     if status.parts:
-        pieces += ["", *(_part(part.name, part.trouble) for part in status.parts)]
+        pieces += ["", *map(_part, status.parts)]
     if status.running or status.finished:
         pieces += ["", fences_table(status.finished, status.running)]
     return Group(*pieces)
@@ -61,8 +62,11 @@ def _problem(problem: Problem) -> RenderableType:
     return line.append(f" [{problem.code}]", "dim")
 
 
-def _part(name: str, trouble: str | None) -> RenderableType:
-    return Text(f"  {name}: {trouble}", "red") if trouble else Text(f"  {name}: works")
+def _part(part: PartStatus) -> RenderableType:
+    if part.trouble:
+        return Text(f"  {part.name}: {visible(part.trouble)}", "red")
+    heard = "" if part.heard_ago is None else f", asked {age(part.heard_ago)} ago"
+    return Text(f"  {part.name}: works{heard}")
 
 
 def table(*columns: str) -> Table:

@@ -61,6 +61,7 @@ def test_a_fence_kills_and_says_so_and_a_second_finds_it_off(ctl: Ctl) -> None:
     assert ctl("fence", "node1", "--action", "on", "--yes").out == "on of node1: started\n"
     assert ctl.json("fence", uuid_of("node1"), "--action", "reboot", "--yes")["reason"] == "rebooted"
     assert ctl.daemon.ask(Action.STATUS, "node1").code == 0
+    assert re.search(r"listener tcp: works, asked \d+ s ago$", ctl("status").out, re.MULTILINE)
 
 
 def test_a_fence_that_fails_has_a_status_of_its_own_and_says_where_to_read_on(ctl: Ctl) -> None:

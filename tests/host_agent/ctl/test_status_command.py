@@ -188,7 +188,13 @@ def test_everything_that_can_be_odd_is_shown(capsys: Printed, monkeypatch: pytes
     words = " ".join(found.out.split())
     for text in (
         *("several hosts claim vm1 [vm-conflict]", "odd <b>", "silent 22 s ago 1 1 operator", "unheard never"),
-        *("listener tcp: port in use", "conflict silent-owner", "8 more VMs", "reboot vm2 vm3 (multicast)"),
+        *(
+            "listener tcp: port in use",
+            "listener multicast: works, asked 2 min ago",
+            "conflict silent-owner",
+            "8 more VMs",
+            "reboot vm2 vm3 (multicast)",
+        ),
         *("running 0.25 fedcba987654", "not-proven: it"),
     ):
         assert text in words, (text, words)
