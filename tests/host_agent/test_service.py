@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fencebus_agent.memory_driver import MemoryVm
+from fencebus_host.control_history import Wanted
 from fencebus_host.policy import Policy
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.model import Action, Reason, RequestId, Source, VmState
