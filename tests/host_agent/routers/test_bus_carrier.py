@@ -6,14 +6,15 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
-from fencebus_schemas.model import HostId, Incarnation, RequestId, Uuid
-from fencebus_schemas.peer import EVERYONE, Lift, Message
+from fencebus_schemas.model import HostId, Incarnation, Reason, RequestId, Uuid
+from fencebus_schemas.peer import EVERYONE, FenceAnswer, Lift, Message, StartAnswer
 from tests.hypervisors import eventually, soon
 
 HERE, THERE = HostId("here"), HostId("there")
@@ -83,6 +84,25 @@ async def test_it_may_run_again_and_hears_everything_once() -> None:
         await eventually(lambda: bool(heard))
         await asyncio.sleep(0.05)
         assert heard == [LIFT]
+
+
+async def test_an_order_that_is_refused_is_worth_a_line_and_one_that_is_carried_out_is_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    one = carrier(MemoryBroker(), HERE)
+    told = FenceAnswer(HERE, LIFT.incarnation, THERE, LIFT.request, "token", None, Reason.STALE_COMMAND)
+    async with carrying(one, []):
+        for _ in range(20):
+            one.send(told)
+        one.send(replace(told, refusal=None))
+        one.send(StartAnswer(HERE, LIFT.incarnation, THERE, LIFT.request, "token", None, Reason.DENIED, "not here"))
+        await asyncio.sleep(0)
+    said = [
+        f"an order of there was refused: request={LIFT.request} reason={word}" for word in ("stale-command", "denied")
+    ]
+    assert [caplog.text.count(line) for line in said] == [1, 1]
+    assert caplog.text.count("was refused") == 2
 
 
 async def test_what_is_not_sent_is_worth_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,8 +26,8 @@ from fencebus_host.complaints import Complaints
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.errors import WireError
-from fencebus_schemas.model import HostId
-from fencebus_schemas.peer import EVERYONE, Message
+from fencebus_schemas.model import HostId, Reason
+from fencebus_schemas.peer import EVERYONE, FenceAnswer, Message, StartAnswer
 from fencebus_schemas.peer_codec import decode, encode
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,16 @@ class BusCarrier:
 
     def send(self, message: Message) -> None:
         """Hand it to the bus; what the bus does not take is logged and lost."""
+        if isinstance(message, FenceAnswer | StartAnswer) and message.refusal is not None:
+            self._say_refused(message, message.refusal)
         self._spawn(self._send(message))
+
+    def _say_refused(self, answer: FenceAnswer | StartAnswer, reason: Reason) -> None:
+        """An order that came too late, or for which its host's groups are not open, has done nothing here (S6, S12)."""
+        held_back = self._complaints.worth_a_line(answer.to, reason.value)
+        if held_back is not None:
+            text = "an order of %s was refused: request=%s reason=%s %s (and %d before it)"
+            log.info(text, answer.to, answer.request, reason.value, answer.text, held_back)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
