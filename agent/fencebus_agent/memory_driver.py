@@ -161,7 +161,7 @@ class MemoryHypervisor:
 
     async def wait_ready(self, deadline: Deadline) -> None:
         """Return once reachable; HypervisorUnreachable at the deadline."""
-        if not await set_by(self._healthy, deadline):
+        if deadline.expired or not await set_by(self._healthy, deadline):  # what is late does nothing (S12)
             raise HypervisorUnreachable(self._name, "no answer until the deadline")
 
     async def list(self, deadline: Deadline) -> Sequence[VmRecord]:

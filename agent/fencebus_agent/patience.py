@@ -12,7 +12,10 @@ from fencebus_schemas.deadline import Deadline
 
 
 async def set_by(event: asyncio.Event, deadline: Deadline) -> bool:
-    """Wait until the event is set; False if the deadline came first (S9)."""
+    """Wait until the event is set; False if the deadline came first (S9).
+
+    What has happened counts, though the deadline has passed: who may not act late looks at that too (S12).
+    """
     try:
         async with asyncio.timeout(deadline.remaining()):
             await event.wait()

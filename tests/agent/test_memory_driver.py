@@ -105,3 +105,10 @@ async def test_time_is_told_by_the_clock_from_outside() -> None:
 
 def test_addresses_are_in_lower_case(hypervisor: MemoryHypervisor) -> None:
     assert hypervisor.neighbours() == [("52:54:00:00:00:0a", VM)]
+
+
+async def test_s12_what_is_late_is_not_looked_at_though_nothing_is_in_its_way(hypervisor: MemoryHypervisor) -> None:
+    with pytest.raises(HypervisorUnreachable, match="no answer until the deadline"):
+        await hypervisor.wait_ready(Deadline.after(-1.0))
+    with pytest.raises(HypervisorError):
+        await hypervisor.list(Deadline.after(-1.0))
