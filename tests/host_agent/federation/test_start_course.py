@@ -131,6 +131,8 @@ def test_s3_what_broke_the_claim_may_be_a_start_by_somebody_else_and_then_nothin
     (evidence,) = table.evidence
     outcome = verdict.decide_on(table.request, evidence)
     assert (outcome.ok, outcome.reason) == (True, Reason.ALREADY_ON)
+    assert evidence.inquiry is not None
+    assert evidence.inquiry.second == (), "what was said before the claim broke counts no more"
 
 
 @pytest.mark.parametrize(
