@@ -36,6 +36,20 @@ def test_hosts_without_a_list_are_a_warning_and_a_host_that_is_alone_has_no_bus(
 
 
 @pytest.mark.parametrize(
+    ("url", "warned"),
+    (
+        ("amqp://b:p@b1", True),
+        ("amqp://a:p@b1,amqp://%62:p@b2", True),
+        ("amqp://a:p@b1,amqp://fencebus:p@b2", False),
+        ("peers://a@h1,b@h2", False),
+    ),
+)
+def test_the_login_of_another_host_is_a_warning(tmp_path: Path, key_file: Path, url: str, warned: bool) -> None:
+    found = [one for one in check_bus(loaded(tmp_path, conf(key_file, url))) if one.code == "bus-login"]
+    assert [(one.level, "by the login of b" in one.text) for one in found] == [(Level.WARNING, True)] * warned
+
+
+@pytest.mark.parametrize(
     ("url", "tried"),
     (
         ("amqp://u:p@b1,amqps://b2", ["broker b1:5672", "broker b2:5671 (TLS)"]),
