@@ -66,6 +66,8 @@ class Progress:
     rounds: Rounds = field(default_factory=Rounds)
     asked: dict[HostId, float] = field(default_factory=dict)
     """When each member was last sent a guard."""
+    asked_round: int = 0
+    """The last round for which all of them were."""
     asked_anew: dict[HostId, float] = field(default_factory=dict)
     """When each member was last sent one because it refused the token of another."""
     orders: dict[HostId, Ordered] = field(default_factory=dict)
@@ -97,8 +99,11 @@ class Course(ABC):
         return self._progress.over
 
     def begin(self, now: float) -> Effects:
-        """Guard the target on all members; ask its recorded owners, at once and in parallel, to act."""
-        return self._ask_all(now) + self._ask_proofs(now) + self._advance(now)
+        """Guard the target on all members; ask its recorded owners, at once and in parallel, to act: they first, as it
+        is their act that takes time.
+        """
+        ordered = self._advance(now)
+        return ordered if self.over else ordered + self._ask_all(now) + self._ask_proofs(now)
 
     def guard_answered(self, answer: GuardAnswer, now: float) -> Effects:
         """One member's word."""
@@ -150,6 +155,7 @@ class Course(ABC):
         return sorted(self._ownership.members)
 
     def _ask_all(self, now: float) -> Effects:
+        self._progress.asked_round = self._progress.rounds.number
         return [effect for host in self._members() for effect in self._ask(host, now)]
 
     def _ask(self, host: HostId, now: float) -> Effects:

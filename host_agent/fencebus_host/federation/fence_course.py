@@ -9,7 +9,7 @@ from fencebus_host.federation.coordinator import AGAIN, RENEW, Course, Ordered
 from fencebus_host.federation.rules import LEASE
 from fencebus_host.objection import Objection
 from fencebus_schemas.model import HostId, Reason, VmState
-from fencebus_schemas.peer import Fence, FenceAnswer
+from fencebus_schemas.peer import Fence, FenceAnswer, GuardAnswer
 
 GRACE = 0.5
 """Seconds that a proven kill waits for the words of members that are not silent: one of them may claim it too (S3)."""
@@ -47,8 +47,21 @@ class FenceCourse(Course):
             progress.proven_at = now
         # S2: what was denied before the last kill counts for nothing.
         progress.rounds.begin_again()
-        effects = self._advance(now)
-        return effects if self.over else effects + self._ask_all(now)
+        return self._advance(now) + self._asked_anew(now)
+
+    def guard_answered(self, answer: GuardAnswer, now: float) -> Effects:
+        """As for every course."""
+        return super().guard_answered(answer, now) + self._asked_anew(now)
+
+    def _asked_anew(self, now: float) -> Effects:
+        """The round that a kill has begun; not while nothing is awaited but first words, which are on their way."""
+        rounds = self._progress.rounds
+        if self.over or self._progress.asked_round == rounds.number or self._is_proven(now):
+            return []
+        return self._ask_all(now)
+
+    def _is_proven(self, now: float) -> bool:
+        return verdict.decide_off(self.matter.request, self._evidence(now)).ok
 
     def _answered_again(self, host: HostId, order: Ordered) -> None:
         """The answer came twice, or what is there now is not for us to end (S12): it ends no claim (S3)."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from fencebus_host.effects import AskProof, Conclude, Deed, Effect, Effects, Job, Keep, Send
+from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.coordinator import Course, Matter
 from fencebus_host.federation.fence_course import FenceCourse
 from fencebus_host.federation.member import Member, Order, Refusal, Surroundings
@@ -29,6 +30,7 @@ from fencebus_schemas.model import (
     Sight,
     Uuid,
     VmRecord,
+    VmState,
 )
 from fencebus_schemas.peer import (
     EVERYONE,
@@ -175,7 +177,10 @@ class Federation:
 
     def acted(self, job: Job, result: Observation | Refusal, now: float) -> Effects:
         """Answers ``Kill`` and ``Boot``."""
-        return self._settle(self._member.acted(job, result, now), now)
+        effects = self._member.acted(job, result, now)
+        if isinstance(result, Observation) and is_plain_end(result):
+            effects += self._ended(result, now)
+        return self._settle(effects, now)
 
     def kept(self, job: Job, ok: bool, now: float) -> Effects:
         """Answers ``Keep``."""
@@ -228,6 +233,13 @@ class Federation:
         self._courses[course.matter.request.id] = course
         self.ownership.token_heard(self._me, self._incarnation, self._tokens.newest(now), now)
         return self._settle(course.begin(now), now)
+
+    def _ended(self, seen: Observation, now: float) -> Effects:
+        """What was ended here is told without another look, which would see less than the proof has."""
+        known = (each for each in self.ownership.known(seen.vm) if each.host == self._me)
+        here = [each for each in known if each.hypervisor == seen.hypervisor]
+        over = [replace(each, state=VmState.OFF, life="") for each in here]
+        return [effect for each in over for effect in self.vm_changed(each, False, now)]
 
     def _is_told(self, record: VmRecord) -> bool:
         # By this daemon: what it found on its disk others believe only once it has told it itself.

@@ -68,6 +68,34 @@ def test_a_plain_kill_is_enough_once_every_member_has_spoken() -> None:
     assert sorted(each.to for each in table.sent(Lift)) == [A, B]
 
 
+def test_the_order_goes_out_before_the_guards() -> None:
+    assert [type(each) for each in Table().out] == [Fence, Guard, Guard]
+
+
+def test_after_a_plain_kill_nobody_is_asked_again_whose_first_word_is_on_its_way() -> None:
+    table = Table()
+    table.out.clear()
+    table.fenced(A, killed())
+    assert table.sent(Guard) == []
+    table.deny(B)
+    assert table.over
+
+
+def test_s3_after_a_kill_a_claim_has_all_members_asked_again_at_once() -> None:
+    table = Table()
+    table.fenced(A, killed())
+    table.out.clear()
+    table.says(B, replace(RUNNING, life=Life("copy")))
+    assert [(each.to, each.round) for each in table.sent(Guard)] == [(A, 2), (B, 2)]
+
+
+def test_s14_after_a_kill_that_proves_nothing_all_members_are_asked_again_at_once() -> None:
+    table = Table()
+    table.out.clear()
+    table.fenced(A, replace(killed(), migration_in_flight=True))
+    assert [(each.to, each.round) for each in table.sent(Guard)] == [(A, 2), (B, 2)]
+
+
 def test_s3_a_plain_kill_waits_its_grace_for_a_member_that_has_said_nothing() -> None:
     table = Table()
     table.fenced(A, killed())

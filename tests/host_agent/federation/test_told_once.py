@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from fencebus_agent.hypervisor import DomainEvent
-from fencebus_host.effects import VmChanged
-from fencebus_schemas.model import Action, VmState
+from fencebus_host.effects import Effects, VmChanged
+from fencebus_schemas.model import Action, Uuid, VmState
 from fencebus_schemas.peer import Change
 from tests.host_agent.federated_site import Disk, described, site, until, vm
 from tests.host_agent.federation.courses import A, Table, incarnation
@@ -48,6 +50,31 @@ async def test_of_a_kill_the_others_hear_one_change_and_never_that_what_dies_is_
         await quiet(asked.disk)
         assert told(asked.disk) == [VmState.OFF]
         assert not owner.router._driving._acting
+
+
+@pytest.mark.parametrize(("kind", "news"), (("shutdown", 0), ("resumed", 1)))
+async def test_of_what_is_heard_during_a_kill_only_its_own_echo_is_no_news(
+    kind: str, news: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
+        owner, changed = hosts["b"], list[Uuid]()
+        machine = owner.router._machine
+        really = machine.changed
+
+        def note(which: Uuid, now: float) -> Effects:
+            changed.append(which)
+            return really(which, now)
+
+        monkeypatch.setattr(machine, "changed", note)
+        owner.announce()
+        owner.hypervisor.faults(vm(2)).exit_takes = 0.1
+        fence = asyncio.create_task(hosts["a"].ask(Action.OFF, vm(2)))
+        await until(lambda: bool(owner.router._driving._acting))
+        owner.hypervisor._tell(DomainEvent(vm(2), kind))
+        assert len(changed) == news
+        assert (await fence).outcome.ok
+        await until(lambda: not owner.router._driving._killing)
+        assert bool(changed) == bool(news)
 
 
 async def quiet(disk: Disk) -> None:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Coroutine
 
 from fencebus_agent.hypervisor import ActRefused, DomainEvent, HypervisorError, SightedHypervisor, UnknownDomain
 from fencebus_host.effects import AskProof, Boot, Conclude, Effect, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
-from fencebus_host.routers.federated.echoes import Echoes
+from fencebus_host.routers.federated.echoes import Echoes, may_be_echo
 from fencebus_schemas.deadline import Clock, Deadline
 from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
 from fencebus_schemas.peer import Message
@@ -58,7 +59,11 @@ class Driving:
         self._stirred: set[Uuid] = set()
         """VMs of which events came while the inventory was read, which may be older than they."""
         self._acting: Counter[Uuid] = Counter()
-        """Orders under way for each VM, after each of which it is read again anyway."""
+        """Orders under way for each VM."""
+        self._killing: dict[Uuid, list[DomainEvent]] = {}
+        """VMs that are being killed, and what was heard of each that may be the kill itself."""
+        self._unread: set[Uuid] = set()
+        """VMs of which other events came during an order, after which they are read again."""
         self._broken_off: list[Awaited] = []
         """By the failure of a run."""
         self._subscribed = False
@@ -109,10 +114,20 @@ class Driving:
 
     def _heard(self, event: DomainEvent) -> None:
         self._stirred.add(event.vm)
+        killing = self._killing.get(event.vm)
+        if killing is not None and may_be_echo(event):
+            # Until the kill is over nobody knows whose end that is; and as long nothing is denied here (S2).
+            killing.append(event)
+        else:
+            self._take(event)
+
+    def _take(self, event: DomainEvent) -> None:
         if not self._echoes.is_echo(event, self._clock()):
             self.apply(self._machine.changed(event.vm, self._clock()))
         # While it dies a hypervisor calls it running still, and nobody is to be told so in the middle of the kill.
-        if not self._acting[event.vm]:
+        if self._acting[event.vm]:
+            self._unread.add(event.vm)
+        else:
             self._spawn(self._read_again(event.vm))
 
     async def _take_stock(self) -> None:
@@ -182,16 +197,23 @@ class Driving:
         self.apply(self._machine.proof_seen(question, finding, self._clock()))
 
     async def _act(self, effect: Kill | Boot) -> None:
-        self._acting[effect.vm] += 1
+        vm = effect.vm
+        self._acting[vm] += 1
+        heard = self._killing.setdefault(vm, []) if isinstance(effect, Kill) else []
         try:
             result = await self._done(effect)
         finally:
-            self._acting -= Counter((effect.vm,))
+            self._acting -= Counter((vm,))
+            self._killing.pop(vm, None)
         if isinstance(effect, Kill) and isinstance(result, Observation):
             self._echoes.killed(result, self._clock())
         self.apply(self._machine.acted(effect.job, result, self._clock()))
-        # The others are to know as soon as whoever asked: a hypervisor tells of its own kill a while later.
-        self._spawn(self._read_again(effect.vm))
+        for event in heard:
+            self._take(event)
+        # The others are to know as soon as whoever asked: a hypervisor tells of what it did a while later.
+        if vm in self._unread or not (isinstance(result, Observation) and is_plain_end(result)):
+            self._unread.discard(vm)
+            self._spawn(self._read_again(vm))
 
     async def _done(self, effect: Kill | Boot) -> Observation | Refusal:
         deadline, permit = Deadline(effect.until, self._clock), self._permit(effect.job)

@@ -15,6 +15,11 @@ ECHO_SECONDS = 5.0
 """libvirt polls each 200 ms.  What comes later is news: events may have been lost in between, and a life with them."""
 
 
+def may_be_echo(event: DomainEvent) -> bool:
+    """True for what is heard of a kill that goes well, and of others' kills too."""
+    return event.kind in (ANNOUNCED, ENDED) and not event.detail
+
+
 class Echoes:
     """What is still to be heard of what is known."""
 
@@ -41,7 +46,7 @@ class Echoes:
         if now >= until:
             del self._awaited[event.vm]
             return False
-        plain = event.kind in (ANNOUNCED, ENDED) and not event.detail
+        plain = may_be_echo(event)
         if event.kind == ENDED or not plain:
             del self._awaited[event.vm]
         return plain
