@@ -10,20 +10,13 @@ from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.model import BackendSettings
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problem, Where
-
-DEBIAN_AND_EXTRA = {
-    "aiohttp": ("python3-aiohttp", "ovirt"),
-    "amqp": ("python3-kombu", "rabbitmq"),
-    "kombu": ("python3-kombu", "rabbitmq"),
-    "proton": ("python3-qpid-proton", "qmf"),
-}
-"""By the library's name: Debian's package, and the extra that brings it by pip."""
+from fencebus_schemas.libraries import library_of, to_install
 
 
 def cannot_be_built(settings: BackendSettings, error: ModuleNotFoundError) -> Exception:
     """What to raise for a backend whose library is not there; ``error`` itself if it is none of theirs but a defect."""
-    name = (error.name or "").partition(".")[0]
-    return ConfigError([_problem(settings, name)]) if name in DEBIAN_AND_EXTRA else error
+    name = library_of(error)
+    return ConfigError([_problem(settings, name)]) if name else error
 
 
 def missing_libraries(settings: BackendSettings) -> Iterator[Problem]:
@@ -43,7 +36,5 @@ def _needed(settings: BackendSettings) -> str:
 
 
 def _problem(settings: BackendSettings, name: str) -> Problem:
-    package, extra = DEBIAN_AND_EXTRA[name]
     text = f"the backend {settings.kind!r} needs the Python package {name}"
-    advice = f"Debian: apt-get install {package}; else: pip install 'fencebus[{extra}]'"
-    return Problem("backend-missing", text, settings.where or Where(""), advice)
+    return Problem("backend-missing", text, settings.where or Where(""), to_install(name))
