@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -17,7 +16,7 @@ from fencebus_broker.where import of_folder, places
 from fencebus_schemas import __version__
 from fencebus_schemas.bus_url import Broker, Tls
 from fencebus_schemas.errors import FencebusError
-from fencebus_schemas.libraries import to_install
+from fencebus_schemas.libraries import is_there, to_install
 
 PROGRAM = "fencebus_broker"
 
@@ -111,7 +110,7 @@ def check_command(
 
 
 def _probe(found: Sequence[Broker], tls: Tls, domain: str) -> Iterator[Finding]:
-    if find_spec("kombu") is None:
+    if not is_there("kombu"):
         raise click.ClickException(f"not installed: kombu; {to_install('kombu', 'broker')}")
     from fencebus_broker.probe import probe
 

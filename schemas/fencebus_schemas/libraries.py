@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
+
 DEBIAN_AND_EXTRA = {
     "aiohttp": ("python3-aiohttp", "ovirt"),
     "amqp": ("python3-kombu", "rabbitmq"),
@@ -9,6 +12,13 @@ DEBIAN_AND_EXTRA = {
     "proton": ("python3-qpid-proton", "qmf"),
 }
 """By the library's name: Debian's package, and the extra that brings it by pip."""
+
+
+def is_there(library: str) -> bool:
+    """True if it can be imported.  One that was imported is not looked for: kombu, once it is, cannot be found."""
+    if library in sys.modules:
+        return sys.modules[library] is not None
+    return find_spec(library) is not None
 
 
 def library_of(error: ImportError) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 from fencebus_host.config.backends import OvirtSettings
 from fencebus_host.config.bus_settings import QmfSettings
 from fencebus_host.config.model import BackendSettings
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problem, Where
-from fencebus_schemas.libraries import library_of, to_install
+from fencebus_schemas.libraries import is_there, library_of, to_install
 
 
 def cannot_be_built(settings: BackendSettings, error: ModuleNotFoundError) -> Exception:
@@ -23,7 +22,7 @@ def missing_libraries(settings: BackendSettings) -> Iterator[Problem]:
     """What would keep the daemon from building its router, without building it."""
     for part in parts_of(settings):
         name = _needed(part)
-        if name and find_spec(name) is None:
+        if name and not is_there(name):
             yield _problem(part, name)
 
 
