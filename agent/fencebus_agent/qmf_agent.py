@@ -47,6 +47,10 @@ MOST_PENDING = 256
 MOST_EVENTS = 1000
 """Events that wait for the loop's next turn; of more the oldest are lost, as events may be."""
 INDICATION_TTL = 60.0
+GATHERED = 0.1
+"""Seconds for which whatever is to be told waits for more: a fence must not wait for what it is told of itself, and
+changes four objects.
+"""
 
 
 class QmfAgent:
@@ -111,6 +115,7 @@ class QmfAgent:
         try:
             while True:
                 await self._pause()
+                await asyncio.sleep(GATHERED)
                 for to, message in self._due():
                     await self._indicate(to, message)
         except BusClosed:
