@@ -9,7 +9,9 @@ from tests.components import CHECKOUT
 
 PACKAGE = "fencebus_host"
 TESTS = CHECKOUT / "tests" / "host_agent"
-COURSES = ("federation/test_coordinator", "federation/test_course_evidence", "federation/test_proving")
+SINCE = "federation/test_denied_since_proofs"
+ALIVE = "federation/test_dead_and_alive"
+COURSES = ("federation/test_coordinator", "federation/test_course_evidence", "federation/test_proving", SINCE, ALIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ ALL = (
     ),
     Subject("host_death", ("test_host_death",)),
     Subject("permission", ("test_permission", "test_verdict")),
-    Subject("denial", ("test_denial", "federation/test_proving")),
+    Subject("denial", ("test_denial", SINCE, "federation/test_proving")),
+    Subject("ledger", ("test_ledger",)),
     Subject(
         "ownership",
         (
@@ -61,7 +64,10 @@ ALL = (
             "test_ownership_machine",
         ),
     ),
-    Subject("federation/rounds", ("federation/test_rounds", "federation/test_proving", "federation/test_coordinator")),
+    Subject(
+        "federation/rounds",
+        ("federation/test_rounds", SINCE, ALIVE, "federation/test_proving", "federation/test_coordinator"),
+    ),
     Subject("federation/guards", ("federation/test_guards", "federation/test_member", "federation/test_member_starts")),
     Subject("federation/tokens", ("federation/test_tokens", "federation/test_member")),
     Subject("federation/rules", ("federation/test_rules", "federation/test_member")),
@@ -69,9 +75,16 @@ ALL = (
     Subject("federation/coordinator", COURSES),
     Subject("federation/fence_course", COURSES),
     Subject("federation/start_course", ("federation/test_start_course", *COURSES)),
-    Subject("federation/proving", ("federation/test_proving", "federation/test_coordinator")),
+    Subject("federation/proving", ("federation/test_proving", SINCE, "federation/test_coordinator")),
     Subject(
-        "federation/machine", ("federation/test_machine", "federation/test_proving", "federation/test_coordinator")
+        "federation/machine",
+        (
+            "federation/test_machine",
+            "federation/test_welcome",
+            "federation/test_told_end",
+            "federation/test_proving",
+            "federation/test_coordinator",
+        ),
     ),
 )
 SUBJECTS = {subject.name: subject for subject in ALL}
