@@ -104,7 +104,7 @@ def build(
     clock: Clock = boottime,
 ) -> FederatedRouter:
     """As ``build_over``, on a bus."""
-    carrier = BusCarrier(membership.me, bus, membership.keys, clock=clock)
+    carrier = BusCarrier(membership.me, bus, membership.keys, clock=clock, hosts=membership.hosts)
     return build_over(membership, hypervisor, carrier, keeper, policy, clock)
 
 
