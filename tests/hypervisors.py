@@ -40,7 +40,7 @@ def allow(_life: Life | None) -> None:
     """The permit that permits."""
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Return once the condition holds; fail if it does not within the time."""
     for _ in range(int(seconds / 0.02)):
         if condition():

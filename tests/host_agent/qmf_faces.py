@@ -18,7 +18,7 @@ from fencebus_host.qmf_face import FaceTerms, QmfFace, Site
 from fencebus_schemas.amqp010 import Map
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Uuid
-from fencebus_schemas.qmf2_classes import DOMAIN
+from fencebus_schemas.qmf2_classes import DOMAIN, FENCE_CONTROL
 from fencebus_schemas.qmf2_data import Data, Event, ObjectId
 from tests.host_agent.federated_site import Host, site
 from tests.hypervisors import eventually
@@ -112,7 +112,7 @@ async def faces(
         for part in (bus.run(), console.run(), *(one.run() for one in made.values())):
             task = asyncio.create_task(part)
             running.push_async_callback(_ended, task)
-        await eventually(lambda: {one.name.instance for one in console.picture.agents()} == set(hosts))
+        await eventually(lambda: {_host(one.id) for one in console.picture.objects(FENCE_CONTROL.id)} == set(hosts))
         yield show
 
 
