@@ -35,7 +35,7 @@ def test_the_list_of_commands_has_whole_sentences(words: tuple[str, ...], capsys
 def test_a_library_that_a_backend_lacks_is_a_mistake_of_the_configuration(
     tmp_path: Path, capsys: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fencebus_host.routers.missing.find_spec", lambda _name: None)
+    monkeypatch.setattr("fencebus_host.routers.missing.is_there", lambda _name: False)
     key, file = tmp_path / "key", tmp_path / "conf"
     for each in (key, file):
         each.touch(mode=0o600)
