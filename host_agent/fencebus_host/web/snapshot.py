@@ -9,16 +9,24 @@ import re
 from html import escape
 from pathlib import Path
 
+from fencebus_schemas import status_svg
 from fencebus_schemas.status import Status
 from fencebus_schemas.status_html import to_html
 from fencebus_schemas.status_plain import to_plain
 
 ASSETS = Path(__file__).parent / "assets"
+VMS = '<section class="vms" aria-labelledby="vms-title">'
+PICTURE = (
+    ".picture{grid-column:1/-1;background:var(--card);border:1px solid var(--line);border-radius:9px}"
+    ".picture summary{padding:.5rem 1rem;font-weight:650;cursor:pointer}.picture .owners{padding:0 1rem 1rem}"
+)
+"""It stands between hosts and VMs, closed: it may be longer than what one looks for."""
 
 
 def snapshot(status: Status) -> str:
-    """The page.  Where no script runs, in a mail for example, it is plain tables."""
+    """The page, with the picture of owners.  Where no script runs, in a mail for example, the rest is plain tables."""
     style, script, mark = (_asset(name) for name in ("page.css", "page.js", "mark.svg"))
+    style += status_svg.STYLE + PICTURE
     # In a script element only `<` could end it; JSON may write it in another way.
     told = json.dumps(to_plain(status), ensure_ascii=False).replace("<", "\\u003c")
     icon = "data:image/svg+xml;base64," + base64.b64encode(mark.encode()).decode()
@@ -30,6 +38,8 @@ def snapshot(status: Status) -> str:
         f'{escape(_policy(style, script))}">',
         "<title>fencebus</title>": f"<title>fencebus on {escape(status.host)}</title>",
         "<body>": f"<body>\n<noscript>{_tables(status)}</noscript>",
+        VMS: '<details class="picture"><summary>Picture of owners</summary>'
+        f"{status_svg.owners_svg(status)}</details>\n  {VMS}",
     }
     page = _asset("page.html").replace("mark.svg", icon)
     # In one pass: what is put in may hold what is looked for.

@@ -26,6 +26,7 @@ def test_it_asks_for_nothing_beside_itself() -> None:
     page = snapshot(status([vm(1)]))
     assert re.findall(r'(?:src|href)="([^"#]+)"', re.sub(r"data:[^\"]+", "data:", page)) == ["data:", "data:"]
     assert "<td>db1" in page, "tables for whoever runs no scripts"
+    assert page.count('class="owners"') == 1
 
 
 async def test_it_shows_its_moment_in_a_browser_and_what_is_hostile_stays_text(chromium: str, tmp_path: Path) -> None:
@@ -38,7 +39,14 @@ async def test_it_shows_its_moment_in_a_browser_and_what_is_hostile_stays_text(c
         assert "as of " in str(await page.look("document.querySelector('#live').innerText"))
         assert "silent for 22 s" in str(await page.look("document.querySelector('#hosts').innerText"))
         assert "fencebus on host1" in str(await page.look("document.title"))
+        assert await page.look("document.querySelectorAll('.owners rect').length") == 29 + 5, "a conflict twice"
+        dashes = "getComputedStyle(document.querySelector('.owners .stale rect')).strokeDasharray"
+        assert await page.look(dashes) == "6px, 4px"
+        await page.look("document.querySelector('.picture summary').click()")
+        assert await page.look("document.querySelector('.owners svg').getBoundingClientRect().height > 400")
         await page.press("/")
         await page.press("w")
         await page.until("document.querySelectorAll('#rows .row:not([hidden])').length < 28")
+        await page.resize(390, 844, phone=True)
+        assert await page.look("document.documentElement.scrollWidth") == 390, "the picture scrolls, not the page"
         assert page.complaints() == []
