@@ -19,6 +19,7 @@ from fencebus_host.control import ask_daemon, socket_path
 from fencebus_host.ctl.convert_command import convert
 from fencebus_host.ctl.doctor.findings import counted
 from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.export_command import export_cmd
 from fencebus_host.ctl.shown_config import as_json, as_text
 from fencebus_host.ctl.tree import Group
 from fencebus_host.ctl.wizard.command import wizard
@@ -34,6 +35,7 @@ def config() -> None:
 
 
 config.add_command(convert)
+config.add_command(export_cmd)
 config.add_command(wizard)
 
 

@@ -40,7 +40,7 @@ def completed(path: str, script: str, line: str) -> list[str]:
     ("line", "offered"),
     (
         ("fence_virtctl c", ["config", "completion"]),
-        ("fence_virtctl config ", ["check", "convert", "diff", "show", "wizard"]),
+        ("fence_virtctl config ", ["check", "convert", "diff", "export-cmd", "show", "wizard"]),
         ("fence_virtctl config show --fo", ["--format"]),
         ("fence_virtctl doctor --format ", ["text", "json"]),
     ),
