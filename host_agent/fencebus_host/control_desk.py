@@ -29,6 +29,7 @@ from fencebus_schemas.status import (
     FinishedFence,
     HistoryStatus,
     PartStatus,
+    RouterStatus,
     Status,
 )
 from fencebus_schemas.status_plain import to_plain
@@ -70,6 +71,8 @@ class Sources:
     pause: Pause
     heard_ago: Callable[[str], float | None] = lambda _via: None
     """Seconds since a request came by a listener."""
+    routers: Callable[[], tuple[RouterStatus, ...]] = lambda: ()
+    """Those among hosts that know each other."""
 
 
 class Desk:
@@ -167,6 +170,7 @@ class Desk:
             running=running,
             finished=finished,
             incarnation=sources.incarnation,
+            routers=sources.routers(),
         )
 
 

@@ -15,6 +15,7 @@ from fencebus_host.control_desk import Desk, Sources
 from fencebus_host.control_hosts import HostOrders
 from fencebus_host.control_members import short
 from fencebus_host.control_parts import HasState, PartNews
+from fencebus_host.control_routers import router_status
 from fencebus_host.control_watch import AskingEyes, PictureEyes, Watch
 
 
@@ -27,8 +28,13 @@ class Site:
     parts: PartNews
 
 
-def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable[HasState]]) -> Site:
-    """``config`` and ``parts`` are asked anew for each answer: a reload may change them."""
+def build(
+    core: Core, config: Callable[[], Config], parts: Callable[[], Iterable[HasState]], epoch: int | None = None
+) -> Site:
+    """``config`` and ``parts`` are asked anew for each answer: a reload may change them.
+
+    ``epoch`` is the number of this run of the daemon, where QMF consoles see one.
+    """
     daemon = config().daemon
     alone = AskingEyes(core.host, core.router)
     watch = Watch(PictureEyes(core.host, core.federated.ownership) if core.federated else alone, core.events)
@@ -49,6 +55,7 @@ def build(core: Core, config: Callable[[], Config], parts: Callable[[], Iterable
         chronicle=core.records,
         pause=core.pause,
         heard_ago=core.service.heard_ago,
+        routers=lambda: (router_status(core.federated, core.host, epoch),) if core.federated else (),
     )
     hosts = HostOrders(core.federated, core.host)
     acts = Acts(core.service, core.router, core.pause, core.events, lambda: watch.view, core.federated)

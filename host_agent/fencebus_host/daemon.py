@@ -76,7 +76,8 @@ class Daemon:
         self._face = build_face(config, self._core)
         self._showing = [Part("QMF agent", self._show, self._tell_status)] if self._face else []
         self._listening = Listening(self._factory, self._core.service.handle, self._tell_status)
-        self._site = control_site.build(self._core, lambda: self._config, self._parts)
+        epoch = self._face.epoch if self._face else None
+        self._site = control_site.build(self._core, lambda: self._config, self._parts, epoch)
         self._control = Part("control socket", self._run_control, lambda: None)
         self._showing += build_metrics(
             config.daemon.metrics,

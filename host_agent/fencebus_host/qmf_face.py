@@ -73,6 +73,8 @@ class QmfFace:
 
     def __init__(self, terms: FaceTerms, bus: Bus, site: Site, clock: Clock = boottime) -> None:
         self._site, self._clock, self._host = site, clock, terms.host
+        self.epoch = terms.epoch
+        """The number of this run, as consoles see it."""
         names = AgentTerms(
             terms.host, terms.epoch, terms.domain, trusted=terms.trusted, reply_queues=terms.reply_queues
         )

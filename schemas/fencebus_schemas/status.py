@@ -179,6 +179,28 @@ class PartStatus:
 
 
 @dataclass(frozen=True)
+class RouterStatus:
+    """A router among hosts that know each other, as the one that tells sees it."""
+
+    name: str
+    """As the configuration calls it."""
+    members: int = 0
+    """The host that tells is one of them."""
+    heard: int = 0
+    """How many of them speak, the host that tells included."""
+    synced: bool = False
+    """Whether it is known of each of them which VMs it has."""
+    quorate: Optional[bool] = None
+    """Whether this part of the cluster has the majority; none where nobody counts."""
+    epoch: Optional[int] = None
+    """The number of this run of the daemon, as QMF consoles see it; none where they see nothing."""
+    bus: str = ""
+    """What joins the hosts, without a password: a broker, or those that are tried in turn; the hosts; corosync."""
+    connected: bool = False
+    """Whether it can be reached now."""
+
+
+@dataclass(frozen=True)
 class EventStatus:
     """Something that has happened; which of the last five are filled hangs on its kind."""
 
@@ -240,6 +262,8 @@ class Status:
     finished: tuple[FinishedFence, ...] = ()
     """The last few, newest first."""
     incarnation: str = ""
+    routers: tuple[RouterStatus, ...] = ()
+    """Those among hosts that know each other."""
 
 
 @dataclass(frozen=True)
@@ -281,6 +305,17 @@ class HistoryStatus:
     host: str
     fences: tuple[FinishedFence, ...] = ()
     running: tuple[RunningFence, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostList:
+    """The hosts that fence together, and by what they know each other."""
+
+    version: int
+    host: str
+    """The one that tells."""
+    hosts: tuple[HostStatus, ...] = ()
+    routers: tuple[RouterStatus, ...] = ()
 
 
 @dataclass(frozen=True)

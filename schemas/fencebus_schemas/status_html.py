@@ -6,7 +6,17 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from fencebus_schemas.status import Status
-from fencebus_schemas.status_tables import FENCE_HEAD, HOST_HEAD, VM_HEAD, clock, fence_rows, host_rows, vm_rows
+from fencebus_schemas.status_tables import (
+    FENCE_HEAD,
+    HOST_HEAD,
+    ROUTER_HEAD,
+    VM_HEAD,
+    clock,
+    fence_rows,
+    host_rows,
+    router_rows,
+    vm_rows,
+)
 
 STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.45 system-ui,sans-serif;margin:1.5rem;max-width:80rem}"
@@ -29,6 +39,7 @@ def to_html(status: Status) -> str:
         f'<h1>{escape(title)}: <span class="{status.health.value}">{status.health.value.upper()}</span></h1>'
         f"<p>{escape(clock(status.at))}, router {escape(status.router)}, {status.vms_known} VMs</p><ul>{troubles}</ul>"
         + _table("Hosts", HOST_HEAD, host_rows(status.hosts))
+        + (_table("Routers", ROUTER_HEAD, router_rows(status.routers)) if status.routers else "")
         + _table("Virtual machines", VM_HEAD, vm_rows(status.vms))
         + _table("Fences", FENCE_HEAD, fence_rows(status.finished, status.running))
         + "</body></html>\n"

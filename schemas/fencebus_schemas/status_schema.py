@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from enum import Enum
 
-from fencebus_schemas.status import EventStatus, Explanation, HistoryStatus, Rehearsal, Status
+from fencebus_schemas.status import EventStatus, Explanation, HistoryStatus, HostList, Rehearsal, Status
 from fencebus_schemas.status_plain import fields_of, has_default, inside_optional, item_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,6 +20,7 @@ ROOTS: dict[str, type] = {
     "explain": Explanation,
     "event": EventStatus,
     "rehearsal": Rehearsal,
+    "hosts": HostList,
 }
 """What a program may read, by the name of its schema."""
 

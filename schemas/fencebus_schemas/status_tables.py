@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from fencebus_schemas.status import EventStatus, FinishedFence, HostStatus, RunningFence, VmStatus
+from fencebus_schemas.status import EventStatus, FinishedFence, HostStatus, RouterStatus, RunningFence, VmStatus
 
 Row = tuple[str, ...]
 
 VM_HEAD: Row = ("name", "uuid", "state", "owner", "cluster", "since", "marks", "claims")
 HOST_HEAD: Row = ("host", "state", "heard_ago", "vms", "claims", "incarnation", "proof")
+ROUTER_HEAD: Row = ("router", "members", "heard", "synced", "quorate", "epoch", "connected", "bus")
 FENCE_HEAD: Row = ("time", "id", "action", "target", "source", "via", "ok", "reason", "seconds", "text", "by")
 EVENT_HEAD: Row = ("number", "time", "kind", "host", "name", "vm", "request", "text")
+YES: dict[object, str] = {True: "yes", False: "no"}
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -46,6 +48,23 @@ def host_rows(hosts: Iterable[HostStatus]) -> list[Row]:
             host.proof,
         )
         for host in hosts
+    ]
+
+
+def router_rows(routers: Iterable[RouterStatus]) -> list[Row]:
+    """A row for each router among hosts; what it has not is empty."""
+    return [
+        (
+            router.name,
+            str(router.members),
+            str(router.heard),
+            YES[router.synced],
+            YES.get(router.quorate, ""),
+            "" if router.epoch is None else str(router.epoch),
+            YES[router.connected],
+            router.bus,
+        )
+        for router in routers
     ]
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fencebus_agent.hypervisor import DomainEvent, HypervisorUnreachable
+from fencebus_agent.memory_broker import MemoryBroker
+from fencebus_agent.memory_bus import MemoryBus
 from fencebus_agent.memory_driver import MemoryVm
 from fencebus_host import control_acts
 from fencebus_host.control import Declined, Question
@@ -18,6 +21,7 @@ from fencebus_host.control_history import Wanted
 from fencebus_host.control_members import members_of
 from fencebus_host.control_pause import Pause
 from fencebus_host.control_requests import Requests
+from fencebus_host.control_routers import router_status
 from fencebus_host.control_select import Selection
 from fencebus_host.control_watch import AskingEyes, PictureEyes, Seen, Watch
 from fencebus_host.ownership import SILENT_AFTER, Ownership, Past
@@ -26,10 +30,10 @@ from fencebus_host.routers.federated import rehearsals
 from fencebus_schemas.deadline import boottime
 from fencebus_schemas.model import Action, HostId, Incarnation, VmState
 from fencebus_schemas.peer import EVERYONE, Announce
-from fencebus_schemas.status import EventKind, FinishedFence, Health, HostState, Rehearsal
+from fencebus_schemas.status import EventKind, FinishedFence, Health, HostState, Rehearsal, RouterStatus
 from fencebus_schemas.status_plain import from_plain
 from tests.host_agent.evidence import HERE, VM
-from tests.host_agent.federated_site import Host, described, site
+from tests.host_agent.federated_site import Host, Terms, described, site
 from tests.host_agent.house import House, group, memory_hypervisor, opened
 
 A, B, C = HostId("a"), HostId("b"), HostId("c")
@@ -73,6 +77,7 @@ def desk_of(host: Host, folder: Path, seconds_ahead: float = 0.0) -> tuple[Desk,
         events=events,
         chronicle=Nothing(),
         pause=pause,
+        routers=lambda: (router_status(host.router, host.name, 7, lambda: boottime() + seconds_ahead),),
     )
     return Desk(sources, acts, {}), acts, watch
 
@@ -109,6 +114,36 @@ async def test_the_owners_own_groups_are_asked_in_a_rehearsal(tmp_path: Path) ->
         assert told["host"] == (False, "b, asked now: it is running there; it would refuse: denied (S6)")
 
 
+async def test_a_router_tells_of_a_bus_that_is_not_there_and_of_hosts_that_it_has_not_read() -> None:
+    broker = MemoryBroker()
+    broker.up = False
+    lonely = Host(A, [], Terms(Policy(None), frozenset((A, B)), None), lambda name: MemoryBus(broker, name))
+    await lonely.start()
+    try:
+        told = router_status(lonely.router, A)
+        assert told == RouterStatus("federated", 2, 1, False, None, None, lonely.bus.name, False)
+    finally:
+        await lonely.stop()
+
+
+async def test_a_carrier_that_knows_no_more_than_its_trouble_is_connected_as_long_as_it_has_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with site({"a": [described(1)]}) as (_, hosts):
+        router = hosts["a"].router
+        for trouble in (None, "the wire is cut"):
+            monkeypatch.setattr(router, "carrier", Wire(trouble))
+            told = router_status(router, A)
+            assert (told.bus, told.connected) == ("", trouble is None)
+
+
+class Wire:
+    """A carrier that says only what every carrier says."""
+
+    def __init__(self, trouble: str | None) -> None:
+        self.trouble = trouble
+
+
 class Nothing:
     """A chronicle without an entry."""
 
@@ -137,6 +172,8 @@ async def test_one_host_tells_of_all_and_a_rehearsal_names_the_silent_one_that_i
         assert [(vm.name, vm.owner) for vm in found.vms] == [("vm1", "a"), ("vm2", "b"), ("vm3", None)]
         assert [host.state for host in found.hosts] == [HostState.HERE, HostState.HEARD]
         assert found.health is Health.OK
+        well = RouterStatus("federated", 2, 2, True, None, 7, hosts["a"].bus.name, True)
+        assert found.routers == (well,)
         told = steps(await acts.rehearse(about("vm2")))
         assert told["host"] == (True, "b, asked now: it is running there")
         assert told["plan"] == (True, "it would be ended and its end proven by b")
@@ -151,6 +188,7 @@ async def test_one_host_tells_of_all_and_a_rehearsal_names_the_silent_one_that_i
         found = await desk.status(Selection(problems=True))
         assert [vm.name for vm in found.vms] == ["vm2"]
         assert [problem.code for problem in found.problems] == ["host-silent"]
+        assert found.routers == (replace(well, heard=1),)
         with pytest.raises(Declined, match="no power action has the id"):
             await desk.answers.once["explain"](Question("explain", {"about": "vm1"}))
 

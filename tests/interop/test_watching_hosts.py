@@ -66,6 +66,16 @@ def test_either_host_tells_of_both_and_explains_a_fence_that_the_other_carried_o
     one.process.wait_until(lambda: "node2" in ctl("owners").out, what="hearing of node2")
     assert [(vm["name"], vm["owner"]) for vm in told("status")["vms"]] == [("node1", "a"), ("node2", "b")]
     assert {host["name"]: host["state"] for host in told("status")["hosts"]} == {"a": "here", "b": "heard"}
+    one.process.wait_until(lambda: told("status")["routers"][0]["synced"] is True, what="reading all that b has")
+    (router,) = told("status")["routers"]
+    assert str(router["bus"]).startswith("peers://a@127.0.0.1:")
+    known = {"name": "qmf", "members": 2, "heard": 2, "synced": True, "quorate": None, "epoch": 1, "connected": True}
+    assert router == {**known, "bus": router["bus"]}
+    assert "  qmf: 2 members, 2 heard, synced, epoch 1, on peers://" in ctl("status").out
+    listed = json.loads(call(capsys, "host", "list", "-f", one.config_file, "--format", "json").out)
+    jsonschema.validate(listed, schema_of(ROOTS["hosts"]))
+    assert [(host["name"], host["vms"]) for host in listed["hosts"]] == [("a", 1), ("b", 1)]
+    assert listed["routers"] == [router]
     rehearsed = ctl("test-fence", "node2")
     assert (rehearsed.status, "b, asked now: it is running there" in rehearsed.out) == (ExitCode.OK, True)
 

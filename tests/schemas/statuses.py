@@ -11,12 +11,14 @@ from fencebus_schemas.status import (
     FinishedFence,
     Health,
     HistoryStatus,
+    HostList,
     HostState,
     HostStatus,
     PartStatus,
     PauseStatus,
     Problem,
     Rehearsal,
+    RouterStatus,
     RuleStatus,
     RunningFence,
     SeenStatus,
@@ -40,6 +42,10 @@ VM = VmStatus(
     "blue",
     1e9,
     ("conflict", "silent-owner"),
+)
+ROUTERS = (
+    RouterStatus("qmf", 3, 2, False, None, 7, "amqps://fence@broker:5671", True),
+    RouterStatus("checkpoint", 3, 3, True, False, None, "corosync", True),
 )
 STATUS = Status(
     version=model.VERSION,
@@ -69,6 +75,7 @@ STATUS = Status(
     running=(RUNNING,),
     finished=(FENCE,),
     incarnation="a.b",
+    routers=ROUTERS,
 )
 EVENT = EventStatus(3, 1e9, EventKind.VM_CHANGED, "vm1: running -> off", "h1", "uuid", "vm1", "0123")
 EXPLANATION = Explanation(
@@ -86,5 +93,6 @@ ALL = (
     EVENT,
     EXPLANATION,
     HistoryStatus(model.VERSION, "h1", (FENCE,), (RUNNING,)),
+    HostList(model.VERSION, "h1", STATUS.hosts, ROUTERS),
     Rehearsal(model.VERSION, "off", "vm1", True, (Step("found", True, "on h1"),)),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -17,12 +18,14 @@ from fencebus_schemas.status_tables import (
     EVENT_HEAD,
     FENCE_HEAD,
     HOST_HEAD,
+    ROUTER_HEAD,
     VM_HEAD,
     age,
     clock,
     event_row,
     fence_rows,
     host_rows,
+    router_rows,
     tsv,
     vm_rows,
 )
@@ -68,6 +71,7 @@ def test_every_row_has_the_cells_of_its_head() -> None:
     tables = (
         (VM_HEAD, vm_rows(STATUS.vms)),
         (HOST_HEAD, host_rows(STATUS.hosts)),
+        (ROUTER_HEAD, router_rows(STATUS.routers)),
         (FENCE_HEAD, fence_rows([FENCE], [RUNNING])),
         (EVENT_HEAD, [event_row(EVENT)]),
     )
@@ -80,6 +84,13 @@ def test_rows_say_who_claims_a_vm_and_which_fence_is_not_over() -> None:
     assert vm_rows(STATUS.vms)[0][-1] == "h1=running h2=running?"
     assert [row[7] for row in fence_rows([FENCE], [RUNNING])] == ["pending", "not-proven"]
     assert [row[-1] for row in fence_rows([FENCE], [RUNNING])] == ["vm3", "vm2"]
+
+
+def test_what_a_router_has_not_is_an_empty_cell() -> None:
+    assert router_rows(STATUS.routers) == [
+        ("qmf", "3", "2", "no", "", "7", "yes", "amqps://fence@broker:5671"),
+        ("checkpoint", "3", "3", "yes", "no", "", "yes", "corosync"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -123,5 +134,10 @@ def test_the_page_needs_nothing_else_and_shows_what_is_there_as_text() -> None:
     page.feed(to_html(STATUS))
     assert page.refers == []
     assert page.open == []
-    for text in ("vm<2>", "odd <b>", "h3", "not-proven", "ERROR"):
+    for text in ("vm<2>", "odd <b>", "h3", "not-proven", "ERROR", "amqps://fence@broker:5671"):
         assert text in page.text
+
+
+def test_the_page_of_a_host_that_is_alone_has_no_routers() -> None:
+    assert "Routers" in to_html(STATUS)
+    assert "Routers" not in to_html(replace(STATUS, routers=()))

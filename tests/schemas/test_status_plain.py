@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NewType
 
 import pytest
@@ -30,6 +30,13 @@ def test_whatever_a_value_holds_it_comes_back(value: Explanation) -> None:
 
 def test_what_another_version_says_besides_is_left_out_and_what_it_lacks_has_its_default() -> None:
     assert from_plain(PartStatus, {"name": "a", "colour": "red"}) == PartStatus("a")
+
+
+def test_a_daemon_that_does_not_tell_of_its_routers_yet_is_understood() -> None:
+    plain = to_plain(STATUS)
+    assert isinstance(plain, dict)
+    del plain["routers"]
+    assert from_plain(Status, plain) == replace(STATUS, routers=())
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import click
 
 from fencebus_host.control_client import ask_daemon
 from fencebus_host.ctl.exit_codes import ExitCode
-from fencebus_host.ctl.options import config_option
-from fencebus_host.ctl.status_source import socket_of
+from fencebus_host.ctl.options import config_option, format_option
+from fencebus_host.ctl.status_source import asked, socket_of
 from fencebus_host.ctl.tree import Group
+from fencebus_schemas.status import VERSION, HostList, Status
 
 DEAD = """\
 You are about to vouch that the host {host} is dead.
@@ -40,14 +41,19 @@ def host() -> None:
 
 
 @host.command("list")
+@format_option("text", "json", "tsv")
 @config_option
-def list_hosts(file: Path | None) -> int:
+def list_hosts(form: str, file: Path | None) -> int:
     """Show the hosts that fence together, when each was heard, and what it was last known to run.
 
     \b
-    Example:
+    Examples:
       fence_virtctl host list
+      fence_virtctl host list --format json | jq .routers
     """
+    if form != "text":
+        click.echo(_as(form, asked(Status, file, "status", {"most": 0})))
+        return ExitCode.OK
     rows = ask_daemon(socket_of(file), "hosts")
     for row in rows if isinstance(rows, list) else []:
         if isinstance(row, dict):
@@ -90,6 +96,16 @@ def forget(name: str, file: Path | None) -> int:
     ask_daemon(socket_of(file), "forget-host", {"host": name})
     click.echo(f"{name} is no member any more; the other hosts are told.")
     return ExitCode.OK
+
+
+def _as(form: str, found: Status) -> str:
+    """The hosts, and in JSON also how they know each other, as in `status`; on a host that is alone, itself."""
+    from fencebus_host.ctl.status_print import as_json, as_tsv
+    from fencebus_schemas.status_tables import HOST_HEAD, host_rows
+
+    if form == "json":
+        return as_json(HostList(VERSION, found.host, found.hosts, found.routers))
+    return as_tsv([HOST_HEAD, *host_rows(found.hosts)])
 
 
 def _typed(name: str, warning: str) -> bool:

@@ -16,6 +16,7 @@ from fencebus_schemas.status import (
     HostStatus,
     PartStatus,
     Problem,
+    RouterStatus,
     RunningFence,
     Status,
     VmStatus,
@@ -38,7 +39,7 @@ def status_text(status: Status, by: str, limited: bool) -> RenderableType:
         hint = "--all shows them; names, --problems and --host choose among them"
         pieces.append(Text(f"{status.vms_known - len(status.vms)} more VMs: {hint}", style="dim"))
     if status.parts:
-        pieces += ["", *map(_part, status.parts)]
+        pieces += ["", *map(_part, status.parts), *map(router_line, status.routers)]
     if status.running or status.finished:
         pieces += ["", fences_table(status.finished, status.running)]
     return Group(*pieces)
@@ -67,6 +68,19 @@ def _part(part: PartStatus) -> RenderableType:
         return Text(f"  {part.name}: {visible(part.trouble)}", "red")
     heard = "" if part.heard_ago is None else f", asked {age(part.heard_ago)} ago"
     return Text(f"  {part.name}: works{heard}")
+
+
+def router_line(router: RouterStatus) -> Text:
+    """Whom it knows and by what; on a terminal that is too narrow the end of the bus's name is left out."""
+    words = [many(router.members, "member"), f"{router.heard} heard", "synced" if router.synced else "not synced"]
+    if router.quorate is not None:
+        words.append("quorate" if router.quorate else "no quorum")
+    if router.epoch is not None:
+        words.append(f"epoch {router.epoch}")
+    words.append(f"{'on' if router.connected else 'not on'} {visible(router.bus) or 'the others'}")
+    is_well = router.connected and router.quorate is not False
+    style = "red" if not is_well else "" if router.synced else "yellow"
+    return Text(f"  {router.name}: {', '.join(words)}", style, no_wrap=True, overflow="ellipsis")
 
 
 def table(*columns: str) -> Table:

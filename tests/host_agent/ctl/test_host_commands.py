@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from fencebus_host.ctl import host_commands
 from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_schemas.status_schema import ROOTS, schema_of
 from tests.daemon_process import DaemonProcess
 from tests.host_agent.ctl.calls import call
 
@@ -43,6 +46,17 @@ def test_whoever_became_root_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert host_commands.account()
     monkeypatch.setattr("os.getuid", lambda: 3_999_999)
     assert host_commands.account() == "uid 3999999"
+
+
+def test_programs_get_the_hosts_as_values_and_a_daemon_that_is_alone_is_a_list_of_one(
+    capsys: Printed, daemon: DaemonProcess
+) -> None:
+    told = json.loads(call(capsys, "host", "list", "-f", daemon.config_file, "--format", "json").out)
+    jsonschema.validate(told, schema_of(ROOTS["hosts"]))
+    assert [(host["name"], host["state"]) for host in told["hosts"]] == [(told["host"], "here")]
+    assert told["routers"] == []
+    rows = call(capsys, "host", "list", "-f", daemon.config_file, "--format", "tsv").out.splitlines()
+    assert [row.split("\t")[:2] for row in rows] == [["host", "state"], [told["host"], "here"]]
 
 
 def test_a_host_that_was_never_heard_is_shown_as_such() -> None:

@@ -17,10 +17,11 @@ from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
+from rich.console import Console, Group
 
-from fencebus_host.ctl import status_command, status_owners
+from fencebus_host.ctl import status_command, status_owners, status_text
 from fencebus_host.ctl.exit_codes import ExitCode
-from fencebus_schemas.status import Claim, HostState, HostStatus, Status, VmStatus
+from fencebus_schemas.status import Claim, HostState, HostStatus, RouterStatus, Status, VmStatus
 from fencebus_schemas.status_schema import schema_of
 from tests.daemon_process import DaemonProcess, uuid_of
 from tests.host_agent.ctl.calls import Called, call, ended_by_ctrl_c, started
@@ -196,5 +197,38 @@ def test_everything_that_can_be_odd_is_shown(capsys: Printed, monkeypatch: pytes
             "reboot vm2 vm3 (multicast)",
         ),
         *("running 0.25 fedcba987654", "not-proven: it"),
+        "qmf: 3 members, 2 heard, not synced, epoch 7, on amqps://fence@broker:5671",
+        "checkpoint: 3 members, 3 heard, synced, no quorum, on corosync",
     ):
         assert text in words, (text, words)
+
+
+@pytest.mark.parametrize(
+    ("router", "style", "line"),
+    (
+        (RouterStatus("qmf", 1, 1, True, bus="b", connected=True), "", "  qmf: 1 member, 1 heard, synced, on b"),
+        (RouterStatus("cpg", 2, 2, True, True, connected=True), "", "  cpg: 2 members, 2 heard, synced, quorate, on "),
+        (RouterStatus("cpg", 2, 1, False, True, connected=True), "yellow", "  cpg: 2 members, 1 heard, not synced, "),
+        (
+            RouterStatus("checkpoint", 10, 10, False, False, bus="corosync"),
+            "red",
+            "  checkpoint: 10 members, 10 heard, not synced, no quorum, not on corosync",
+        ),
+        (
+            RouterStatus("qmf", 10, 10, True, None, 12, f"amqps://{'x' * 80}", True),
+            "",
+            "  qmf: 10 members, 10 heard, synced, epoch 12, on amqps://",
+        ),
+    ),
+)
+def test_a_router_is_one_line_at_eighty_columns_and_what_keeps_it_from_the_others_is_red(
+    router: RouterStatus, style: str, line: str
+) -> None:
+    shown = status_text.router_line(router)
+    assert (shown.style, shown.plain[: len(line)]) == (style, line)
+    terminal = Console(width=80, force_terminal=False)
+    with terminal.capture() as kept:
+        terminal.print(Group(shown))
+    (printed,) = kept.get().splitlines()
+    assert printed.startswith(line)
+    assert len(printed) <= 80

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from fencebus_host.config.load import load_text
 from fencebus_host.config.model import LogFormat
 from fencebus_host.control_view import CONFLICT, INCOMING, SILENT_OWNER, UNKNOWN
 from fencebus_host.ctl.exit_codes import ExitCode
+from fencebus_host.ctl.status_text import router_line
 from tests.components import CHECKOUT
 from tests.daemon_process import DaemonProcess
 from tests.documents import Page, commands, configurations, rows
 from tests.host_agent.ctl.calls import call
 from tests.host_agent.ctl.watched import watched
+from tests.schemas.statuses import ROUTERS
 
 PAGE = Page("docs/watching.md")
 HOST = CHECKOUT / "host_agent" / "fencebus_host"
@@ -51,6 +54,13 @@ def test_the_page_has_every_code_of_what_is_wrong_and_every_mark() -> None:
     assert given == {row[0] for row in rows(PAGE.section("How it stands"))}
     for mark in (CONFLICT, INCOMING, SILENT_OWNER, UNKNOWN):
         assert f"`{mark}`" in PAGE.text
+
+
+def test_the_lines_of_routers_are_those_that_status_prints() -> None:
+    qmf, checkpoint = ROUTERS
+    well = (replace(qmf, synced=True), replace(checkpoint, quorate=True))
+    for router in well:
+        assert f"  {router_line(router).plain}\n" in PAGE.section("How it stands")
 
 
 def test_the_page_has_every_question_and_every_error_of_the_control_socket() -> None:

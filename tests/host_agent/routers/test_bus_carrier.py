@@ -13,6 +13,7 @@ import pytest
 from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_host.routers.federated.bus_carrier import BusCarrier
+from fencebus_host.routers.federated.carrier import Link
 from fencebus_schemas.model import HostId, Incarnation, Reason, RequestId, Uuid
 from fencebus_schemas.peer import EVERYONE, FenceAnswer, Lift, Message, StartAnswer
 from tests.hypervisors import eventually, soon
@@ -40,8 +41,10 @@ def carrier(broker: MemoryBroker, host: HostId, key: bytes = b"k") -> BusCarrier
 async def test_until_it_is_connected_it_says_so_and_then_it_is_well() -> None:
     one = carrier(MemoryBroker(), HERE)
     assert "not connected yet" in str(one.trouble)
+    assert not one.link.is_up
     async with carrying(one, []):
         await eventually(lambda: one.trouble is None)
+        assert one.link == Link(one.bus.name, True)
 
 
 async def test_hosts_with_different_keys_hear_nothing_of_each_other_and_say_so() -> None:
@@ -52,6 +55,7 @@ async def test_hosts_with_different_keys_hear_nothing_of_each_other_and_say_so()
         one.send(LIFT)
         await eventually(lambda: other.trouble is not None)
         assert "signs with another key" in str(other.trouble)
+        assert other.link.is_up, "the bus is there, and it is not at fault"
         other.renew((b"another", b"k"))
         one.send(LIFT)
         await eventually(lambda: heard == [LIFT])

@@ -21,6 +21,7 @@ from fencebus_host.routers.checkpoint.libcorosync import CorosyncError
 from fencebus_host.routers.checkpoint.outbox import Outbox
 from fencebus_host.routers.checkpoint.roll import Roll
 from fencebus_host.routers.checkpoint.secret import SecretError
+from fencebus_host.routers.federated.carrier import Link
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, boottime
 from fencebus_schemas.errors import WireError
@@ -71,6 +72,11 @@ class GroupCarrier:
     @property
     def _keys(self) -> tuple[bytes, ...]:
         return self._configured or (self._secret,)
+
+    @property
+    def link(self) -> Link:
+        """Corosync, which counts the nodes."""
+        return Link("corosync", self._open is not None, self._quorum)
 
     def renew(self, keys: Sequence[bytes]) -> None:
         """Sign with the first of these keys, and believe all of them, from now on."""

@@ -23,6 +23,7 @@ from fencebus_agent.bus import (
 )
 from fencebus_host.acquaintance import SILENT_AFTER
 from fencebus_host.complaints import Complaints
+from fencebus_host.routers.federated.carrier import Link
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, Deadline, boottime
 from fencebus_schemas.errors import WireError
@@ -71,6 +72,11 @@ class BusCarrier:
         if self._unreached is None and self._clock() - at < SILENT_AFTER:
             return why
         return self._unreached
+
+    @property
+    def link(self) -> Link:
+        """The bus; that hosts on it do not understand each other is a trouble, and it is connected all the same."""
+        return Link(self.bus.name, self._unreached is None)
 
     def renew(self, keys: Sequence[bytes]) -> None:
         """Sign with the first of these keys, and believe all of them, from now on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from fencebus_host.effects import AskProof, Kept
@@ -24,6 +25,26 @@ class Carrier(Protocol):
 
     def send(self, message: Message) -> None:
         """Give a message away; never blocks, never fails: what cannot be sent now is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """By what a carrier reaches the other hosts."""
+
+    to: str
+    """For people, without a password."""
+    is_up: bool
+    quorate: bool | None = None
+    """Whether those whom it reaches are the majority; ``None`` where nobody counts."""
+
+
+@runtime_checkable
+class Linked(Protocol):
+    """A carrier that knows its connection."""
+
+    @property
+    def link(self) -> Link:
+        """As it is now."""
 
 
 @runtime_checkable

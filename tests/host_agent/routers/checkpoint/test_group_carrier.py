@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from fencebus_host.routers.checkpoint.group_carrier import GroupCarrier
+from fencebus_host.routers.federated.carrier import Link
 from fencebus_schemas.model import HostId, Incarnation, RequestId, Uuid, VmRecord, VmState
 from fencebus_schemas.peer import EVERYONE, Fetch, Inventory, Lift, Message
 from tests.corosync import Cluster, Node
@@ -129,11 +130,13 @@ async def test_a_corosync_that_is_killed_ends_the_quorum_and_is_joined_again_whe
         await until(lambda: first.quorums[-1] is False and first.gone == ["node2"])
         await until(lambda: second.gone == ["node1"])
         assert first.carrier.trouble
+        assert first.carrier.link == Link("corosync", False, False)
         first.carrier.send(fetch("node1"))  # lost, without a word
         before = first.connects
         node.corosync.start()
         await until(lambda: first.connects > before and first.quorums[-1])
         assert first.carrier.trouble is None
+        assert first.carrier.link == Link("corosync", True, True)
         second.heard.clear()
         first.carrier.send(fetch("node1", "node2"))
         await until(lambda: second.heard == [fetch("node1", "node2")])
@@ -160,6 +163,7 @@ async def test_a_host_that_is_cut_off_loses_the_quorum_and_the_others_lose_the_h
         try:
             await until(lambda: first.quorums[-1] is False)
             assert first.carrier.trouble == "this part of the cluster has no quorum"
+            assert first.carrier.link == Link("corosync", True, False)
             await until(lambda: second.gone == ["node1"] == third.gone)
             assert (second.quorums[-1], third.quorums[-1]) == (True, True)
         finally:
