@@ -63,8 +63,9 @@ async def test_a_vm_that_libvirt_starts_while_a_search_finds_its_process_can_be_
     waiting = asyncio.create_task(qemu.hypervisor.power_off(vm, soon(8), allow))
     await asyncio.sleep(0.5)
     # As an administrator may do: libvirt does not know better.
-    await asyncio.to_thread(libvirtd.admin.createXML, guest_xml(name, vm))
-    assert len(processes(vm) | old) == 2
+    second = await asyncio.to_thread(libvirtd.admin.createXML, guest_xml(name, vm))
+    assert second.ID() > 0  # it runs, or ran: the search may have ended it by now
+    assert processes(vm) >= old
     for pid in old:
         os.kill(pid, signal.SIGKILL)
     assert (await waiting).state is VmState.OFF

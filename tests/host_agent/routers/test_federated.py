@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fencebus_host.config.model import Group
 from fencebus_host.config.problems import Where
+from fencebus_host.federation.tokens import REISSUE
 from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.routers.federated import FederatedRouter
 from fencebus_schemas.deadline import boottime
@@ -153,6 +154,7 @@ async def test_a_vm_that_nobody_knows_is_never_off() -> None:
 
 async def test_an_owner_that_was_restarted_before_it_answered_attests_its_kill(tmp_path: Path) -> None:
     async with site(THREE, folder=tmp_path) as (broker, hosts):
+        await asyncio.sleep(2 * REISSUE)
         hosts["b"].announce()  # with a token that is younger than the VM, as its refusals would be lost
         await asyncio.sleep(0.2)
         broker.part(["b"], ["a", "c"], one_way=True)  # what b says is lost
