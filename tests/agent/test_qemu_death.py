@@ -173,7 +173,7 @@ async def test_an_external_kill_shows_at_once(qemu: LibvirtWorld, libvirtd: Libv
     name = fresh_name()
     vm = await qemu.add(name)
     pid = libvirtd.qemu_pid(name)
-    await eventually(lambda: qemu.hypervisor._watch.alive(vm))
+    await eventually(lambda: bool(qemu.hypervisor._watch.alive(vm)))
     os.kill(pid, signal.SIGKILL)
     await eventually(lambda: not qemu.hypervisor._watch.alive(vm))  # the kernel's word has come
     record = await qemu.hypervisor.find(vm, soon())
