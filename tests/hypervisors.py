@@ -156,11 +156,11 @@ async def memory_world() -> AsyncIterator[MemoryWorld]:
 
 
 @contextlib.asynccontextmanager
-async def driver_world(folder: Path, *, marks: bool = False) -> AsyncIterator[LibvirtWorld]:
+async def driver_world(folder: Path, *, marks: bool = False, acts: bool = True) -> AsyncIterator[LibvirtWorld]:
     """libvirt's test driver over a file without domains, running."""
     file = folder / "world.xml"
     file.write_text(EMPTY_TEST_WORLD)
-    hypervisor = LibvirtHypervisor(f"test://{file}", HOST, INCARNATION, marks=marks)
+    hypervisor = LibvirtHypervisor(f"test://{file}", HOST, INCARNATION, acts=acts, marks=marks)
     async with serving(hypervisor):
         yield LibvirtWorld(hypervisor, Proof.HYPERVISOR_WORD, None)
 

@@ -37,6 +37,7 @@ from fencebus_host.control_events import Events
 from fencebus_host.control_pause import Pause
 from fencebus_host.control_requests import Requests
 from fencebus_host.door import Door
+from fencebus_host.dry_run import DryRun
 from fencebus_host.fencing import Fencing
 from fencebus_host.histories import Histories
 from fencebus_host.ledger import Ledger
@@ -64,7 +65,7 @@ from fencebus_host.routers.ground import Ground, Recollection
 from fencebus_host.routers.local import LocalRouter
 from fencebus_host.routers.ordered import OrderedRouter
 from fencebus_host.routers.table import build
-from fencebus_host.service import FenceService, History
+from fencebus_host.service import FenceService, History, open_gate
 from fencebus_host.watched_keeper import WatchedKeeper
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.digest import HASH_NAMES
@@ -178,18 +179,20 @@ async def recollect(config: Config) -> Recollection | None:
     return Recollection(picture, await picture.open(), WatchedKeeper(picture))
 
 
-def build_core(config: Config, recollection: Recollection | None = None) -> Core:
+def build_core(config: Config, recollection: Recollection | None = None, *, dry_run: bool = False) -> Core:
     """The hypervisors, the router to them, and the service; needs the running event loop.
 
-    ``recollection`` is what ``recollect`` returned.  Raises ConfigError for a backend that this daemon cannot run.
+    ``recollection`` is what ``recollect`` returned.  ``dry_run``: nothing is ever ended or started, by whichever way
+    it is asked for; a reload does not change that.  Raises ConfigError for a backend that this daemon cannot run.
     """
     host, incarnation = HostId(config.daemon.host_name), this_incarnation()
-    hypervisors = _hypervisors(config.backend, host, incarnation)
+    hypervisors = _hypervisors(config.backend, host, incarnation, dry_run)
     records = Records(config.daemon.state_dir, {one.name: _memory_of(one) for one in hypervisors}, host=host)
     local, terms = LocalRouter(hypervisors), PolicyInForce(Policy(config.groups))
     hosts = frozenset(map(HostId, config.hosts))
     ground = Ground(
-        host, incarnation, config.daemon.state_dir, local, hypervisors, lambda: terms.policy, hosts, recollection
+        *(host, incarnation, config.daemon.state_dir, local, hypervisors, lambda: terms.policy, hosts, recollection),
+        dry_run=dry_run,
     )
     router, federated = _routed(config, ground)
     fencing = Fencing(router, Ledger(), records, witness=records.saw)
@@ -197,10 +200,11 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
     def label_of(vm: Uuid) -> str | None:
         return next((label for one in hypervisors if (label := one.cluster_of(vm))), None)
 
-    history: History = Histories(records, federated) if federated else records
+    # What a dry run has answered is no outcome that counts for the same request on another host (S7).
+    history: History = Histories(records, federated) if federated and not dry_run else records
     events = Events(time.time)
     requests = Requests(events)
-    pause = Pause(config.daemon.state_dir)
+    pause = Pause(config.daemon.state_dir, dry_run=dry_run)
     recall = federated.recall if federated else _nothing
     service = FenceService(
         router,
@@ -210,8 +214,9 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
         label_of=label_of,
         recall=recall,
         audience=requests,
-        gate=pause.objection,
+        gate=open_gate if dry_run else pause.objection,
         witness=records.saw,
+        drill=DryRun(federated) if dry_run else None,
     )
     return Core(
         hypervisors,
@@ -236,7 +241,8 @@ def build_core(config: Config, recollection: Recollection | None = None) -> Core
 def _routed(config: Config, ground: Ground) -> tuple[Router, FederatedRouter | None]:
     """The router, and the one among other hosts, if there is one; through it their deaths' witnesses know them."""
     known: list[Ownership] = []
-    witnesses = build_panel(config, ground.incarnation.boot_id, lambda: known[0]) if ground.recollection else None
+    asks = ground.recollection is not None and not ground.dry_run  # a witness may be one that switches hosts off
+    witnesses = build_panel(config, ground.incarnation.boot_id, lambda: known[0]) if asks else None
     router = build(config.backend, replace(ground, witnesses=witnesses))
     federated = _federated(router)
     known += [federated.ownership] if federated else []
@@ -257,11 +263,13 @@ def _memory_of(hypervisor: LibvirtHypervisor) -> Memory:
     return lambda: hypervisor.remembered
 
 
-def _hypervisors(backend: BackendSettings, host: HostId, incarnation: Incarnation) -> list[LibvirtHypervisor]:
+def _hypervisors(
+    backend: BackendSettings, host: HostId, incarnation: Incarnation, dry_run: bool
+) -> list[LibvirtHypervisor]:
     """This host's hypervisors.
 
     Where only a manager's word counts, behind whose back nothing may be killed, listeners look at what libvirt there
-    is, read-only (design 8).
+    is, read-only (design 8).  So is what a dry run looks at, unless lives are to be marked for other hosts.
     """
     parts = parts_of(backend)
     settings = next((own for own in map(own_libvirt, parts) if own), None)
@@ -270,7 +278,13 @@ def _hypervisors(backend: BackendSettings, host: HostId, incarnation: Incarnatio
     checked = settings.death_proof is DeathProof.FULL
     marks = any(part.kind in FEDERATED for part in parts)
     return [
-        LibvirtHypervisor(uri, host, incarnation, check_disks=checked, marks=marks)
+        LibvirtHypervisor(
+            *(uri, host, incarnation),
+            check_disks=checked,
+            read_only=dry_run and not marks,
+            acts=not dry_run,
+            marks=marks,
+        )
         for uri in dict.fromkeys(settings.uris)
     ]
 

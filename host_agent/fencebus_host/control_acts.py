@@ -107,6 +107,8 @@ class Acts:
 
     async def resume(self, question: Question) -> object:
         """Go on."""
+        if self._pause.is_dry_run:
+            raise Declined("dry-run", "the daemon runs with --dry-run: start it without")
         before = self._pause.end()
         if before is None:
             raise Declined("not-paused", "fencing is not paused")

@@ -24,12 +24,16 @@ from fencebus_schemas.status_tables import clock
 
 log = logging.getLogger(__name__)
 
+DRY_RUN = "nothing is carried out, and every power action fails, until fence_virtd is started without --dry-run"
+
 
 class Pause:
     """The pause of one daemon."""
 
-    def __init__(self, state_dir: Path, wall_clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, state_dir: Path, wall_clock: Callable[[], float] = time.time, *, dry_run: bool = False) -> None:
+        """``dry_run``: a pause that nobody can lift, for as long as the daemon runs."""
         self._path, self._wall_clock = state_dir / "paused.json", wall_clock
+        self._dry_run = PauseStatus(wall_clock(), DRY_RUN, None, "fence_virtd --dry-run") if dry_run else None
         self._pause = self._read()
         if self.current:
             log.warning("%s", self._text(self.current))
@@ -37,6 +41,8 @@ class Pause:
     @property
     def current(self) -> PauseStatus | None:
         """The pause, if there is one now."""
+        if self._dry_run:
+            return self._dry_run
         if self._pause and self._pause.until is not None and self._pause.until <= self._wall_clock():
             log.warning("the pause is over: fencing goes on")
             try:
@@ -44,6 +50,11 @@ class Pause:
             except OSError as error:  # it is over all the same, also for the daemon that reads the file next
                 log.warning("%s is not removed: %s", self._path, error.strerror)
         return self._pause
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether the daemon carries out nothing while it runs."""
+        return self._dry_run is not None
 
     def objection(self) -> Objection | None:
         """What every new power action is answered."""
@@ -66,6 +77,8 @@ class Pause:
         return before
 
     def _text(self, pause: PauseStatus) -> str:
+        if pause is self._dry_run:
+            return f"DRY RUN since {clock(pause.since)}: {DRY_RUN}"
         until = f" until {clock(pause.until)}" if pause.until is not None else ""
         why = f" ({pause.why})" if pause.why else ""
         by = f" by {pause.by}" if pause.by else ""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
+from fencebus_host import permission
 from fencebus_host.ports import HostWord
 from fencebus_host.service import Look
-from fencebus_schemas.model import Action, FenceRequest, Sight, VmState
+from fencebus_schemas.model import Action, FenceRequest, Reason, Sight, VmState
 from fencebus_schemas.status import Step
 
 WILL = {
@@ -96,8 +97,12 @@ def _said(word: HostWord, sight: Sight) -> str:
     if sight.in_flight:
         text += ", and a migration may be under way: only denials of all hosts in two rounds would decide (S14)"
     if word.refusal is not None:
-        text += f"; it would refuse: {word.refusal.value} (S6)"
+        text += f"; it would refuse: {_refused(word.refusal)}"
     return f"{text}: {sight.detail}" if sight.detail else text
+
+
+def _refused(reason: Reason) -> str:
+    return "denied (S6)" if reason is Reason.DENIED else permission.refused(reason).text
 
 
 def _plan_of_hosts(request: FenceRequest, look: Look, words: Sequence[HostWord]) -> Iterator[Step]:

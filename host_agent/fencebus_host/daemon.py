@@ -62,6 +62,7 @@ class Surroundings:
     notifier: Notifier
     release_starter: Callable[[], None]
     wait_for_init: bool = False
+    dry_run: bool = False
 
 
 class Daemon:
@@ -70,7 +71,7 @@ class Daemon:
     def __init__(self, config: Config, surroundings: Surroundings, recollection: Recollection | None = None) -> None:
         self._config = config
         self._surroundings = surroundings
-        self._core = build_core(config, recollection)
+        self._core = build_core(config, recollection, dry_run=surroundings.dry_run)
         self._factory = ListenerFactory(self._core)
         self._router = Part(f"router {self._core.router.name}", self._run_router, self._tell_status)
         self._face = build_face(config, self._core)
@@ -230,7 +231,8 @@ class Daemon:
         parts = self._parts()
         troubles = [f"{part.name}: {part.trouble}" for part in parts if part.trouble]
         works = [part.name for part in parts if not part.trouble]
-        return "STATUS=" + "; ".join([f"working: {', '.join(works) or 'nothing'}", *troubles])
+        dry_run = ["DRY RUN, nothing is carried out"] if self._surroundings.dry_run else []
+        return "STATUS=" + "; ".join([*dry_run, f"working: {', '.join(works) or 'nothing'}", *troubles])
 
     # -- the end ----------
 
@@ -292,7 +294,7 @@ def _serve(config: Config, invocation: Invocation, starter: Starter) -> int:
         return EXIT_FAILED
     raise_descriptor_limit()
     waits = invocation.wait_for_init or config.daemon.wait_for_init
-    surroundings = Surroundings(config.file, Notifier(), starter.release, waits)
+    surroundings = Surroundings(config.file, Notifier(), starter.release, waits, invocation.dry_run)
     try:
         config = _settled(config, surroundings)
         return asyncio.run(_run(config, surroundings))

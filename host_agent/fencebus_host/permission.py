@@ -41,6 +41,7 @@ REFUSALS = {
     Reason.REQUESTER_GONE: "the requester closed its connection before anything was done",
     Reason.DEADLINE: "the time for this request was over before anything was done",
     Reason.YOUNGER_LIFE: "the VM was started after this request was made; ask again to end that life too",
+    Reason.PAUSED: "its daemon runs with --dry-run and carries out nothing",
     Reason.START_CANCELLED: "an off for the same VM arrived meanwhile",
 }
 

@@ -58,6 +58,10 @@ class Look:
     """Why it would be refused before anything is done, apart from S6."""
 
 
+Drill = Callable[[FenceRequest, Look], Awaitable[Objection]]
+"""What stands in the place of acting in a dry run: always an objection, that tells what would have been done."""
+
+
 def open_gate() -> None:
     """Everything is taken."""
 
@@ -77,7 +81,9 @@ class FenceService:
         audience: Audience = NOBODY,
         gate: Gate = open_gate,
         witness: Witness = no_witness,
+        drill: Drill | None = None,
     ) -> None:
+        """``drill``: in a dry run, where no power action is ever carried out."""
         self._router = router
         self._policy = policy
         self._fencing = fencing
@@ -85,7 +91,7 @@ class FenceService:
         self._clock = clock
         self._label_of = label_of
         self._recall = recall
-        self._gate, self._witness = gate, witness
+        self._gate, self._witness, self._drill = gate, witness, drill
         self._audiences = [audience]
         self._name_of: NameOf = nameless
         self._heard: dict[str, float] = {}
@@ -177,7 +183,7 @@ class FenceService:
             return Answer(await asyncio.shield(known))
         if refusal := self._gate():
             return Answer(verdict.failure(request, refusal))
-        if told := self._recall(request):
+        if self._drill is None and (told := self._recall(request)):
             return Answer(verdict.repeated(request, told))
         found = await self._router.find(request.target, request.deadline)
         if not self._permits(request, found):
@@ -186,6 +192,8 @@ class FenceService:
         if objection:
             self._witness(request, found, None, True)
             return Answer(verdict.failure(request, objection, found))
+        if self._drill is not None:
+            return Answer(verdict.failure(request, await self._drill(request, Look(found, True, None))))
         # Again, as the same request may have arrived twice while its target was looked up.
         outcome = self._fencing.recall(request, wanted) or self._fencing.submit(request, found, wanted)
         return Answer(await asyncio.shield(outcome))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from fencebus_agent.memory_broker import MemoryBroker
 from fencebus_agent.memory_bus import MemoryBus
 from fencebus_agent.memory_driver import MemoryHypervisor, MemoryVm
 from fencebus_host.config.model import Group
+from fencebus_host.dry_run import DryRun
 from fencebus_host.effects import Deed, Kept
 from fencebus_host.fencing import Fencing
 from fencebus_host.ledger import Ledger
@@ -55,6 +56,7 @@ class Terms:
     """The ``hosts`` section; empty if there is none."""
     folder: Path | None
     """Where its picture is kept on a real disk."""
+    dry_run: bool = False
 
 
 @dataclass(slots=True)
@@ -101,14 +103,17 @@ class Host:
             past, deeds = memory.past, memory.deeds
         incarnation = replace(self._incarnation, nonce=str(next(_numbers)))
         witnesses = Panel(self.witnesses)
-        membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds, witnesses)
+        membership = Membership(self.name, incarnation, (KEY,), terms.names, past, deeds, witnesses, not terms.dry_run)
         keeper, policy = WatchedKeeper(self.picture or self.disk), terms.policy
         self.kept = keeper
         self.bus = self._new_bus(self.name)
         self.router = build(membership, self.hypervisor, self.bus, keeper, lambda: policy)
         fencing = Fencing(self.router, Ledger(), self.disk)
         label, recall = self.hypervisor.cluster_of, self.router.recall
-        self.service = FenceService(self.router, policy, fencing, self.router, label_of=label, recall=recall)
+        drill = DryRun(self.router) if terms.dry_run else None
+        self.service = FenceService(
+            *(self.router, policy, fencing, self.router), label_of=label, recall=recall, drill=drill
+        )
         self._running = asyncio.create_task(self.router.run())
 
     def announce(self) -> None:
@@ -157,12 +162,16 @@ async def site(
     groups: Mapping[str, Sequence[Group]] | None = None,
     folder: Path | None = None,
     bus: BusFactory | None = None,
+    dry: Collection[str] = (),
 ) -> AsyncIterator[tuple[MemoryBroker, dict[str, Host]]]:
-    """Hosts that know each other, each with its VMs; ``bus`` makes them clients of another bus than that in memory."""
+    """Hosts that know each other, each with its VMs; ``bus`` makes them clients of another bus than that in memory.
+
+    ``dry``: those whose daemons run with ``--dry-run``.
+    """
     broker = MemoryBroker()
     made = bus or (lambda name: MemoryBus(broker, name))
     names = frozenset(HostId(name) for name in vms) if configured else frozenset[HostId]()
-    terms = {name: Terms(Policy((groups or {}).get(name)), names, folder) for name in vms}
+    terms = {name: Terms(Policy((groups or {}).get(name)), names, folder, name in dry) for name in vms}
     hosts = {name: Host(HostId(name), own, terms[name], made) for name, own in vms.items()}
     try:
         for host in hosts.values():

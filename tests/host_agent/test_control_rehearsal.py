@@ -50,6 +50,9 @@ def test_an_owner_whose_groups_refuse_makes_it_fail() -> None:
     well, found = told(Action.OFF, HostWord(A, OFF), HostWord(B, RUNNING, Reason.DENIED))
     assert not well
     assert "it would refuse: denied (S6)" in found["host"]
+    well, found = told(Action.OFF, HostWord(A, OFF), HostWord(B, RUNNING, Reason.PAUSED))
+    assert not well
+    assert "it would refuse: its daemon runs with --dry-run" in found["host"]
 
 
 @pytest.mark.parametrize("action", (Action.OFF, Action.REBOOT))

@@ -42,6 +42,7 @@ class LibvirtCourtesies:
 
     def _plainly(self, domain: libvirt.virDomain, state: VmState | None) -> libvirt.virDomain:
         """The domain, if it is in no migration (S14) and, where that matters, in this state."""
+        self._hypervisor.check_may_act()
         power, job = read_power(domain), read_job(domain)
         if not power.plain or state not in (None, power.state) or job is not Job.NONE:
             wanted = state.value if state else "running or paused"

@@ -58,8 +58,8 @@ class LibvirtHypervisor:
 
     uri: as libvirt takes it.  host, incarnation: who speaks in observations.  check_disks: False is the administrator's
     ``death_proof = "exit"``.  pid_folder: where libvirt keeps its domains' pid files, if not beside its socket.
-    read_only: look and never act, where the VMs are somebody else's to end.  marks: mark the lives of VMs in their live
-    metadata, so that other hosts recognise them; a host that is alone needs none.
+    read_only: look and never act, where the VMs are somebody else's to end.  acts: False in a dry run.  marks: mark the
+    lives of VMs in their live metadata, so that other hosts recognise them; a host that is alone needs none.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class LibvirtHypervisor:
         check_disks: bool = True,
         pid_folder: Path | None = None,
         read_only: bool = False,
+        acts: bool = True,
         marks: bool = False,
         clock: Clock = boottime,
     ) -> None:
-        self._read_only = read_only
+        self._read_only, self._acts, self._check_disks = read_only, acts, check_disks
         self._uri, self._witness, self._clock = uri, Witness(host, incarnation), clock
-        self._check_disks = check_disks
         self._finder = finder_for(uri, pid_folder)
         self._watch = ProcessWatch(clock)
         self._roster = Roster()
@@ -150,7 +150,7 @@ class LibvirtHypervisor:
 
     async def power_off(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
-        self._check_may_act()
+        self.check_may_act()
         await self._await_starts(vm, deadline)
         seen = await self._undertaker.end(vm, deadline, permit)
         if seen.ended is not None:
@@ -159,7 +159,7 @@ class LibvirtHypervisor:
 
     async def power_on(self, vm: Uuid, deadline: Deadline, permit: Permit) -> Observation:
         """See the port."""
-        self._check_may_act()
+        self.check_may_act()
         if not await self._undertaker.burial(vm, deadline):
             raise HypervisorError(self._uri, "the kill before has not been finished")
         ended = self._roster.ended_domain(vm)
@@ -188,9 +188,10 @@ class LibvirtHypervisor:
                 self._uri, "an earlier start of it has not come back from libvirt, and may still succeed"
             )
 
-    def _check_may_act(self) -> None:
-        if self._read_only:
-            raise HypervisorError(self._uri, "it is opened to look only: its VMs are another manager's")
+    def check_may_act(self) -> None:
+        """Raises HypervisorError where this driver only looks: also whoever acts past this port has to ask."""
+        if self._read_only or not self._acts:
+            raise HypervisorError(self._uri, "it is opened to look only: nothing here is ended, started or changed")
 
     async def devices(self, deadline: Deadline) -> Sequence[GuestDevices]:
         """See the port."""

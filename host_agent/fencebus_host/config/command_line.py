@@ -27,6 +27,7 @@ class Invocation:
     wait_for_init: bool = False
     pid_file: Path | None = None
     """``None``: the usual place for this program's name."""
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ OPTIONS = (
     Option("d", "debug", "how much is logged, from 0", "N", _level),
     Option("c", "configure", "look at this host and make a configuration"),
     Option("w", "wait-for-init", "wait for what is not ready yet, rather than give up"),
+    Option("n", "dry-run", "end and start nothing: every power action fails, and the log says what it would have done"),
     Option("l", "list", "list the listeners and the backends"),
     Option("e", "explain-discovery", "print what was looked for on this host, and which router is taken"),
     Option("p", "pid-file", "where to write the process id", "FILE", _path),
@@ -139,7 +141,9 @@ def read(arguments: Sequence[str], offer: Offer | None = None) -> Invocation | C
         return Configure(found.config)
     if found.explain_discovery:
         return Explain(found.config)
-    return Invocation(found.config, found.foreground, found.debug, found.wait_for_init, found.pid_file)
+    return Invocation(
+        *(found.config, found.foreground, found.debug, found.wait_for_init, found.pid_file), dry_run=found.dry_run
+    )
 
 
 def _parser() -> _Parser:

@@ -74,6 +74,7 @@ class Federation:
         permits: Callable[[Order], bool],
         draw: Callable[[], str],
         started_at: float,
+        obeys: bool = True,
     ) -> None:
         self._me, self._incarnation, self.ownership = me, incarnation, ownership
         self._tokens = Tokens(incarnation, draw)
@@ -84,6 +85,7 @@ class Federation:
             lambda: ownership.member_list,
             lambda: ownership.forgotten,
             draw,
+            obeys,
         )
         self._member = Member(me, incarnation, around, self._tokens, started_at)
         self._courses: dict[RequestId, Course] = {}

@@ -57,6 +57,8 @@ class Surroundings:
     forgotten: Callable[[], tuple[Forgotten, ...]]
     draw: Callable[[], str]
     """A random word that nobody can guess."""
+    obeys: bool = True
+    """False in a dry run: nothing is carried out, whoever orders it."""
 
 
 @dataclass(slots=True)
@@ -225,6 +227,8 @@ class Member:
         return deed if now < until else None
 
     def _objection(self, order: Order, now: float) -> Reason | None:
+        if not self._around.obeys:
+            return Reason.PAUSED
         if not self._around.permits(order):
             return Reason.DENIED
         refusal = rules.s16_source_is_condemned(order.source.vm, self._condemned_now(now))

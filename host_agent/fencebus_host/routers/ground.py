@@ -45,3 +45,5 @@ class Ground:
     """``None`` where no router needs to know other hosts."""
     witnesses: Witnesses | None = None
     """Who can say that another host is dead (S13)."""
+    dry_run: bool = False
+    """Whether nothing may be carried out, whoever orders it."""

@@ -20,6 +20,11 @@ def test_without_options_everything_is_left_to_the_file() -> None:
     assert read([]) == Invocation(None, False, None, False, None)
 
 
+@pytest.mark.parametrize("option", ("-n", "--dry-run"))
+def test_only_the_command_line_makes_a_dry_run(option: str) -> None:
+    assert read([option]) == Invocation(dry_run=True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     (

@@ -51,6 +51,8 @@ class Membership:
     deeds: Iterable[Deed] = field(default=())
     witnesses: Witnesses = field(default_factory=Nobody)
     """Who can say that another host is dead (S13)."""
+    obeys: bool = True
+    """False in a dry run: no order of any host is carried out here."""
 
 
 def build_on(ground: Ground, carrier: Carrier, name: str) -> FederatedRouter:
@@ -69,6 +71,7 @@ def build_on(ground: Ground, carrier: Carrier, name: str) -> FederatedRouter:
         past=memory.past,
         deeds=memory.deeds,
         witnesses=ground.witnesses or Nobody(),
+        obeys=not ground.dry_run,
     )
     return build_over(membership, hypervisor, carrier, ground.recollection.keeper, ground.policy, name=name)
 
@@ -89,9 +92,9 @@ def build_over(
     def permits(order: Order | Rehearse) -> bool:
         return may_order(policy(), order, ownership)
 
-    machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock())
+    machine = Federation(me, incarnation, ownership, permits, lambda: secrets.token_hex(8), clock(), membership.obeys)
     machine.remember(membership.deeds)
-    rehearsals = Rehearsals(me, incarnation, hypervisor, carrier, permits, clock)
+    rehearsals = Rehearsals(me, incarnation, hypervisor, carrier, permits, clock, membership.obeys)
     return FederatedRouter(me, machine, hypervisor, carrier, keeper, membership.witnesses, rehearsals, clock, name)
 
 

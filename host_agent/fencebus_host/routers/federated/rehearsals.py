@@ -53,9 +53,12 @@ class Rehearsals:
         carrier: Carrier,
         permits: Permits,
         clock: Clock,
+        obeys: bool = True,
     ) -> None:
+        """``obeys``: False in a dry run, where nothing is carried out, whoever orders it."""
         self._me, self._incarnation, self._hypervisor = me, incarnation, hypervisor
         self._carrier, self._permits, self._clock = carrier, permits, clock
+        self._obeys = obeys
         self._rounds: dict[RequestId, _Round] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
@@ -98,6 +101,7 @@ class Rehearsals:
 
     async def _word(self, question: Rehearse) -> Rehearsed:
         refusal = None if self._permits(question) else Reason.DENIED
+        refusal = refusal if self._obeys else Reason.PAUSED
         sight = await self._look(question.vm)
         return Rehearsed(self._me, self._incarnation, question.sender, question.request, sight, refusal)
 
