@@ -14,7 +14,8 @@ from fencebus_schemas.bus_url import BadBusUrl
 
 HIDDEN = "***"
 """Takes the place of a password wherever settings are shown."""
-_PASSWORD = re.compile(r"(://[^/@,:]*):[^/@,]*@")
+_PASSWORD = re.compile(r"(://[^/,:]*):[^/,]*@")
+"""Greedy: of a password with an "@" that is not written as %40 nothing may be left."""
 _DOMAIN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 

@@ -8,15 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fencebus_host.config.bus_keys import HIDDEN
+from fencebus_host.config.bus_keys import HIDDEN, without_password
 from fencebus_host.config.effective import effective
 from fencebus_host.config.model import Config
 from fencebus_host.config.tree import Item
 from fencebus_host.config.values import paths
 from fencebus_schemas.errors import FencebusError
 
-# Both are greedy: a password with an "@" that is not written as %40 must not leave its second half behind.
-_IN_VALUE = re.compile(r"(://[^/,:]*):[^/,]*@")
 _ANYWHERE = re.compile(r'(://[^\s"/,:]*):[^\s",]*@')
 """Also in comments, where nothing says how far a password goes: up to a blank, a quote or a comma."""
 
@@ -68,7 +66,7 @@ def named_files(config: Config) -> tuple[NamedFile, ...]:
 def without_secrets(text: str, items: Iterable[Item]) -> str:
     """``text`` with ``***`` for each password of a URL; ``items`` are the same text, parsed."""
     for value in {item.value for item in _flat(items) if item.value and "://" in item.value}:
-        shown = _IN_VALUE.sub(_MASKED, value)
+        shown = without_password(value)
         text = text.replace(f'"{value}"', f'"{shown}"')
     return _ANYWHERE.sub(_MASKED, text)
 

@@ -178,6 +178,8 @@ def test_old_keys_are_shown_as_the_url_that_they_mean(tmp_path: Path, key_file: 
         ("amqp://u@b", "amqp://u@b"),
         ("amqp://u:p@b,amqp://:x@c", "amqp://u:***@b,amqp://:***@c"),
         ("amqps://u:p%40x@[::1]:1/v", "amqps://u:***@[::1]:1/v"),
+        ("amqp://u:p@ss@h,amqp://a@b:p:w@h:1", "amqp://u:***@h,amqp://a@b:***@h:1"),
+        ("amqp://u@[::1]:5672/a@b", "amqp://u@[::1]:5672/a@b"),
     ),
 )
 def test_a_password_is_left_out(url: str, shown: str) -> None:
