@@ -23,6 +23,7 @@ from fencebus_agent.bus import (
 )
 from fencebus_host.acquaintance import SILENT_AFTER
 from fencebus_host.complaints import Complaints
+from fencebus_host.log_fields import about
 from fencebus_host.routers.federated.carrier import Link
 from fencebus_host.routers.federated.urgency import INDICATIONS, patience_of
 from fencebus_schemas.deadline import Clock, Deadline, boottime
@@ -136,7 +137,8 @@ class BusCarrier:
         held_back = self._complaints.worth_a_line(answer.to, reason.value)
         if held_back is not None:
             text = "an order of %s was refused: request=%s reason=%s %s (and %d before it)"
-            log.info(text, answer.to, answer.request, reason.value, answer.text, held_back)
+            fields = about(request_id=answer.request, event="refused", reason=reason.value)
+            log.info(text, answer.to, answer.request, reason.value, answer.text, held_back, extra=fields)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
