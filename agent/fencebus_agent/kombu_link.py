@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import kombu
+from kombu.transport import pyamqp
 
 from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, direct_exchange, topic_exchange
 from fencebus_agent.bus_terms import Terms
@@ -46,6 +47,23 @@ class Hooks:
     """True: the broker takes nothing more, as its memory or its disk is full; False: it does again."""
 
 
+class _Connection(pyamqp.Connection):
+    """One that is left at once when it comes to nothing.  The library closes it after errors of the socket alone; with
+    others it stays open until the garbage is collected, and as long the broker counts a client.
+    """
+
+    def connect(self, callback: Callable[[], None] | None = None) -> None:
+        try:
+            super().connect(callback)
+        except BaseException:
+            self.collect()
+            raise
+
+
+class _Transport(pyamqp.Transport):
+    Connection = _Connection
+
+
 class Link:
     """A connection with an exclusive queue of its own, whose name is new each time: what was sent before is gone.
 
@@ -65,7 +83,7 @@ class Link:
             virtual_host=broker.vhost,
             port=broker.port,
             ssl=options_of(broker, terms.tls),
-            transport=None,
+            transport=_Transport,
             connect_timeout=terms.connect_timeout,
             transport_options=self._options(terms),
             login_method="EXTERNAL" if by_certificate else "PLAIN",
