@@ -8,11 +8,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fencebus_agent.hypervisor import DomainEvent
+from fencebus_agent.memory_host import speaks_of_migration
 from fencebus_agent.memory_machines import Glance, WorldEvent
 from fencebus_host.effects import AskProof, Boot, Conclude, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
 from fencebus_host.ownership import Ownership
+from fencebus_host.routers.federated.echoes import Echoes, Meaning
 from fencebus_schemas.model import Incarnation, Life, Observation, Reason, Sight, Uuid
 from fencebus_schemas.peer import GuardAnswer, Message
 from tests.sim.counting import Counting
@@ -47,6 +51,9 @@ class Daemon:
         self.counting = Counting(self)
         self._drawn = 0
         self._reading: set[Uuid] = set()
+        self._echoes = Echoes()
+        self._acting: set[Uuid] = set()
+        self._unread: set[Uuid] = set()
         self._ticks = 0
 
     # -- what the driver stands on ----------
@@ -109,10 +116,24 @@ class Daemon:
 
     def hear(self, event: WorldEvent) -> None:
         """libvirt speaks."""
-        self.driver.announce(event, self._event)
+        self.driver.announce(event, self._told)
 
-    def _event(self, vm: Uuid) -> None:
-        self.carry(self.federation.changed(vm, self.now()))
+    def _told(self, event: WorldEvent) -> None:
+        self._event(DomainEvent(event.vm, event.kind, "migration" if speaks_of_migration(event) else ""))
+
+    def _event(self, event: DomainEvent) -> None:
+        """As ``driving`` takes it: what is an echo of a kill is decided by the same pure part."""
+        meaning = self._echoes.heard(event, self.now())
+        if meaning is Meaning.UNKNOWN:
+            return
+        if meaning is Meaning.NEWS:
+            self.carry(self.federation.changed(event.vm, self.now()))
+        if event.vm in self._acting:
+            self._unread.add(event.vm)
+        else:
+            self._read_again(event.vm)
+
+    def _read_again(self, vm: Uuid) -> None:
         if vm not in self._reading:
             self._reading.add(vm)
             self.driver.glance(vm, partial(self._read, vm))
@@ -148,9 +169,11 @@ class Daemon:
         self.carry(self.federation.looked(job, sight, self.now()))
 
     def _act(self, effect: Kill | Boot) -> None:
-        then = partial(self._acted, effect.job)
+        then = partial(self._acted, effect)
         permit = partial(self._permit, effect)
+        self._acting.add(effect.vm)
         if isinstance(effect, Kill):
+            self._echoes.begin(effect.vm)
             self.driver.kill(effect, permit, then)
         else:
             self.driver.boot(effect, permit, then)
@@ -163,8 +186,17 @@ class Daemon:
             self.sim.oracle.acts(self.host, effect, task.order.request, life)
         return refusal
 
-    def _acted(self, job: Job, result: Observation | Refusal) -> None:
-        self.carry(self.federation.acted(job, result, self.now()))
+    def _acted(self, effect: Kill | Boot, result: Observation | Refusal) -> None:
+        self._acting.discard(effect.vm)
+        heard = self._echoes.over(effect.vm)
+        if isinstance(effect, Kill) and isinstance(result, Observation):
+            self._echoes.killed(result, self.now())
+        self.carry(self.federation.acted(effect.job, result, self.now()))
+        for event in heard:
+            self._event(event)
+        if effect.vm in self._unread or not (isinstance(result, Observation) and is_plain_end(result)):
+            self._unread.discard(effect.vm)
+            self._read_again(effect.vm)
 
     def _keep(self, effect: Keep) -> None:
         disk = self.host.disk

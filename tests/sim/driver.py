@@ -93,7 +93,7 @@ class Driver:
 
     # -- seeing ----------
 
-    def announce(self, event: WorldEvent, then: Callable[[Uuid], None]) -> None:
+    def announce(self, event: WorldEvent, then: Callable[[WorldEvent], None]) -> None:
         """libvirt says something: it reaches the daemon later, in order."""
         scheduler, pace = self._ground.scheduler, self._ground.pace
         seen = self._world.look(self._place, event.vm)
@@ -136,11 +136,11 @@ class Driver:
             self._telling(vm).looked(seen)
         return found
 
-    def _hear(self, event: WorldEvent, mark: str, then: Callable[[Uuid], None]) -> None:
+    def _hear(self, event: WorldEvent, mark: str, then: Callable[[WorldEvent], None]) -> None:
         self._telling(event.vm).heard(event, mark)
         if "migrat" in event.detail or "postcopy" in event.detail or event.detail == "migration":
             self._spoken[event.vm] = self._ground.now()
-        then(event.vm)
+        then(event)
 
     def _telling(self, vm: Uuid) -> Telling:
         if vm not in self._tellings:

@@ -73,7 +73,7 @@ async def test_of_what_is_heard_during_a_kill_only_its_own_echo_is_no_news(
         owner.hypervisor._tell(DomainEvent(vm(2), kind))
         assert len(changed) == news
         assert (await fence).outcome.ok
-        await until(lambda: not owner.router._driving._killing)
+        await until(lambda: not owner.router._driving._acting)
         assert bool(changed) == bool(news)
 
 

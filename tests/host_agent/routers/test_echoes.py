@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fencebus_agent.hypervisor import DomainEvent
-from fencebus_host.routers.federated.echoes import ECHO_SECONDS, Echoes
+from fencebus_host.routers.federated.echoes import ECHO_SECONDS, Echoes, Meaning
 from fencebus_schemas.model import Life, Observation, Proof, Uuid, VmState
 from tests.host_agent.evidence import HERE, INCARNATION
 
@@ -63,3 +63,31 @@ def test_what_comes_late_is_news_as_a_life_may_have_come_and_gone_while_events_w
     assert echoes.is_echo(DomainEvent(VM, "shutdown"), 1.0 + ECHO_SECONDS - 0.1)
     assert not echoes.is_echo(DomainEvent(VM, "stopped"), 1.0 + ECHO_SECONDS)
     assert not echoes.is_echo(DomainEvent(VM, "stopped"), NOW)
+
+
+def test_what_is_heard_in_the_midst_of_a_kill_gets_its_meaning_with_the_result() -> None:
+    echoes, end = Echoes(), DomainEvent(VM, "stopped")
+    echoes.begin(VM)
+    assert echoes.heard(end, NOW) is Meaning.UNKNOWN
+    assert echoes.heard(DomainEvent(OTHER, "stopped"), NOW) is Meaning.NEWS
+    assert echoes.over(VM) == [end]
+    echoes.killed(KILLED, NOW)
+    assert echoes.heard(end, NOW) is Meaning.ECHO
+    assert echoes.heard(end, NOW) is Meaning.NEWS
+
+
+def test_of_a_kill_without_a_result_every_event_is_news() -> None:
+    echoes, end = Echoes(), DomainEvent(VM, "stopped")
+    echoes.begin(VM)
+    assert echoes.heard(end, NOW) is Meaning.UNKNOWN
+    assert echoes.over(VM) == [end]
+    assert echoes.heard(end, NOW) is Meaning.NEWS
+    assert echoes.over(VM) == []
+
+
+@pytest.mark.parametrize("event", (DomainEvent(VM, "started"), DomainEvent(VM, "stopped", "migration")))
+def test_what_no_kill_brings_about_is_news_in_its_midst_too(event: DomainEvent) -> None:
+    echoes = Echoes()
+    echoes.begin(VM)
+    assert echoes.heard(event, NOW) is Meaning.NEWS
+    assert echoes.over(VM) == []

@@ -16,7 +16,7 @@ from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
-from fencebus_host.routers.federated.echoes import Echoes, may_be_echo
+from fencebus_host.routers.federated.echoes import Echoes, Meaning
 from fencebus_schemas.deadline import Clock, Deadline
 from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
 from fencebus_schemas.peer import Message
@@ -60,8 +60,6 @@ class Driving:
         """VMs of which events came while the inventory was read, which may be older than they."""
         self._acting: Counter[Uuid] = Counter()
         """Orders under way for each VM."""
-        self._killing: dict[Uuid, list[DomainEvent]] = {}
-        """VMs that are being killed, and what was heard of each that may be the kill itself."""
         self._unread: set[Uuid] = set()
         """VMs of which other events came during an order, after which they are read again."""
         self._broken_off: list[Awaited] = []
@@ -114,15 +112,10 @@ class Driving:
 
     def _heard(self, event: DomainEvent) -> None:
         self._stirred.add(event.vm)
-        killing = self._killing.get(event.vm)
-        if killing is not None and may_be_echo(event):
-            # Until the kill is over nobody knows whose end that is; and as long nothing is denied here (S2).
-            killing.append(event)
-        else:
-            self._take(event)
-
-    def _take(self, event: DomainEvent) -> None:
-        if not self._echoes.is_echo(event, self._clock()):
+        meaning = self._echoes.heard(event, self._clock())
+        if meaning is Meaning.UNKNOWN:
+            return
+        if meaning is Meaning.NEWS:
             self.apply(self._machine.changed(event.vm, self._clock()))
         # While it dies a hypervisor calls it running still, and nobody is to be told so in the middle of the kill.
         if self._acting[event.vm]:
@@ -199,17 +192,18 @@ class Driving:
     async def _act(self, effect: Kill | Boot) -> None:
         vm = effect.vm
         self._acting[vm] += 1
-        heard = self._killing.setdefault(vm, []) if isinstance(effect, Kill) else []
+        if isinstance(effect, Kill):
+            self._echoes.begin(vm)
         try:
             result = await self._done(effect)
         finally:
             self._acting -= Counter((vm,))
-            self._killing.pop(vm, None)
+            heard = self._echoes.over(vm)
         if isinstance(effect, Kill) and isinstance(result, Observation):
             self._echoes.killed(result, self._clock())
         self.apply(self._machine.acted(effect.job, result, self._clock()))
         for event in heard:
-            self._take(event)
+            self._heard(event)
         # The others are to know as soon as whoever asked: a hypervisor tells of what it did a while later.
         if vm in self._unread or not (isinstance(result, Observation) and is_plain_end(result)):
             self._unread.discard(vm)

@@ -6,6 +6,8 @@ libvirt tells of the end some 200 ms after the process has gone.  As news it wou
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from fencebus_agent.hypervisor import DomainEvent
 from fencebus_schemas.model import Observation, Uuid, VmState
 
@@ -13,6 +15,16 @@ ANNOUNCED, ENDED = "shutdown", "stopped"
 """QEMU says the first of itself, on a kill too; libvirt the second, once it has let go of the domain."""
 ECHO_SECONDS = 5.0
 """libvirt polls each 200 ms.  What comes later is news: events may have been lost in between, and a life with them."""
+
+
+class Meaning(Enum):
+    """What an event tells."""
+
+    NEWS = auto()
+    ECHO = auto()
+    """What is known."""
+    UNKNOWN = auto()
+    """Told once the kill is over."""
 
 
 def may_be_echo(event: DomainEvent) -> bool:
@@ -26,6 +38,23 @@ class Echoes:
     def __init__(self) -> None:
         self._awaited: dict[Uuid, float] = {}
         """Until when, in the seconds of any clock that does not go back."""
+        self._held: dict[Uuid, list[DomainEvent]] = {}
+        """VMs that are being killed, and what was heard of each that may be the kill itself."""
+
+    def begin(self, vm: Uuid) -> None:
+        """A kill begins, the only one of this VM."""
+        self._held[vm] = []
+
+    def over(self, vm: Uuid) -> list[DomainEvent]:
+        """What was heard in the midst of the kill, and is to be heard again once its result is known (``killed``)."""
+        return self._held.pop(vm, [])
+
+    def heard(self, event: DomainEvent, now: float) -> Meaning:
+        """Until a kill is over nobody knows whose end it is that is heard; and as long nothing is denied here (S2)."""
+        if event.vm in self._held and may_be_echo(event):
+            self._held[event.vm].append(event)
+            return Meaning.UNKNOWN
+        return Meaning.ECHO if self.is_echo(event, now) else Meaning.NEWS
 
     def killed(self, seen: Observation, now: float) -> None:
         """A kill is over.  Only where it ended a life, and nothing spoke of a migration, is its event no news; a kill
