@@ -66,6 +66,7 @@ class DistantDriver:
     def off(self, vm: str) -> Off:
         """End the VM."""
         state, proof, in_flight, ended = self.ask("off", vm)
+        assert state != "error", proof
         return Off(VmState(state), Proof(proof), bool(in_flight), bool(ended))
 
     def state(self, vm: str) -> VmState | None:

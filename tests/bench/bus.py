@@ -77,7 +77,7 @@ class Measured:
         return "\n".join(told)
 
     def goals(self) -> Iterator[Goal]:
-        """See issue of the bus."""
+        """What is to be reached."""
         floor, fence = self.rows[ECHO, 1].figures, self.rows[OFF, 1].figures
         yield Goal("off across hosts, to twice the echo and 3 ms", fence.median, 2 * floor.median + 3, " ms")
         yield Goal("off across hosts, to a third of C's over corosync", fence.median, C_CPG / 3, " ms")

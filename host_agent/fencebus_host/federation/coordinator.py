@@ -303,6 +303,7 @@ class Course(ABC):
 
     def _permitted(self) -> bool:
         reason = self.matter.permit()
-        if reason is not None:
+        # That the time is over is found by the next tick too, which says what was missing until then.
+        if reason is not None and reason is not Reason.DEADLINE:
             self._progress.objection = permission.refused(reason)
         return reason is None

@@ -270,6 +270,20 @@ def test_s12_the_requesters_leave_is_asked_directly_before_each_order() -> None:
     assert table.sent(Fence) == []
 
 
+def test_a_deadline_that_passes_during_the_last_tick_does_not_hide_who_was_silent() -> None:
+    table = Table()
+    table.wait(19.9)
+    table.refusal.append(Reason.DEADLINE)
+    table.do(table.machine.tick(table.now + 0.09))
+    assert not table.over
+    table.wait(0.2)
+    assert table.over
+    assert table.evidence[0].objection is None
+    inquiry = table.evidence[0].inquiry
+    assert inquiry is not None
+    assert len(inquiry.silent) == 2
+
+
 def test_s9_every_course_ends_at_its_deadline_and_says_who_was_silent() -> None:
     table = Table()
     table.wait(19.9)
