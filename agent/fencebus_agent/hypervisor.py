@@ -64,13 +64,17 @@ class Presence(Enum):
     ALIVE = 2
 
 
+MISSED = "missed"
+"""The kind of what nobody heard: the hypervisor could not be listened to, and anything may have happened to the VM."""
+
+
 @dataclass(frozen=True)
 class DomainEvent:
     """A hint that something about a VM changed: re-read before believing (design 6)."""
 
     vm: Uuid
     kind: str
-    """``started``, ``stopped``, ``suspended``, ``resumed``, ``defined``, ``undefined``, ``rebooted``, ..."""
+    """``started``, ``stopped``, ``suspended``, ``resumed``, ``defined``, ``undefined``, ``rebooted``, ``MISSED``..."""
     detail: str = ""
 
 
@@ -146,5 +150,5 @@ class SightedHypervisor(Hypervisor, Protocol):
 
     async def look(self, vm: Uuid, deadline: Deadline) -> Sight:
         """The VM as it is here now, known or not.  Complete when every event of before it has reached the
-        subscribers: what came and went between two looks was told in between.
+        subscribers: what came and went between two looks was told in between, or ``MISSED`` was.
         """

@@ -111,6 +111,20 @@ async def test_an_end_that_is_never_told_makes_one_look_unknown_and_is_told_then
         assert (await world.hypervisor.look(vm, soon())).denies
 
 
+async def test_what_could_not_be_heard_between_two_looks_is_told_as_something_that_happened(tmp_path: Path) -> None:
+    """A VM may have come and gone while the connection for events was broken: no guard on it stood unbroken (S2)."""
+    async with hypervisors.driver_world(tmp_path) as world:
+        vm, unseen = Uuid("00000000-0000-4000-8000-00000000c0de"), await world.add(fresh_name())
+        heard, others = Heard(world, vm), Heard(world, unseen)
+        assert (await world.hypervisor.look(vm, soon())).denies
+        for losses in (1, 2):
+            world.hypervisor.link._broken.set()
+            await eventually(lambda: not world.hypervisor.link._broken.is_set())
+            assert (await world.hypervisor.look(vm, soon())).denies
+            assert heard.count("missed") == losses
+        assert others.count("missed") == 0
+
+
 async def test_a_look_at_a_libvirt_that_hangs_ends_by_its_deadline(qemu: LibvirtWorld, libvirtd: Libvirtd) -> None:
     vm = await qemu.add(fresh_name())
     with libvirtd.frozen(), pytest.raises(HypervisorUnreachable):

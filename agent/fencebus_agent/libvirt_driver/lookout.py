@@ -13,7 +13,7 @@ from typing import TypeVar
 import libvirt
 
 from fencebus_agent.death import Power
-from fencebus_agent.hypervisor import DomainEvent, HypervisorError
+from fencebus_agent.hypervisor import MISSED, DomainEvent, HypervisorError
 from fencebus_agent.libvirt_driver.events import Meaning
 from fencebus_agent.libvirt_driver.link import Link
 from fencebus_agent.libvirt_driver.marking import Sign, read_sign, write_mark
@@ -66,12 +66,14 @@ class Lookout:
         self._incoming: set[Uuid] = set()
         self._arrived: set[Uuid] = set()  # incoming and then resumed, and no more was said of migration since
         self._reading: set[Uuid] = set()
+        self._looked_at: set[Uuid] = set()  # at these VMs, since events were last missed
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ---- the look
 
     async def look(self, vm: Uuid, deadline: Deadline) -> Sight:
         """See SightedHypervisor."""
+        self._looked_at.add(vm)
         found, outdated = await self._looked(vm, deadline)
         return (await self._looked(vm, deadline))[0] if outdated else found
 
@@ -207,9 +209,14 @@ class Lookout:
             self._spawn(self._read(vm))
 
     def lost(self) -> None:
-        """Events may have been missed."""
+        """Events may have been missed: whatever was looked at may have come and gone, and left no trace.  So they are
+        told that, as two looks with nothing told in between prove that it did not (S2).
+        """
         self._standing.clear()
         self._lives.lost()
+        looked_at, self._looked_at = self._looked_at, set()
+        for vm in looked_at:
+            self._tell(DomainEvent(vm, MISSED))
 
     async def close(self) -> None:
         """Follow nothing any more."""

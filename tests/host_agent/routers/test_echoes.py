@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fencebus_agent.hypervisor import DomainEvent
+from fencebus_agent.hypervisor import MISSED, DomainEvent
 from fencebus_host.routers.federated.echoes import ECHO_SECONDS, Echoes, Meaning
 from fencebus_schemas.model import Life, Observation, Proof, Uuid, VmState
 from tests.host_agent.evidence import HERE, INCARNATION
@@ -39,7 +39,13 @@ def test_a_kill_that_found_it_dead_already_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", (DomainEvent(VM, "started"), DomainEvent(VM, "stopped", "migration"), DomainEvent(VM, "resumed"))
+    "event",
+    (
+        DomainEvent(VM, "started"),
+        DomainEvent(VM, "stopped", "migration"),
+        DomainEvent(VM, "resumed"),
+        DomainEvent(VM, MISSED),
+    ),
 )
 def test_whatever_else_is_heard_is_news_and_so_is_what_follows(event: DomainEvent) -> None:
     echoes = after(KILLED)
