@@ -77,6 +77,19 @@ def strike(
     Raises ActRefused if the permit does, HypervisorUnreachable if the deadline passed before the kill, libvirtError.
     """
     try:
+        return _strike(conn, order, finder, tell)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+    # libvirt dropped the domain between two questions: it was transient, or a migration took it along.  From the first
+    # word that is told on, nothing is raised.
+    return _strike(conn, order, finder, tell)
+
+
+def _strike(
+    conn: libvirt.virConnect, order: Order, finder: ProcessFinder | None, tell: Callable[[Sight], None]
+) -> End | None:
+    try:
         handle = conn.lookupByUUIDString(order.vm)
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
@@ -88,16 +101,18 @@ def strike(
         _rest(handle, order, finder, tell, name)
         return None
     domain = _read(handle, order, finder)
-    look = _look(domain, order, finder is not None)
-    if look.power.over or look.power is Power.LEFT:
-        release(domain.held)
-        _rest(handle, order, finder, tell, name)
-        return None
     try:
-        _allow(order, look.life)
+        look = _look(domain, order, finder is not None)
+        rests = look.power.over or look.power is Power.LEFT
+        if not rests:
+            _allow(order, look.life)
     except BaseException:
         release(domain.held)
         raise
+    if rests:
+        release(domain.held)
+        _rest(handle, order, finder, tell, name)
+        return None
     hidden = finder is not None and not domain.held and finder.may_hide(name)
     tell(Sight(look, domain.held, name, domain.transient_xml, domain.disks, hidden=hidden))
     return _kill(handle)
@@ -142,9 +157,11 @@ def _read(handle: libvirt.virDomain, order: Order, finder: ProcessFinder | None)
         xml = handle.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE)
     mark = order.lives.recognised(order.vm, handle.ID(), read_mark(handle)) if order.lives else ""
     held = finder.running(order.vm, handle.name()) if finder else ()
-    disks = Outliving()
-    if finder and order.check_disks:
-        disks = see_locked(outliving(handle.XMLDesc()))
+    try:
+        disks = see_locked(outliving(handle.XMLDesc())) if finder and order.check_disks else Outliving()
+    except BaseException:
+        release(held)
+        raise
     return _Domain(handle, xml, disks, held, mark)
 
 
