@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests import components, ports
 from tests.conftest import StartProgram
+from tests.elapsed import Stopwatch
 from tests.server_process import NotReadyError, ServerProcess
 
 
@@ -73,3 +75,18 @@ def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
 def test_free_ports_are_unprivileged(host: str) -> None:
     assert ports.free_tcp_port(host) > 1023
     assert ports.free_udp_port(host) > 1023
+
+
+def test_two_processes_are_never_given_the_same_port() -> None:
+    code = "from tests import ports; print(*(ports.free_tcp_port() for _ in range(3)))"
+    other = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    ours = {ports.free_tcp_port() for _ in range(ports.BLOCK)}
+    assert ours.isdisjoint(int(port) for port in other.stdout.split())
+
+
+def test_what_others_take_from_a_machine_is_no_part_of_what_took_long() -> None:
+    watch = Stopwatch()
+    assert watch.undisturbed <= watch.seconds
+    watch.stop()
+    stopped = (watch.seconds, watch.undisturbed)
+    assert (watch.seconds, watch.undisturbed) == stopped

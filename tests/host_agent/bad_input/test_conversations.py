@@ -21,6 +21,7 @@ from fencebus_schemas.digest import HASH_SHA1, HASH_SHA512, AuthError, digest64
 from fencebus_schemas.model import Action, Uuid, VmState
 from fencebus_schemas.xvm import REPLY_SUCCESS
 from tests.daemon_process import DaemonProcess
+from tests.elapsed import Stopwatch
 from tests.host_agent.listeners.house import KEY, SECRET, House, beside, guest_at, open_house
 from tests.protocol_client import (
     Conversation,
@@ -179,9 +180,9 @@ async def test_two_hundred_half_handshakes_delay_nobody(tmp_path: Path) -> None:
         for half in halves:
             half.send(CHALLENGE)
         await house.settle()
-        began = time.monotonic()
+        watch = Stopwatch()
         await _is_well(house, where)
-        assert time.monotonic() - began < 0.5
+        assert watch.undisturbed < 0.5
         for half in halves:
             half.hang_up()
 
@@ -233,9 +234,9 @@ def test_ten_thousand_connections_that_say_nothing_keep_nobody_out(tmp_path: Pat
             for number in range(SILENT):
                 silent.append(socket.create_connection(daemon.where, 5))
                 if number % 1000 == 999:
-                    began = time.monotonic()
+                    watch = Stopwatch()
                     assert daemon.ask(Action.STATUS, "node1").code == REPLY_SUCCESS
-                    slowest = max(slowest, time.monotonic() - began)
+                    slowest = max(slowest, watch.undisturbed)
             assert daemon.ask(Action.OFF, "node1").code == REPLY_SUCCESS
             assert descriptors_of(pid) <= descriptors + 600
             assert resident_kib(pid) <= memory + MORE_KIB

@@ -20,6 +20,7 @@ from fencebus_host.listeners.serial import SerialListener
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import VmState
 from fencebus_schemas.xvm import ACTION_OFF, ACTION_ON, ACTION_REBOOT, ACTION_STATUS, REPLY_OFF, REPLY_SUCCESS
+from tests.elapsed import Stopwatch
 from tests.host_agent.listeners.guest_ends import GuestEnd, LineWorld, QemuSocket, settings, uuid_of
 from tests.hypervisors import eventually
 
@@ -44,9 +45,9 @@ async def test_a_guest_fences_another_one_over_its_line(world: LineWorld) -> Non
 async def test_a_guest_that_starts_later_is_adopted_at_once(world: LineWorld) -> None:
     async with world.listening():
         await asyncio.sleep(0.1)
-        began = time.monotonic()
+        watch = Stopwatch()
         end = await (await world.guest(1)).adopted()
-        assert time.monotonic() - began < 1.0
+        assert watch.undisturbed < 1.0
         assert await end.ask(ACTION_STATUS, "guest1") == REPLY_SUCCESS
 
 
@@ -193,10 +194,10 @@ async def test_a_hypervisor_that_is_away_keeps_its_lines(world: LineWorld) -> No
 
 async def test_two_hundred_guests_are_adopted_within_two_seconds(world: LineWorld) -> None:
     sockets = [await world.guest(number) for number in range(1, 201)]
-    began = time.monotonic()
+    watch = Stopwatch()
     async with world.listening():
         ends = [await socket.adopted() for socket in sockets]
-        assert time.monotonic() - began < 2.0
+        assert watch.undisturbed < 2.0
         assert await ends[-1].ask(ACTION_STATUS, "guest7") == REPLY_SUCCESS
 
 

@@ -3,7 +3,7 @@
 A frame's length by the clock is the page's own only where nothing else wants the processors: tests that run beside it,
 or whoever shares the machine, stretch it.  What its threads have computed is the page's own always.  They work as on a
 belt (while one draws a frame, another lays out the next), so that on an idle machine a frame follows the one before as
-soon as the busiest of them lets it.  Both are told, and how much the machine was wanted.
+soon as the busiest of them lets it.  Both are told.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from tests.chromium import Values
 
 CATEGORIES = ("toplevel", "disabled-by-default-devtools.timeline.frame", "__metadata")
 TASKS = frozenset(("RunTask", "ThreadControllerImpl::RunTask", "ThreadPool_RunTask"))
 """The outermost pieces of work of any thread."""
-PRESSURE = Path("/proc/pressure/cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +50,3 @@ def frames(told: list[Values]) -> list[Frame]:
 def _traced(told: Values) -> list[Values]:
     found: list[Values] = json.loads(json.dumps(told["params"]))["value"]
     return found
-
-
-def waited_for_processors() -> float:
-    """Seconds so far in which something on this machine was ready to run and had no processor; 0 where the kernel does
-    not count them.
-    """
-    if not PRESSURE.exists():
-        return 0.0
-    return int(PRESSURE.read_text(encoding="ascii").split("total=")[1].split()[0]) / 1e6

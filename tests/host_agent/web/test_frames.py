@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.chromium import Values
-from tests.host_agent.web.frames import Frame, frames, waited_for_processors
+from tests.elapsed import waited_for_processors
+from tests.host_agent.web.frames import Frame, frames
 
 
 def traced(*events: Values) -> list[Values]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.chromium import Tab, browser, tab
-from tests.host_agent.web.frames import CATEGORIES, frames, waited_for_processors
+from tests.elapsed import waited_for_processors
+from tests.host_agent.web.frames import CATEGORIES, frames
 from tests.host_agent.web.theatre import conflicted, fence, running, status, theatre, vm, with_silent_host
 
 ROWS = "document.querySelectorAll('#rows .row:not([hidden])').length"
