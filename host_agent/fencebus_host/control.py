@@ -18,11 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from fencebus_host.config.model import DEFAULT_STATE_DIR
 from fencebus_host.control_client import (
     ANSWER_SECONDS,
-    RUN_FOLDER,
-    SOCKET_NAME,
     VERSION,
     Declined,
     NoDaemon,
@@ -30,9 +27,20 @@ from fencebus_host.control_client import (
     ask_daemon,
     line_of,
     read_parts,
+    socket_path,
 )
 
-__all__ = ["VERSION", "Answers", "Declined", "NoDaemon", "PartState", "Question", "ask_daemon", "read_parts"]
+__all__ = [
+    "VERSION",
+    "Answers",
+    "Declined",
+    "NoDaemon",
+    "PartState",
+    "Question",
+    "ask_daemon",
+    "read_parts",
+    "socket_path",
+]
 
 log = logging.getLogger(__name__)
 
@@ -106,11 +114,6 @@ class Answers:
     def names(self) -> tuple[str, ...]:
         """What can be asked for."""
         return tuple(sorted({*self.once, *self.streams}))
-
-
-def socket_path(state_dir: Path) -> Path:
-    """Where a daemon with this state folder listens: two daemons have two folders, and so two sockets."""
-    return (RUN_FOLDER if state_dir == DEFAULT_STATE_DIR else state_dir) / SOCKET_NAME
 
 
 async def serve_control(path: Path, answers: Answers, ready: Callable[[], None]) -> None:

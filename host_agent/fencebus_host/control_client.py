@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fencebus_host.state_folder import DEFAULT_STATE_DIR
 from fencebus_schemas.errors import FencebusError
 
 VERSION = 1
@@ -73,6 +74,11 @@ class PartState:
 
     name: str
     trouble: str | None
+
+
+def socket_path(state_dir: Path) -> Path:
+    """Where a daemon with this state folder listens: two daemons have two folders, and so two sockets."""
+    return (RUN_FOLDER if state_dir == DEFAULT_STATE_DIR else state_dir) / SOCKET_NAME
 
 
 def ask_daemon(

@@ -14,10 +14,11 @@ from fencebus_host.config.cluster_section import discovered
 from fencebus_host.config.discovery import Course, Decision, HostEvidence, decide, why_forbidden
 from fencebus_host.config.host_look import CHOICE_FILE, look, look_for_vdsm
 from fencebus_host.config.kills_here import kills_here
-from fencebus_host.config.model import DEFAULT_CONFIG, BackendSettings, Config, LibvirtSettings
+from fencebus_host.config.model import BackendSettings, Config, LibvirtSettings
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problem, Problems, Where
 from fencebus_host.routers.table import TABLE
+from fencebus_host.state_folder import DEFAULT_CONFIG
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_host.config.model import DEFAULT_STATE_DIR
 from fencebus_host.control import (
     MAX_LINE,
     VERSION,
@@ -32,6 +31,7 @@ from fencebus_host.control import (
     socket_path,
 )
 from fencebus_host.control_client import follow_daemon
+from fencebus_host.state_folder import DEFAULT_STATE_DIR
 
 
 async def config(_question: Question) -> object:

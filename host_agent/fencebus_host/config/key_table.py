@@ -9,7 +9,6 @@ from fencebus_host.config.key import Key, KnownBy, Section
 from fencebus_host.config.model import (
     DEFAULT_KEY,
     DEFAULT_PORT,
-    DEFAULT_STATE_DIR,
     REQUEST_TIMEOUT,
     DeathProof,
     Digest,
@@ -19,6 +18,7 @@ from fencebus_host.config.model import (
     NameMode,
     SerialMode,
 )
+from fencebus_host.state_folder import DEFAULT_STATE_DIR
 
 
 def serial_mode(value: str) -> SerialMode:

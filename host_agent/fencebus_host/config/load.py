@@ -13,15 +13,13 @@ from fencebus_host.config.backend_section import FEDERATED, backend, candidates,
 from fencebus_host.config.host_section import with_host_options
 from fencebus_host.config.key_files import check_mode
 from fencebus_host.config.listener_sections import listeners
-from fencebus_host.config.model import DEFAULT_CONFIG, REQUEST_TIMEOUT, Config, DaemonSettings
+from fencebus_host.config.model import REQUEST_TIMEOUT, Config, DaemonSettings
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError, Problems, Where
 from fencebus_host.config.regular_file import is_absent, read_regular
 from fencebus_host.config.section import Reading, last_section, unknown
 from fencebus_host.config.tree import Item
-
-MAX_SIZE = 1 << 20
-"""Bytes; a file of a thousand groups with ten members each has 700 000."""
+from fencebus_host.state_folder import DEFAULT_CONFIG, MOST_BYTES
 
 
 def find(explicit: Path | None) -> Path | None:
@@ -62,12 +60,12 @@ def _parsed(text: str | None, path: Path, problems: Problems) -> tuple[Item, ...
 def _text(path: Path, problems: Problems) -> str | None:
     where = Where(str(path))
     try:
-        content, status = read_regular(path, MAX_SIZE + 1)
+        content, status = read_regular(path, MOST_BYTES + 1)
     except OSError as error:
         problems.error(where, "unreadable-file", f"cannot read {path}: {error.strerror or error}")
         return None
-    if len(content) > MAX_SIZE:
-        problems.error(where, "too-large", f"{path} has more than {MAX_SIZE} bytes")
+    if len(content) > MOST_BYTES:
+        problems.error(where, "too-large", f"{path} has more than {MOST_BYTES} bytes")
         return None
     check_mode(status.st_mode, path, where, "config", problems)
     # As in C any bytes may stand in comments and names; they come back unchanged when a path or name is used.

@@ -9,10 +9,9 @@ from pathlib import Path
 from fencebus_host.config.host_settings import HostAgentSettings, HostFencing
 from fencebus_host.config.metrics_key import MetricsAddress
 from fencebus_host.config.problems import Problem, Where
+from fencebus_host.state_folder import DEFAULT_STATE_DIR
 
-DEFAULT_CONFIG = Path("/etc/fence_virt.conf")
 DEFAULT_KEY = Path("/etc/cluster/fence_xvm.key")
-DEFAULT_STATE_DIR = Path("/var/lib/fencebus")
 DEFAULT_PORT = 1229
 REQUEST_TIMEOUT = 25.0
 DEFAULT_URI = "qemu:///system"

@@ -12,7 +12,7 @@ from fencebus_host.config.differences import differences
 from fencebus_host.config.effective import effective
 from fencebus_host.config.grammar import parse
 from fencebus_host.config.load import find, load
-from fencebus_host.config.model import DEFAULT_CONFIG, Config
+from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError, Problem, Problems, Severity
 from fencebus_host.config.tree import Item, render
 from fencebus_host.control import ask_daemon, socket_path
@@ -24,6 +24,7 @@ from fencebus_host.ctl.shown_config import as_json, as_text
 from fencebus_host.ctl.tree import Group
 from fencebus_host.ctl.wizard.command import wizard
 from fencebus_host.routers.missing import missing_libraries
+from fencebus_host.state_folder import DEFAULT_CONFIG
 
 FILE = click.Path(path_type=Path)
 TEXT_OR_JSON = click.Choice(["text", "json"])

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from fencebus_host.config.grammar import parse
-from fencebus_host.config.load import MAX_SIZE, find, load
-from fencebus_host.config.model import DEFAULT_CONFIG
+from fencebus_host.config.load import find, load
 from fencebus_host.config.problems import Problems
 from fencebus_host.config.regular_file import is_absent, read_regular
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.exported_script import Exported, NotExportable, named_files, script
+from fencebus_host.state_folder import DEFAULT_CONFIG, MOST_BYTES
 
 FILE = click.Path(path_type=Path)
 
@@ -42,7 +42,7 @@ def _exported(file: Path | None, target: Path) -> Exported:
     if file is None:
         raise NotExportable(f"there is no {DEFAULT_CONFIG}: the defaults count, as on another host without one")
     files = tuple(one for one in named_files(load(file)) if not is_absent(one.path))
-    content, _ = read_regular(file, MAX_SIZE)
+    content, _ = read_regular(file, MOST_BYTES)
     text = content.decode("utf-8", "surrogateescape")
     items = parse(text.removeprefix("\ufeff"), str(file), Problems())
     return Exported(text, items, socket.gethostname(), files, target)

@@ -6,7 +6,8 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from fencebus_host.control_client import RUN_FOLDER, SOCKET_NAME, NoDaemon, ask_daemon, follow_daemon
+from fencebus_host.control_client import RUN_FOLDER, SOCKET_NAME, NoDaemon, ask_daemon, follow_daemon, socket_path
+from fencebus_host.state_folder import DEFAULT_CONFIG, state_folder
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.status import EventStatus
 from fencebus_schemas.status_plain import from_plain
@@ -19,12 +20,14 @@ USUAL = RUN_FOLDER / SOCKET_NAME
 def socket_of(file: Path | None) -> Path:
     """The socket of the daemon with this configuration; without one, of the daemon that runs here.
 
-    To read a configuration takes longer than all the rest, so it is read only where the usual socket is not there.
+    To read a configuration takes longer than all the rest, so it is read only where a look does not find the socket.
     """
     if file is None and USUAL.exists():
         return USUAL
+    place = state_folder(file or DEFAULT_CONFIG)
+    if place is not None and (path := socket_path(place)).exists():
+        return path
     from fencebus_host.config.problems import ConfigError
-    from fencebus_host.control import socket_path
 
     try:
         return socket_path(state_dir_of(file))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from fencebus_host.config import ConfigError, find, load
-from fencebus_host.config.load import MAX_SIZE, load_text, system_host_name
+from fencebus_host.config.load import load_text, system_host_name
 from fencebus_host.config.model import (
     DEFAULT_KEY,
     Config,
@@ -23,6 +23,7 @@ from fencebus_host.config.model import (
     VsockSettings,
 )
 from fencebus_host.config.tree import Item, render
+from fencebus_host.state_folder import MOST_BYTES
 from tests.fuzz.strategies_config import plausible_trees, texts
 from tests.host_agent.config.conf import codes, loaded, refused, tcp, written
 
@@ -180,7 +181,7 @@ def test_a_pipe_is_not_a_file_and_nobody_waits_for_it(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
-    assert codes(refused(tmp_path, b"#" * (MAX_SIZE + 1))) == ["too-large"]
+    assert codes(refused(tmp_path, b"#" * (MOST_BYTES + 1))) == ["too-large"]
 
 
 @pytest.mark.parametrize(

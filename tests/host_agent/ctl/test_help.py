@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -38,16 +39,22 @@ def test_it_fits_a_screen_and_has_an_example(
 
 
 IMPORTED = """
-import sys, click
+import sys, click, pathlib
 from fencebus_host.ctl.program import COMMANDS, commands
+from fencebus_host.ctl.status_source import socket_of
+socket_of(pathlib.Path(sys.argv[1]))
 for name in ("status", "history", "explain", "events", "fence", "pause"):
     assert commands.get_command(click.Context(commands), name)
 print(*sorted({each.split(".")[0] for each in sys.modules} | {each for each in sys.modules if "fencebus" in each}))
 """
 
 
-def test_whoever_asks_the_daemon_waits_for_no_configuration_and_programs_not_for_tables() -> None:
+def test_whoever_asks_the_daemon_waits_for_no_configuration_and_programs_not_for_tables(tmp_path: Path) -> None:
     """A quarter of a second is what a warm status may take; the configuration's modules alone take half of that."""
-    found = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, check=True).stdout.split()
+    file = tmp_path / "conf"
+    file.write_text(f'fence_virtd {{ state_dir = "{tmp_path}"; }}', encoding="utf-8")
+    (tmp_path / "control.sock").touch()
+    command = [sys.executable, "-c", IMPORTED, str(file)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not {"rich", "lark", "libvirt", "asyncio", "aiohttp", "fencebus_host.config"} & set(found)
     assert not [name for name in found if name.startswith("fencebus_agent")]

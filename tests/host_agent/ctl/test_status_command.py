@@ -99,6 +99,17 @@ def test_without_a_daemon_the_error_says_what_to_do(capsys: Printed, tmp_path: P
     assert "is it running? (systemctl status fence_virtd" in found.err
 
 
+def test_a_daemon_is_asked_also_while_its_file_has_mistakes_that_it_has_not_read(
+    capsys: Printed, daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "conf"
+    file.write_text(daemon.config_file.read_text() + 'hots { host { name = "a"; } }')
+    assert call(capsys, "status", "-f", file, "--nagios").status == 0
+    file.write_text('fence_virtd { state_dir = "/nowhere"; } hots { }')
+    lost = call(capsys, "status", "-f", file)
+    assert (lost.status, "hots" in lost.err) == (ExitCode.BAD_CONFIG, True)
+
+
 def test_the_shell_completes_the_names_of_vms_that_are_there(daemon: DaemonProcess) -> None:
     words = f"fence_virtctl status -f {daemon.config_file} node4"
     asked = {"COMP_WORDS": words, "COMP_CWORD": "4", "_FENCE_VIRTCTL_COMPLETE": "bash_complete"}

@@ -12,7 +12,7 @@ import click
 from fencebus_host.config.convert.guest_side import EXAMPLE, device_for
 from fencebus_host.config.convert.pacemaker_lines import lines_for
 from fencebus_host.config.load import load, load_text
-from fencebus_host.config.model import DEFAULT_CONFIG, Config, KeyedSettings, ListenerSettings
+from fencebus_host.config.model import Config, KeyedSettings, ListenerSettings
 from fencebus_host.config.problems import ConfigError
 from fencebus_host.config.regular_file import is_absent, read_regular
 from fencebus_host.config.values import BadValueError
@@ -21,6 +21,7 @@ from fencebus_host.ctl.survey import Site, survey
 from fencebus_host.ctl.wizard.plan import Plan, plan
 from fencebus_host.ctl.wizard.questions import NONE, Question, first_questions, further_questions, known_names
 from fencebus_host.ctl.writing import replace_file, why_not_writable, write_after_preview
+from fencebus_host.state_folder import DEFAULT_CONFIG
 from fencebus_schemas.fingerprint import KEY_SIZE, fingerprint
 
 
