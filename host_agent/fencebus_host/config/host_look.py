@@ -93,7 +93,12 @@ def _runs(program: str, root: Path) -> bool:
     """Whether it runs on this host's network; one in a container is no part of this host."""
     here = _network(root / "proc/self")
     found = (path for path in (root / "proc").glob("[0-9]*") if _text(path / "comm").strip() == program)
-    return any(here is None or _network(path) in (here, None) for path in found)
+    return any(here is None or _network(path) in (here, None) for path in found if not _has_ended(path))
+
+
+def _has_ended(process: Path) -> bool:
+    """A process keeps its name until its parent has asked what became of it, and has no network any more."""
+    return _text(process / "stat").rpartition(")")[2].split()[:1] in (["Z"], ["X"])
 
 
 def _network(process: Path) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +104,25 @@ def test_a_corosync_in_a_container_is_not_this_hosts(tmp_path: Path, network: st
         (tmp_path / "proc" / process / "ns").mkdir(parents=True)
         (tmp_path / "proc" / process / "ns/net").symlink_to(its)
     assert look(config(tmp_path), (), tmp_path).corosync_runs is runs
+
+
+@pytest.mark.parametrize(("state", "runs"), (("S", True), ("T", True), ("Z", False), ("X", False)))
+def test_a_corosync_that_has_ended_does_not_run_though_nobody_has_reaped_it(
+    tmp_path: Path, state: str, runs: bool
+) -> None:
+    put(tmp_path, "proc/77/comm", "corosync\n")
+    put(tmp_path, "proc/77/stat", f"77 (coro (sync)) {state} 1 77 77 0")
+    assert look(config(tmp_path), (), tmp_path).corosync_runs is runs
+
+
+def test_what_is_in_this_process_table_is_told_from_what_has_ended(tmp_path: Path) -> None:
+    program = tmp_path / "corosync"
+    program.symlink_to(sys.executable)
+    before = look(config(tmp_path), ()).corosync_runs
+    with subprocess.Popen([program, "-c", ""], stdout=subprocess.DEVNULL) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert Path(f"/proc/{ended.pid}/comm").read_text() == "corosync\n"
+        assert look(config(tmp_path), ()).corosync_runs is before
 
 
 def test_this_process_table_can_be_read() -> None:
