@@ -226,6 +226,10 @@ class Roster:
         """True if an event spoke of a migration of it at that time or later."""
         return self._spoke.get(vm, float("-inf")) >= at
 
+    def missed_since(self, at: float) -> bool:
+        """True if events may have been missed at that time or later."""
+        return self._unheard_until is not None and self._unheard_until >= at
+
     def began(self, vm: Uuid) -> float | None:
         """When its start was seen, or when it was found at the latest; ``None`` if it was there before us (S12)."""
         began = self._began.get(vm)

@@ -75,6 +75,16 @@ def test_s12_a_life_that_is_found_after_a_lost_connection_may_have_begun_until_i
     assert roster.began(VM) == 40.0
 
 
+def test_s14_what_was_said_while_the_connection_was_lost_may_have_been_of_a_migration(roster: Roster) -> None:
+    roster.learn_all([Known(VM, "vm1")], 1.0)
+    assert not roster.missed_since(0.5)
+    roster.lost()
+    assert roster.missed_since(5.0)
+    roster.learn_all([Known(VM, "vm1")], 30.0)
+    assert roster.missed_since(30.0)
+    assert not roster.missed_since(30.1)
+
+
 def test_an_end_is_forgotten_when_the_vm_is_read_to_live_not_when_a_late_event_says_so(roster: Roster) -> None:
     roster.ended(ENDED)
     roster.turn(VM, Turn.STARTED, 7.0)

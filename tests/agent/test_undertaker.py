@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_agent.hypervisor import HypervisorError
+from fencebus_agent import death
+from fencebus_agent.hypervisor import HypervisorError, HypervisorUnreachable
 from fencebus_agent.libvirt_driver import LibvirtHypervisor
 from fencebus_agent.process_table import scan
+from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Life, Proof, Uuid, VmState
 from tests.hypervisors import (
     HOST,
@@ -138,3 +140,20 @@ async def test_a_defect_in_one_attempt_is_a_failure_of_that_one_alone(
             await world.hypervisor.power_off(vm, soon(2), broken)
         assert "ZeroDivisionError" in caplog.text
         assert (await world.hypervisor.power_off(vm, soon(5), allow)).state is VmState.OFF
+
+
+async def test_s14_a_kill_after_which_no_events_could_be_heard_may_have_met_a_migration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That no event spoke of a migration is known only of those that were heard (design 6.3)."""
+
+    async def unheard(_deadline: Deadline) -> None:
+        raise HypervisorUnreachable("test", "the connection for events broke")
+
+    monkeypatch.setattr(death, "HANDOVER", -1.0)  # the kill took long enough for one
+    async with driver_world(tmp_path) as world:
+        vms = [await world.add(fresh_name()) for _ in range(2)]
+        assert (await world.hypervisor.power_off(vms[0], soon(), allow)).state is VmState.OFF
+        monkeypatch.setattr(world.hypervisor.link, "drain_events", unheard)
+        seen = await world.hypervisor.power_off(vms[1], soon(), allow)
+        assert (seen.state, seen.proof, seen.migration_in_flight) == (VmState.UNKNOWN, Proof.NONE, True)

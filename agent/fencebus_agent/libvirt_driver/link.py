@@ -144,19 +144,18 @@ class Link:
         """Run ``act`` in a thread, and nobody waits: the future is the caller's.  Needs a connection to be ready."""
         return self._threads.submit(lambda: self._with_connection(act))
 
-    async def settle_events(self, deadline: Deadline) -> None:
-        """Return when the events of what happened until now have been delivered, as far as that can be known.
+    async def settle_events(self, deadline: Deadline) -> bool:
+        """Return when the events of what happened until now have been delivered; false if they cannot be heard.
 
         libvirtd queues an event and sends it a moment later; a question on the same connection is answered behind it.
         """
         await asyncio.sleep(min(0.02, deadline.remaining()))
-        conn = self._events
-        if conn is None or self._one_for_all:
-            return
-        future = self._threads.submit(conn.getLibVersion)
-        await asyncio.wait({future}, timeout=deadline.remaining())
-        if future.done() and not future.cancelled() and future.exception() is not None:
-            log.debug("%s: %s", self.uri, future.exception())
+        try:
+            await self.drain_events(deadline)
+        except HypervisorUnreachable as error:
+            log.debug("%s", error)
+            return False
+        return True
 
     async def drain_events(self, deadline: Deadline) -> None:
         """Return when every event that libvirt had sent until now has been given to the loop.

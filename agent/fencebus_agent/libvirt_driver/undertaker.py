@@ -12,7 +12,7 @@ from dataclasses import replace
 import libvirt
 
 from fencebus_agent import image_locks
-from fencebus_agent.death import Decision, End, Finding, Lingering, Look, Power, Witness, judge_rest, observe
+from fencebus_agent.death import Decision, End, Finding, Kill, Lingering, Look, Power, Witness, judge_rest, observe
 from fencebus_agent.hypervisor import ActRefused, HypervisorError, Permit, UnknownDomain
 from fencebus_agent.libvirt_driver.attempt import Attempt
 from fencebus_agent.libvirt_driver.killing import Order, Sight, strike
@@ -28,6 +28,7 @@ from fencebus_schemas.model import Observation, Uuid, VmState
 log = logging.getLogger(__name__)
 
 PAUSE = 0.1  # seconds between two attempts
+EVENTS_SECONDS = 5.0  # for events that are on their way; a libvirt that has answered the kill delivers them at once
 LOOK_AGAIN = 1.0  # seconds between two looks at a VM at rest whose process lives: libvirt may start it meanwhile
 
 
@@ -204,12 +205,15 @@ class Undertaker:
         self._conclude(attempt)
 
     async def _weigh(self, attempt: Attempt, end: End) -> None:
-        """Complete libvirt's answer with what its events say of migration, where it will be needed."""
+        """Complete libvirt's answer with what its events say of migration, where it will be needed.  If they could not
+        be heard, they may have spoken of one (S14).
+        """
         spoke, look = False, attempt.look
         decided = attempt.finding.decision is Decision.OFF
         if look is not None and not decided and not look.too_soon_to_migrate(self._clock()):
-            await self._link.settle_events(Deadline.after(1.0, self._clock))
-            spoke = self._roster.spoke_since(attempt.vm, look.at)
+            heard = await self._link.settle_events(Deadline.after(EVENTS_SECONDS, self._clock))
+            missed = not heard or self._roster.missed_since(look.at)
+            spoke = self._roster.spoke_since(attempt.vm, look.at) or (missed and end.kill is Kill.DONE)
         attempt.end = replace(end, spoke_of_migration=spoke)
 
     async def _outlast_disks(self, attempt: Attempt) -> None:
