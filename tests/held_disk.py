@@ -46,7 +46,7 @@ class HeldDisk:
         assert server.stdin is not None
         assert server.stdout is not None
         server.stdin.close()
-        server.wait(10)
+        server.wait(60)
         server.stdout.close()
 
     def hold(self) -> None:

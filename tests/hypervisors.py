@@ -31,7 +31,7 @@ TEST_GUEST = """\
 NIC = "<interface type='user'><mac address='{mac}'/><model type='e1000'/><rom enabled='no'/></interface>"
 
 
-def soon(seconds: float = 20.0) -> Deadline:
+def soon(seconds: float = 30.0) -> Deadline:
     """A deadline for calls that ought to succeed."""
     return Deadline.after(seconds)
 

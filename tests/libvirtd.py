@@ -22,9 +22,10 @@ from pathlib import Path
 import libvirt
 
 from tests.components import require_file, require_program, require_root
+from tests.server_process import freeze
 
 KEEPER = Path(__file__).with_name("libvirtd_keeper.py")
-READY = 40.0  # seconds for the first answer: libvirtd asks every QEMU what it can do, 8 s on an idle machine
+READY = 90.0  # seconds for the first answer: libvirtd asks every QEMU what it can do, 8 s on an idle machine
 
 QEMU_CONF = """\
 user = "root"
@@ -90,7 +91,7 @@ class Libvirtd:
         keeper, self._keeper = self._keeper, None
         if keeper is not None and keeper.stdin is not None and keeper.stdout is not None:
             keeper.stdin.close()
-            keeper.wait(20)
+            keeper.wait(60)
             keeper.stdout.close()
 
     def lose_power(self) -> None:
@@ -155,7 +156,7 @@ class Libvirtd:
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Hold libvirtd with SIGSTOP."""
-        os.kill(self.pid, signal.SIGSTOP)
+        freeze(self.pid)
         try:
             yield
         finally:

@@ -27,7 +27,7 @@ async def host(url: str, name: str, key: bytes, heartbeat: float) -> None:
     def asked(question: BusMessage) -> None:
         if question.reply_to is not None:
             answer = BusMessage(question.body + name.encode(), correlation_id=question.correlation_id)
-            sending = bus.send(question.reply_to, answer, Deadline.after(5), Priority.COMMAND)
+            sending = bus.send(question.reply_to, answer, Deadline.after(30), Priority.COMMAND)
             task = asyncio.get_running_loop().create_task(sending)
             answers.add(task)
             task.add_done_callback(answers.discard)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
-import socket
 from collections.abc import AsyncIterator
 
 from fencebus_agent.bus import Address, Bus, BusMessage, Priority, topic_exchange
 from fencebus_agent.bus_terms import Terms
 from fencebus_agent.peers_bus import PeersBus
 from tests.hypervisors import eventually, soon
+from tests.ports import free_tcp_port
 from tests.rabbitmq_site import Gate, running
 
 KEY = b"the key of the hosts"
@@ -20,18 +19,6 @@ WITNESS = "witness"
 
 NAMES = ("a", "b", "c", "asker", "answerer", "a2")
 EVERYBODY = Address(topic_exchange(), "everybody")
-
-
-def lasting_tcp_port() -> int:
-    """A TCP port that is free, and will not be taken by a connection that somebody makes: below those that are drawn
-    for these.  A host that listens late needs it.
-    """
-    while True:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("127.0.0.1", random.randrange(12_000, 32_000))) as probe,
-        ):
-            return int(probe.getsockname()[1])
 
 
 class Valve(Gate):
@@ -73,7 +60,7 @@ class PeersSite:
 
     def __init__(self, stack: contextlib.AsyncExitStack) -> None:
         self._stack = stack
-        self._ports = {name: lasting_tcp_port() for name in (WITNESS, *NAMES)}
+        self._ports = {name: free_tcp_port() for name in (WITNESS, *NAMES)}
         self._valves: dict[tuple[str, str], Valve] = {}
         self._buses: dict[str, PeersBus] = {}
 

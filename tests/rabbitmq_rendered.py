@@ -48,17 +48,17 @@ class Gates:
 
     def __exit__(self, *_: object) -> None:
         for gate in self._gates:
-            asyncio.run_coroutine_threadsafe(gate.close(), self._loop).result(10)
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(gate.close(), self._loop).result(60)
+        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
 
     def open(self, target: int) -> int:
         """A port that leads to ``target``."""
         gate = Gate(target)
         self._gates.append(gate)
-        return asyncio.run_coroutine_threadsafe(gate.open(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(gate.open(), self._loop).result(60)
 
     def shut(self, on: bool) -> None:
         """Shut all of them, or open them again."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 POLL = 0.01  # seconds between two looks at a condition
-READY = 20.0  # seconds a program may take until it is ready, on a loaded machine of two cores
-GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+READY = 45.0  # seconds a program may take until it is ready, on a loaded machine of two cores
+GRACE = 30.0  # seconds between SIGTERM and SIGKILL
 
 
 class NotReadyError(AssertionError):
@@ -110,18 +110,43 @@ class ServerProcess:
         return self.process.wait(timeout)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the program, and to it alone."""
+        """Send a signal to the program, and to it alone; after SIGSTOP it stands still."""
         self.process.send_signal(number)
+        if number is signal.SIGSTOP:
+            self.wait_until(lambda: stands_still(self.pid), what="standing still")
 
     def stop(self, number: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> int:
         """End the program, by SIGKILL after `grace` seconds; return its exit status (negative: a signal's number)."""
         if self.running:
             self.process.send_signal(number)
+            self.process.send_signal(signal.SIGCONT)  # whoever stands still would not hear it
         try:
             return self.process.wait(grace)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait(grace)
+
+
+def freeze(pid: int) -> None:
+    """Stop a process by SIGSTOP, and return once it stands still: until then it may answer yet."""
+    os.kill(pid, signal.SIGSTOP)
+    limit = time.monotonic() + READY
+    while not stands_still(pid):
+        assert time.monotonic() < limit, f"process {pid} does not stand still"
+        time.sleep(POLL)
+
+
+def stands_still(pid: int) -> bool:
+    """Whether each thread of a process is stopped: the signal reaches them once one has got round to it."""
+    states = [_state(stat) for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return bool(states) and set(states) == {"T"}
+
+
+def _state(stat: Path) -> str:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "gone"
 
 
 def _accepts(host: str, port: int) -> bool:

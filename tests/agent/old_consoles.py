@@ -193,7 +193,7 @@ class OldDaemon:
         await self._bus.send(Address(topic_exchange(), "console.request.agent_locate"), look, soon(), Priority.COMMAND)
         found = []
         for _ in range(count):
-            answer = await asyncio.wait_for(self._answers.get(), 5.0)
+            answer = await asyncio.wait_for(self._answers.get(), 30)
             check_common(answer)
             assert answer.correlation_id == "agent-locate"
             found.append(text(check_attributes(answer)["_name"]))
@@ -231,14 +231,14 @@ class OldDaemon:
             items += check_objects(answer)
             if not answer.has_header("partial"):
                 return items
-            answer = await asyncio.wait_for(self._answers.get(), 5.0)
+            answer = await asyncio.wait_for(self._answers.get(), 30)
 
     async def _ask(self, agent: str, opcode: str, body: Map) -> BusMessage:
         self._number += 1
         headers = (("qmf.opcode", opcode), ("method", "request"))
         asked = BusMessage(encode_map(body), "amqp/map", headers, self._reply, str(self._number), "qmf2")
         await self._bus.send(Address(direct_exchange(), agent), asked, soon(), Priority.COMMAND)
-        answer = await asyncio.wait_for(self._answers.get(), 5.0)
+        answer = await asyncio.wait_for(self._answers.get(), 30)
         check_common(answer)
         assert answer.correlation_id == str(self._number)
         return answer

@@ -61,9 +61,9 @@ async def test_it_shows_what_lives_here_and_is_commanded_by_nobody() -> None:
         (shown,) = console.picture.objects(DOMAIN.id)
         for method in ("destroy", "create", "shutdown", "getXMLDesc"):
             with pytest.raises(CallRefused) as refused:
-                await console.call(shown.id, method, {}, Deadline.after(5))
+                await console.call(shown.id, method, {}, Deadline.after(30))
             assert refused.value.code == Code.FORBIDDEN
-        found = await hypervisor.find(VM, Deadline.after(5))
+        found = await hypervisor.find(VM, Deadline.after(30))
         assert found is not None
         assert found.state is VmState.RUNNING
         hypervisor.happen(VM, VmState.OFF)

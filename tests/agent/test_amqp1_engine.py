@@ -86,12 +86,12 @@ async def recorded(ends: Ends, count: int) -> tuple[bytes, bytes]:
 
         tasks = [asyncio.create_task(pass_on(0, there, back)), asyncio.create_task(pass_on(1, back, there))]
         await link.ready
-        parcel = Parcel(TOPIC, BusMessage(b"x" * 99), Deadline.after(9), Priority.INDICATION, None)
+        parcel = Parcel(TOPIC, BusMessage(b"x" * 99), Deadline.after(30), Priority.INDICATION, None)
         for _ in range(count):
             (box,) = audience.boxes(Address(TOPIC.exchange, "a.b"))
             box.put(parcel)
             audience.push()
-            parcel = Parcel(TOPIC, BusMessage(b"x" * 99), Deadline.after(9), Priority.INDICATION, None)
+            parcel = Parcel(TOPIC, BusMessage(b"x" * 99), Deadline.after(30), Priority.INDICATION, None)
         await eventually(lambda: len(ends.settled) == count and len(ends.heard) == count)
         await link.engine.leave(5)
         await audience.engine.leave(5)
@@ -142,7 +142,7 @@ async def test_a_message_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch
         await attach(audience.engine, speaker)
         await link.ready
         (box,) = audience.boxes(Address(TOPIC.exchange, "a.b"))
-        box.put(Parcel(TOPIC, BusMessage(b"x" * 300_000), Deadline.after(9), Priority.INDICATION, None))
+        box.put(Parcel(TOPIC, BusMessage(b"x" * 300_000), Deadline.after(30), Priority.INDICATION, None))
         audience.push()
         await eventually(lambda: len(ends.lost) == 2)
     assert "a message of more than 100000 bytes" in ends.lost
@@ -173,7 +173,7 @@ async def test_an_audience_takes_no_message_and_no_link_that_does_not_say_what_i
     link = BrokerLink("a", Greeting("b"), tuple, boxes, hooks, Peer())
     box = boxes.of(TOPIC)
     assert box is not None
-    parcel = Parcel(TOPIC, BusMessage(), Deadline.after(9), Priority.INDICATION, None)
+    parcel = Parcel(TOPIC, BusMessage(), Deadline.after(30), Priority.INDICATION, None)
     box.put(parcel)
     with pair() as (here, there):
         await attach(link.engine, here)
@@ -204,7 +204,7 @@ async def test_a_certificate_logs_in_by_itself_where_the_broker_takes_that() -> 
         there.sendall(sasl(EXTERNAL_ALONE))
         heard = b""
         while b"EXTERNAL" not in heard:
-            heard += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(there, 4096), 20)
+            heard += await asyncio.wait_for(asyncio.get_running_loop().sock_recv(there, 4096), 30)
         link.engine.drop("enough")
         await eventually(lambda: ends.lost == ["enough"])
 

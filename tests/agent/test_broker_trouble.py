@@ -232,7 +232,7 @@ async def test_a_client_ends_soon_though_nobody_answers_it(transport: Transport)
     before = descriptors()
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url, terms = f"{transport.scheme}://127.0.0.1:{deaf.getsockname()[1]}", Terms(connect_timeout=0.5)
-        async with trying(transport.make(url, terms)), asyncio.timeout(15):
+        async with trying(transport.make(url, terms)), asyncio.timeout(30):
             await asyncio.sleep(0.1)
         assert transport.deaf in await refusal(transport.make(url, terms))
     await nothing_left_behind(before)
@@ -244,7 +244,7 @@ async def test_a_client_that_leaves_a_frozen_broker_ends_too(broker: RabbitMq, t
     task = asyncio.create_task(bus.run())
     await bus.wait_connected(soon())
     with broker.frozen():
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await bus.close()
             await task
     await nothing_left_behind(before)

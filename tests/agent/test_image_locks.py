@@ -70,5 +70,5 @@ def test_outlast_returns_when_the_last_lock_has_gone(image: Path) -> None:
         waiter.start()
         waiter.join(0.1)
         assert waiter.is_alive()
-    waiter.join(5)
+    waiter.join(30)
     assert not waiter.is_alive()

@@ -15,6 +15,7 @@ from fencebus_schemas.model import Proof, VmState
 from tests.elapsed import Stopwatch
 from tests.hypervisors import LibvirtWorld, allow, eventually, fresh_name, soon
 from tests.libvirtd import Libvirtd
+from tests.server_process import freeze
 
 
 async def test_without_libvirtd_a_call_fails_at_its_deadline_and_heals_by_itself(
@@ -67,7 +68,7 @@ async def test_a_libvirtd_that_dies_under_a_kill_does_not_take_the_proof_with_it
     name = fresh_name()
     vm = await qemu.add(name)
     pid = libvirtd.qemu_pid(name)
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     off = asyncio.create_task(qemu.hypervisor.power_off(vm, soon(25), allow))
     await asyncio.sleep(0.5)
     await asyncio.to_thread(libvirtd.kill)

@@ -81,14 +81,14 @@ class Heard:
 
     def await_words(self, vm: str, words: str) -> None:
         """Return once this has been said of that VM."""
-        limit = time.monotonic() + 15
+        limit = time.monotonic() + 30
         while (vm, words) not in self.words:
             assert time.monotonic() < limit
             time.sleep(0.01)
 
     def of(self, vm: str, count: int) -> list[str]:
         """What was said of one VM, once it is so much and nothing more comes, or after a while."""
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 30
         while time.monotonic() < limit:
             said = [words for known, words in self.words if known == vm and words not in RACING]
             if len(said) >= count and time.monotonic() - self.at > SETTLED:

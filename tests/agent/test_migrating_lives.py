@@ -17,7 +17,7 @@ from tests.guests.hosts import LIVE, MOVE, two_hosts
 
 pytestmark = pytest.mark.timeout(90)
 
-PATIENCE = 10.0  # seconds for what a driver does a moment after an event
+PATIENCE = 30.0  # seconds for what a driver does a moment after an event
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ class Traveller:
 
     def turn_post_copy(self) -> None:
         """Let it run at the target, whatever is still to be copied, as soon as the copy has begun."""
-        limit = time.monotonic() + 10
+        limit = time.monotonic() + 30
         while True:
             try:
                 self.domain.migrateStartPostCopy()
@@ -107,7 +107,7 @@ class Traveller:
 
     def settle(self, lives: int) -> None:
         """Wait until so many processes of it are left, for a moment at least."""
-        limit = time.monotonic() + 15
+        limit = time.monotonic() + 30
         while self.lives != lives:
             assert time.monotonic() < limit, f"{self.lives} processes of {self.name}"
             time.sleep(0.02)

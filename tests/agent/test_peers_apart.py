@@ -21,7 +21,7 @@ from tests.components import CHECKOUT, require_program
 from tests.hypervisors import eventually, soon
 from tests.namespaces import Neighbour, bridge, neighbour, own_network, run_ip
 from tests.peer_process import address
-from tests.peers_site import lasting_tcp_port
+from tests.ports import free_tcp_port
 from tests.rabbitmq_site import running
 from tests.server_process import ServerProcess
 
@@ -59,7 +59,7 @@ class Asker:
 @contextlib.asynccontextmanager
 async def site(folder: Path) -> AsyncIterator[tuple[Asker, dict[str, ServerProcess]]]:
     """This process is a; b and c are others."""
-    url = "peers://" + ",".join(f"{name}@127.0.0.1:{lasting_tcp_port()}" for name in "abc")
+    url = "peers://" + ",".join(f"{name}@127.0.0.1:{free_tcp_port()}" for name in "abc")
     argv = (sys.executable, "-m", "tests.peer_process", url)
     with contextlib.ExitStack() as stack:
         others = {name: ServerProcess([*argv, name, KEY, str(HEARTBEAT)], folder / name, cwd=CHECKOUT) for name in "bc"}
@@ -110,12 +110,12 @@ class Apart:
         async def inside() -> None:
             await asyncio.to_thread(run_ip, command)
 
-        asyncio.run_coroutine_threadsafe(inside(), self._loop).result(20)
+        asyncio.run_coroutine_threadsafe(inside(), self._loop).result(30)
 
     def end(self) -> None:
         """It leaves."""
         self._loop.call_soon_threadsafe(self._stop.set)
-        self.ended.result(20)
+        self.ended.result(30)
         self._machine.does(self._loop.close)
 
     async def _live(self, url: str) -> None:

@@ -28,7 +28,7 @@ from fencebus_agent.peers_trust import names_of
 from fencebus_schemas.bus_url import Tls
 from tests.hypervisors import eventually, soon
 from tests.peer_certificates import Authority
-from tests.peers_site import lasting_tcp_port
+from tests.ports import free_tcp_port
 
 COMMAND, INDICATION = Priority.COMMAND, Priority.INDICATION
 KEYS = (b"the hosts' key",)
@@ -39,7 +39,7 @@ class Hosts:
     """Lists for hosts of one machine, and the buses made from them."""
 
     def __init__(self, names: Sequence[str], stack: contextlib.AsyncExitStack) -> None:
-        self.ports = {name: lasting_tcp_port() for name in names}
+        self.ports = {name: free_tcp_port() for name in names}
         self.url = "peers://" + ",".join(f"{name}@127.0.0.1:{port}" for name, port in self.ports.items())
         self._stack = stack
 
@@ -50,7 +50,7 @@ class Hosts:
 
         async def end() -> None:
             await bus.close()
-            await asyncio.wait_for(task, 15)
+            await asyncio.wait_for(task, 30)
 
         self._stack.push_async_callback(end)
         return bus
@@ -127,7 +127,7 @@ async def test_another_key_and_a_host_that_is_in_no_list_are_refused(caplog: pyt
         await site.start("b", (b"another key",))
         await eventually(lambda: "it does not hold the hosts' key" in caplog.text, 20)
         await told(a, "b: ")
-        other = f"peers://x@127.0.0.1:{lasting_tcp_port()},a@127.0.0.1:{site.ports['a']}"
+        other = f"peers://x@127.0.0.1:{free_tcp_port()},a@127.0.0.1:{site.ports['a']}"
         await site.start("x", url=other)
         await eventually(lambda: "'x' is in no list here" in caplog.text, 20)
         assert a._door.audiences == ()
@@ -168,7 +168,7 @@ async def test_strangers_get_nothing_and_harm_nobody(hostile: bytes) -> None:
         with contextlib.suppress(OSError):
             writer.write(hostile)
             writer.write_eof()
-            assert await asyncio.wait_for(reader.read(), 20) == b""
+            assert await asyncio.wait_for(reader.read(), 30) == b""
         writer.close()
         heard = listen(b, b.own)
         await eventually(lambda: bool(a._door.wanting(b.own)), 20)
@@ -208,7 +208,7 @@ async def test_a_host_that_comes_anew_takes_the_place_of_what_is_left_of_it() ->
             assert socket_of is not None
             socket_of.pause_reading()
         await before.close()
-        await asyncio.wait_for(task, 15)
+        await asyncio.wait_for(task, 30)
         b = await site.start("b")
         heard = listen(b, EVERYBODY)
         await b.wait_connected(soon())

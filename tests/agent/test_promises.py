@@ -71,6 +71,6 @@ async def test_at_the_end_every_promise_is_broken() -> None:
 
 async def test_an_indication_is_lost_if_it_is_not_taken() -> None:
     promises = Promises()
-    parcel = Parcel(Address("x", "k"), BusMessage(), Deadline.after(1.0), Priority.INDICATION, None)
+    parcel = Parcel(Address("x", "k"), BusMessage(), Deadline.after(30), Priority.INDICATION, None)
     assert not promises.settle(parcel, None)
     assert promises.settle(parcel, BusRefused("bus", "no"))

@@ -20,6 +20,7 @@ from tests.elapsed import Stopwatch
 from tests.held_disk import HeldDisk
 from tests.hypervisors import LibvirtWorld, allow, eventually, fresh_name, soon
 from tests.libvirtd import Libvirtd
+from tests.server_process import freeze
 
 DISK = """\
 <disk type='{kind}' device='disk'><driver name='qemu' type='raw' cache='none' io='{io}'/><source {attribute}='{path}'/>
@@ -81,7 +82,7 @@ async def test_a_stopped_qemu_is_off_once_libvirt_has_lost_patience_and_status_a
 ) -> None:
     name = fresh_name()
     vm = await qemu.add(name)
-    os.kill(libvirtd.qemu_pid(name), signal.SIGSTOP)
+    freeze(libvirtd.qemu_pid(name))
     watch = Stopwatch()
     off = asyncio.create_task(qemu.hypervisor.power_off(vm, soon(25), allow))
     await asyncio.sleep(1)

@@ -110,5 +110,5 @@ async def test_it_ends_though_something_happens_at_the_same_moment() -> None:
             for _ in range(ticks):
                 await asyncio.sleep(0)
             running.cancel()
-            done, _ = await asyncio.wait([running], timeout=20)
+            done, _ = await asyncio.wait([running], timeout=30)
             assert done

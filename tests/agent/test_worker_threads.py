@@ -14,7 +14,7 @@ import pytest
 
 from fencebus_agent.worker_threads import WorkerThreads
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 async def test_a_result_and_an_exception_reach_the_caller() -> None:
@@ -161,4 +161,4 @@ def test_a_call_that_hangs_does_not_hold_up_the_end_of_the_program() -> None:
         "    await asyncio.sleep(0.1)\n"
         "asyncio.run(main())"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=10)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

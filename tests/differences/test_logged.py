@@ -29,7 +29,7 @@ def test_the_log_says_what_was_done(tmp_path: Path) -> None:
     lines = {}
     with both(plan, tmp_path / "site") as sites, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.bind(str(dev / "log"))
-        log.settimeout(5)
+        log.settimeout(30)
         for make, place in sites.items():
             assert run([*unshare, *place.command(make, "-o", "off", "-n", "alpha")]).status == 0
             lines[make] = log.recv(1024).decode()

@@ -61,7 +61,7 @@ def test_a_daemon_without_libvirt_can_be_ended(tmp_path: Path, libvirtd: Libvirt
                 time.sleep(0.5)
                 for place in sites.values():
                     place.daemon.send(signal.SIGTERM)
-            assert sites[OURS].daemon.wait(10) == 0
+            assert sites[OURS].daemon.wait(30) == 0
             assert sites[C].daemon.running
             sites[C].daemon.send(signal.SIGKILL)
         finally:

@@ -19,6 +19,7 @@ from tests.components import require_program
 from tests.held_disk import HeldDisk
 from tests.interop.programs import Make, Plan, both, run
 from tests.libvirtd import Libvirtd, guest_xml
+from tests.server_process import freeze
 
 ON, OFF, DONE = (0, "Status: ON\n"), (2, "Status: OFF\n"), (0, "")
 C, OURS = Make.C, Make.OURS
@@ -143,7 +144,7 @@ def test_a_stopped_qemu_is_off_within_the_deadline_and_holds_up_nobody(tmp_path:
     purposes = ("stopped-c", "stopped-ours", "other")
     with both(Plan((libvirtd.uri,)), tmp_path / "site") as sites, machines(libvirtd, *purposes) as names:
         for name in (names["stopped-c"], names["stopped-ours"]):
-            os.kill(libvirtd.qemu_pid(name), signal.SIGSTOP)
+            freeze(libvirtd.qemu_pid(name))
         with ThreadPoolExecutor(2) as pool:
             offs = {
                 make: pool.submit(sites[make].act, C, "off", names[f"stopped-{word}"])

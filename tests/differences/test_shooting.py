@@ -13,6 +13,7 @@ from fencebus_schemas.model import Action
 from fencebus_schemas.serialline import ReplyReader, SerialRequest
 from tests.interop.programs import Line, Make, Plan, Site, site
 from tests.interop.worlds import Vm, write_world
+from tests.server_process import freeze
 
 C, OURS = Make.C, Make.OURS
 ROUNDS = 3
@@ -27,7 +28,7 @@ class GuestLine:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
-        self._listener.settimeout(10)
+        self._listener.settimeout(30)
         self._daemon: socket.socket | None = None
         self._seqno = 0
         self._request = b""
@@ -41,7 +42,7 @@ class GuestLine:
         if self._daemon is not None:
             self._daemon.close()
         self._daemon, _ = self._listener.accept()
-        self._daemon.settimeout(10)
+        self._daemon.settimeout(30)
 
     def send(self, action: Action, target: str) -> None:
         self._seqno += 1
@@ -52,7 +53,7 @@ class GuestLine:
         assert self._daemon is not None
         self._daemon.sendall(self._request)
 
-    def reply(self, patience: float = 10) -> int | None:
+    def reply(self, patience: float = 30) -> int | None:
         assert self._daemon is not None
         self._daemon.settimeout(patience)
         reader = ReplyReader()
@@ -85,7 +86,7 @@ def two_guests(make: Make, folder: Path) -> Iterator[tuple[Site, GuestLine, Gues
 
 def shoot(place: Site, alpha: GuestLine, beta: GuestLine) -> list[int | None]:
     """Both ask in one moment; returns what each is told."""
-    os.kill(place.daemon.pid, signal.SIGSTOP)
+    freeze(place.daemon.pid)
     alpha.send(Action.OFF, "beta")
     beta.send(Action.OFF, "alpha")
     os.kill(place.daemon.pid, signal.SIGCONT)

@@ -15,6 +15,7 @@ from tests.differences.peers import addressed, last_word
 from tests.interop.programs import Make, Plan, Site, Transport, both
 from tests.interop.worlds import ALPHA, BETA, write_world
 from tests.protocol_client import Secret, connect, send_to_group, signed
+from tests.server_process import freeze
 
 ON, OFF = (0, "Status: ON\n"), (2, "Status: OFF\n")
 C, OURS = Make.C, Make.OURS
@@ -111,7 +112,7 @@ def test_nothing_is_done_for_a_requester_that_has_gone(tmp_path: Path) -> None:
                 peer.send(signed(secret, Action.OFF, "alpha"))
                 # The daemon wakes and finds the last word of the handshake together with the end of the connection.
                 word = last_word(peer)
-                os.kill(place.daemon.pid, signal.SIGSTOP)
+                freeze(place.daemon.pid)
                 peer.send(word)
                 peer.hang_up()
             os.kill(place.daemon.pid, signal.SIGCONT)

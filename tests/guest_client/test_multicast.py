@@ -114,7 +114,7 @@ class Intruder(threading.Thread):
     def _connect(self) -> socket.socket:
         for _ in range(100):
             try:
-                self.connections.append(socket.create_connection(("127.0.0.1", self.port), timeout=5))
+                self.connections.append(socket.create_connection(("127.0.0.1", self.port), timeout=30))
             except ConnectionRefusedError:
                 time.sleep(0.02)
             else:

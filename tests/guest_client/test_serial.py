@@ -45,7 +45,7 @@ def host_end(fd: int, answer: bytes) -> Iterator[list[serialline.SerialRequest]]
     try:
         yield requests
     finally:
-        thread.join(15)
+        thread.join(30)
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_a_vm_channel_is_a_tcp_connection_with_the_serial_protocol(run_client: R
         thread = threading.Thread(target=serve)
         thread.start()
         done = run_client("fence_virt", *arguments, "-o", "status")
-        thread.join(10)
+        thread.join(30)
     assert done == (0, "Status: ON\n", "")
     done = run_client("fence_virt", *arguments, "-o", "off")
     assert done.status == 255
@@ -288,7 +288,7 @@ def test_the_reply_to_an_earlier_request_is_not_taken_for_the_answer(run_client:
         thread.start()
         port = str(listener.getsockname()[1])
         done = run_client("fence_virt", "-A", "127.0.0.1", "-p", port, "-n", "vm1", "-o", "off")
-        thread.join(15)
+        thread.join(30)
     assert done.status == 1
 
 
@@ -306,6 +306,6 @@ def test_a_line_that_never_falls_silent_is_asked_all_the_same() -> None:
         watch = Stopwatch()
         Line(guest.fileno()).drop_what_waits(0.1, Patience(0.3))
         over.set()
-        thread.join(5)
+        thread.join(30)
     assert watch.seconds > 0.25
     assert watch.undisturbed < 2

@@ -69,7 +69,7 @@ class GuestWorld:
         """Ask for the target's status with our client."""
         return machine.run(way.ours("-o status -n target"))
 
-    def says(self, text: str, seconds: float = 20.0) -> None:
+    def says(self, text: str, seconds: float = 40.0) -> None:
         """Wait until the daemon's log has a text."""
         self.host.daemon.wait_for_output(text, seconds)
 
@@ -89,7 +89,7 @@ class GuestWorld:
                 admin.lookupByName(name).undefine()
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 40.0) -> None:
     """Return once the condition holds; fail if it does not within the time."""
     limit = time.monotonic() + seconds
     while not condition():

@@ -134,7 +134,7 @@ class Host:
 
     async def state(self, number: int) -> VmState | None:
         """What this host's hypervisor has; ``None`` if it does not know such a VM."""
-        record = await self.hypervisor.find(vm(number), Deadline.after(1))
+        record = await self.hypervisor.find(vm(number), Deadline.after(30))
         return record.state if record else None
 
 

@@ -100,7 +100,7 @@ class House:
 
     async def state(self, vm: Uuid = VM, hypervisor: int = 0) -> VmState:
         """What the hypervisor itself says."""
-        found = await self.hypervisors[hypervisor].find(vm, Deadline.after(1))
+        found = await self.hypervisors[hypervisor].find(vm, Deadline.after(30))
         assert found is not None
         return found.state
 

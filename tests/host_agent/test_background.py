@@ -26,7 +26,7 @@ if sys.argv[2] == "serves":
 def test_the_starter_ends_when_the_daemon_serves_or_has_failed(tmp_path: object, end: str, status: int) -> None:
     began = time.monotonic()
     said = f"{tmp_path}/said"
-    ended = subprocess.run([sys.executable, "-c", PROGRAM, said, end], capture_output=True, text=True, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, said, end], capture_output=True, text=True, timeout=60)
     assert ended.returncode == status
     assert time.monotonic() - began >= 0.3
     assert ("did not start" in ended.stderr) == (end == "fails")

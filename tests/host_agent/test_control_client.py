@@ -42,7 +42,7 @@ def test_ctrl_c_ends_a_wait_that_it_did_not_interrupt(listening: socket.socket, 
             connection.recv(4096)
             ended.wait(0.2)  # by now it waits for the answer
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-            ended.wait(20)
+            ended.wait(30)
 
     ended = threading.Event()
     other = threading.Thread(target=unheard)

@@ -111,7 +111,7 @@ def test_a_fence_that_has_begun_is_finished_and_answered(tmp_path: Path, number:
             daemon.wait_for_line("stopping" if number is signal.SIGTERM else "configuration reloaded")
             time.sleep(0.3)
             assert not asking.done()
-        assert asking.result(15).code == REPLY_SUCCESS
+        assert asking.result(30).code == REPLY_SUCCESS
         if number is signal.SIGTERM:
             assert daemon.process.wait() == 0
     assert daemon.says("verdict .*reason=rebooted")

@@ -40,7 +40,7 @@ XML = (
 
 def asked(source: Source, action: Action, target: str) -> FenceRequest:
     now = boottime()
-    return FenceRequest(RequestId("r"), action, target, source, "test", Deadline.after(5), now, seqno=1)
+    return FenceRequest(RequestId("r"), action, target, source, "test", Deadline.after(30), now, seqno=1)
 
 
 def guest(vm: Uuid) -> Source:
@@ -109,7 +109,7 @@ async def test_virsh_metadata_on_a_running_vm_labels_it_at_once(libvirtd: Libvir
     hypervisor = LibvirtHypervisor(libvirtd.uri, HOST, INCARNATION)
     running = asyncio.create_task(hypervisor.run())
     try:
-        await hypervisor.wait_ready(Deadline.after(10))
+        await hypervisor.wait_ready(Deadline.after(30))
         assert hypervisor.cluster_of(Uuid(vm)) is None
         metadata = ["--uri", "urn:fencebus:domain:1", "--key", "fencebus", "--set", "<cluster>alpha</cluster>"]
         command: list[str | Path] = [virsh, "-c", libvirtd.uri, "metadata", "labelled", *metadata, "--live", "--config"]
@@ -118,7 +118,7 @@ async def test_virsh_metadata_on_a_running_vm_labels_it_at_once(libvirtd: Libvir
             if hypervisor.cluster_of(Uuid(vm)):
                 break
             await asyncio.sleep(0.02)
-        found = await hypervisor.find("labelled", Deadline.after(5))
+        found = await hypervisor.find("labelled", Deadline.after(30))
         assert found is not None
         assert found.cluster == "alpha"
     finally:

@@ -66,7 +66,7 @@ def test_in_the_background_lines_go_to_the_system_log(tmp_path: Path, monkeypatc
     monkeypatch.setattr(logs, "SYSLOG_SOCKET", tmp_path / "log")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
         syslog.bind(str(tmp_path / "log"))
-        syslog.settimeout(5)
+        syslog.settimeout(30)
         logs.set_up("fence_virtd", foreground=False, debug=0)
         logging.getLogger("fencebus_host.daemon").warning("a line")
         received = syslog.recv(1000)

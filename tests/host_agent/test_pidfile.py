@@ -51,7 +51,7 @@ def test_a_file_that_another_process_holds_is_refused_and_names_it(tmp_path: Pat
             PidFile(tmp_path / "pid")
         assert holder.stdin is not None
         holder.stdin.close()
-        assert holder.wait(10) == 0
+        assert holder.wait(30) == 0
     PidFile(tmp_path / "pid").close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import uuid4
 
 import pytest
 
@@ -55,6 +56,7 @@ async def test_destroy_is_a_fence_and_create_starts_it_again() -> None:
         assert show.domain("vm2").values["lastFenceBy"] == "qmf:console"
         assert await show.call(show.domain("vm2").id, "create") == {}
         assert await show.hosts["hostb"].state(2) is VmState.RUNNING
+        await asyncio.sleep(0.5)  # what began a moment before the call is spared (S12)
         assert await show.call(show.domain("vm2").id, "reboot") == {}
 
 
@@ -72,7 +74,10 @@ async def test_the_same_request_id_gets_the_same_outcome_and_acts_once() -> None
         assert (first["ok"], first["reason"], stops.count("stopped")) == (True, "rebooted", 1)
         assert await fence(show, "vm2", "reboot", "call 17") == first
         assert stops.count("stopped") == 1
-        await fence(show, "vm2", "reboot", "call 18")
+        again = await fence(show, "vm2", "reboot", "call 18")
+        while again["reason"] == "younger-life":  # it began a moment before, or after for all its host knows
+            again = await fence(show, "vm2", "reboot", f"call {uuid4()}")
+        assert again["ok"]
         assert stops.count("stopped") == 2
 
 
@@ -103,7 +108,7 @@ async def test_a_user_who_is_not_trusted_does_nothing() -> None:
             await eventually(lambda: len(console.picture.objects(FENCE_CONTROL.id)) == 2)
             arguments: Map = {"target": "vm2", "action": "off", "requestId": "", "timeout": 0}
             with pytest.raises(CallRefused, match="user stranger is not trusted here") as refused:
-                await console.call(CONTROL_A, "fence", arguments, Deadline.after(5))
+                await console.call(CONTROL_A, "fence", arguments, Deadline.after(30))
             assert refused.value.code == Code.FORBIDDEN
             assert await show.hosts["hostb"].state(2) is VmState.RUNNING
         finally:
@@ -170,7 +175,7 @@ async def test_a_vm_of_which_nobody_can_say_whether_it_is_off_is_unknown() -> No
         control = next(iter(show.console.picture.objects(FENCE_CONTROL.id)))
         calls = FaceCalls(undecided, nothing_found, [], chronicle, 5.0)
         call = Call(control, "status", {"target": "vm1"}, "console", "1")
-        assert await calls.call(call, Deadline.after(5)) == {"state": "unknown", "ownerHost": ""}
+        assert await calls.call(call, Deadline.after(30)) == {"state": "unknown", "ownerHost": ""}
 
 
 async def test_every_method_of_the_classes_is_carried_out_by_somebody() -> None:
@@ -186,7 +191,7 @@ async def test_it_ends_when_the_bus_is_closed() -> None:
         await asyncio.sleep(0.1)
         await show.hosts["hosta"].bus.close()
         show.hosts["hosta"].hypervisor.happen(vm(1), VmState.PAUSED)  # there is something to say
-        done, _ = await asyncio.wait([again], timeout=20)
+        done, _ = await asyncio.wait([again], timeout=30)
         assert done
         await again
 

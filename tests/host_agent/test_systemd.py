@@ -15,7 +15,7 @@ from fencebus_host.systemd import Notifier
 def systemd(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(5)
+        manager.settimeout(30)
         yield manager
 
 
@@ -28,7 +28,7 @@ def test_an_abstract_socket_is_understood(tmp_path: Path) -> None:
     name = f"fencebus-{tmp_path.name}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"\0{name}")
-        manager.settimeout(5)
+        manager.settimeout(30)
         Notifier({"NOTIFY_SOCKET": f"@{name}"}).tell("READY=1")
         assert manager.recv(1000) == b"READY=1"
 

@@ -77,7 +77,7 @@ def listener_on(device: Path, vm: str = "node1") -> TtyListener:
 async def serving(listener: TtyListener) -> AsyncIterator[asyncio.Task[None]]:
     ready = asyncio.Event()
     task = asyncio.create_task(listener.serve(status_on, ready.set))
-    await asyncio.wait_for(ready.wait(), 5)
+    await asyncio.wait_for(ready.wait(), 30)
     try:
         yield task
     finally:
@@ -93,7 +93,7 @@ def guest() -> Guest:
 async def test_a_guest_at_the_end_of_a_cable_is_answered_as_the_vm_that_the_configuration_names(guest: Guest) -> None:
     seen.clear()
     async with serving(listener_on(guest.device)):
-        code = await asyncio.wait_for(guest.ask(b"login: " + SerialRequest(4, "node2", 7).pack()), 5)
+        code = await asyncio.wait_for(guest.ask(b"login: " + SerialRequest(4, "node2", 7).pack()), 30)
     guest.close()
     assert code == 0
     assert seen[0].target == "node2"
@@ -104,7 +104,7 @@ async def test_a_port_whose_other_end_hangs_up_is_an_error_that_the_supervisor_s
     async with serving(listener_on(guest.device)) as task:
         guest.close()
         with pytest.raises(OSError, match=r"."):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 30)
 
 
 async def test_a_vm_that_nobody_knows_is_an_error_not_an_anonymous_guest(guest: Guest) -> None:

@@ -115,4 +115,4 @@ def cluster(network: Network, folder: Path, agent: Path, nodes: Sequence[str]) -
         keeper.stdin.close()
         keeper.stdout.close()
         keeper.kill()
-        keeper.wait(20)
+        keeper.wait(60)

@@ -33,7 +33,7 @@ class Network:
         assert keeper.stdin is not None
         assert keeper.stdout is not None
         keeper.stdin.close()
-        keeper.wait(10)
+        keeper.wait(60)
         keeper.stdout.close()
 
     @property

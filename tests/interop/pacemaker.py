@@ -74,5 +74,5 @@ def fencer(place: Site, agent: Path | None) -> Iterator[Fencer]:
         yield Fencer((str(require_program("nsenter", "util-linux")), *namespaces, "--"))
     finally:
         keeper.stdin.close()
-        keeper.wait(20)
+        keeper.wait(60)
         keeper.stdout.close()

@@ -266,7 +266,7 @@ def test_auth_on_tcp_is_a_setting_of_its_own_here(tmp_path: Path, key_file: Path
 def run_c(*arguments: str) -> subprocess.CompletedProcess[str]:
     program = require_file(C_PROGRAM, package="fence-virtd")
     return subprocess.run(
-        [program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10, check=False
+        [program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
     )
 
 

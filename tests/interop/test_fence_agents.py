@@ -220,7 +220,7 @@ async def test_fence_dummy_keeps_the_contract_that_we_rely_on(tmp_path: Path) ->
     options = (("status_file", f"{tmp_path}/state"),)
 
     async def ask(verb: Verb) -> Finished:
-        return await process.run(program, stdin_text(options, verb), None, Deadline.after(10))
+        return await process.run(program, stdin_text(options, verb), None, Deadline.after(30))
 
     (tmp_path / "state").write_text("on")
     assert power_of(await ask(Verb.STATUS)) is Power.ON
@@ -237,7 +237,7 @@ async def test_an_interpreter_that_does_not_find_an_agents_program_ends_as_an_of
         f"#!{sys.executable} -IS\nimport os, sys\nos.execv(sys.executable, [sys.executable, '/nowhere.py'])\n"
     )
     agent.chmod(0o755)
-    lost = await process.run(agent, b"", None, Deadline.after(10))
+    lost = await process.run(agent, b"", None, Deadline.after(30))
     assert lost.status == 2
     assert power_of(lost) is Power.UNKNOWN
     assert os.path.basename(sys.executable) in lost.trouble or "can't open file" in lost.trouble

@@ -201,11 +201,11 @@ async def test_a_console_sees_who_has_what_and_ends_a_vm_only_if_its_user_is_tru
         await eventually(lambda: shown(stranger) == expected)
         (machine,) = [one.id for one in stranger.picture.objects(DOMAIN.id) if one.values["name"] == REAL]
         with pytest.raises(CallRefused, match="not trusted"):
-            await stranger.call(machine, "destroy", {}, Deadline.after(10))
+            await stranger.call(machine, "destroy", {}, Deadline.after(30))
         assert three.life()
         assert three.second.daemon.says(f"refused destroy for user '{STRANGER}'")
         await eventually(lambda: shown(trusted) == expected)
-        assert await trusted.call(machine, "destroy", {}, Deadline.after(10)) == {}
+        assert await trusted.call(machine, "destroy", {}, Deadline.after(30)) == {}
         assert three.life() == []
 
 

@@ -99,7 +99,7 @@ async def running_core(folder: Path) -> AsyncIterator[Core]:
     await core.records.open()
     router = asyncio.create_task(core.router.run())
     try:
-        await asyncio.gather(*(one.wait_ready(Deadline.after(10)) for one in core.hypervisors))
+        await asyncio.gather(*(one.wait_ready(Deadline.after(30)) for one in core.hypervisors))
         yield core
     finally:
         router.cancel()

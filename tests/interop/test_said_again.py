@@ -12,6 +12,7 @@ from fencebus_schemas.model import Action
 from fencebus_schemas.xvm import REPLY_SUCCESS
 from tests.differences.test_shooting import two_guests
 from tests.interop.programs import Make
+from tests.server_process import freeze
 
 QUIET = 0.7  # seconds
 
@@ -22,7 +23,7 @@ def test_what_is_said_again_before_or_just_after_its_reply_gets_one_reply(
     tmp_path: Path, make: Make, action: Action
 ) -> None:
     with two_guests(make, tmp_path / "host") as (place, alpha, _):
-        os.kill(place.daemon.pid, signal.SIGSTOP)
+        freeze(place.daemon.pid)
         alpha.send(action, "beta")
         for _ in range(3):
             alpha.send_again()

@@ -20,8 +20,8 @@ def yes(_life: Life | None) -> None:
 
 
 async def until(look: Callable[[], T]) -> T:
-    """What ``look`` returns as soon as that is true; fails if it is not within some seconds."""
-    for _ in range(500):
+    """What ``look`` returns as soon as that is true; fails if it is not within 30 seconds."""
+    for _ in range(3000):
         if seen := look():
             return seen
         await asyncio.sleep(0.01)

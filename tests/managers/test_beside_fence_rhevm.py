@@ -25,7 +25,7 @@ async def test_unknown_reads_on_there_and_nothing_here(engine: StandIn, tmp_path
     engine.world.lose("host-1")
     assert (await fence_rhevm(engine, "status", "node1")).out == "Status: ON\n"
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find("node1", soon(5))
+        found = await router.find("node1", soon(30))
     outcome = verdict.decide_status(request(Action.STATUS, "node1"), found)
     assert (outcome.ok, outcome.reason) == (False, Reason.NOT_PROVEN)
 
@@ -37,14 +37,14 @@ async def test_a_monitor_with_a_wrong_password_is_green_there_and_fails_here(eng
     assert (listed.status, listed.out.strip()) == (0, "")
     async with router_to(tmp_path, settings(engine)) as router:
         with pytest.raises(HypervisorError, match="does not accept the account"):
-            await router.check(soon(5))
+            await router.check(soon(30))
 
 
 async def test_one_vm_without_a_state_empties_the_list_there_and_not_here(engine: StandIn, tmp_path: Path) -> None:
     engine.world.vms[NODE2].status = ""
     assert (await fence_rhevm(engine, "list")).out.strip() == ""
     async with router_to(tmp_path, settings(engine)) as router:
-        assert len(await router.list(soon(5))) == 3
+        assert len(await router.list(soon(30))) == 3
 
 
 async def test_a_name_with_a_blank_and_a_uuid_are_not_understood_there_and_are_here(
@@ -55,7 +55,7 @@ async def test_a_name_with_a_blank_and_a_uuid_are_not_understood_there_and_are_h
     assert (await fence_rhevm(engine, "status", NODE1)).status == 1
     async with router_to(tmp_path, settings(engine)) as router:
         for target in ("my node", NODE1):
-            assert (await router.find(target, soon(5))).records[0].state is VmState.RUNNING
+            assert (await router.find(target, soon(30))).records[0].state is VmState.RUNNING
 
 
 async def test_another_vm_whose_name_differs_in_case_is_killed_there_and_left_alone_here(
@@ -76,7 +76,7 @@ async def test_a_pattern_for_a_name_kills_some_vm_there_and_none_here(engine: St
     assert (await fence_rhevm(engine, "off", "node*")).status == 0
     assert engine.world.vms[NODE1].status == "down"
     async with router_to(tmp_path, settings(engine)) as router:
-        assert (await router.find("node*", soon(5))).records == ()
+        assert (await router.find("node*", soon(30))).records == ()
 
 
 async def test_a_refusal_reads_as_a_timeout_there_and_as_a_denial_here(engine: StandIn, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ANOTHER = "00000000-0000-0000-0000-0000000000aa"
 @pytest.mark.parametrize("target", (NODE1, NODE1.upper(), "node1"))
 async def test_a_vm_is_found_by_its_uuid_and_by_its_name(either: StandIn, tmp_path: Path, target: str) -> None:
     async with router_to(tmp_path, settings(either)) as router:
-        found = await router.find(target, Deadline.after(5))
+        found = await router.find(target, Deadline.after(30))
     (record,) = found.records
     assert (record.uuid, record.name, record.state, record.host) == (NODE1, "node1", VmState.RUNNING, "host-1")
     assert (record.hypervisor, found.silent) == ("engine", ())
@@ -37,7 +37,7 @@ async def test_who_does_not_exist_is_not_found_and_nobody_was_silent(
     either: StandIn, tmp_path: Path, target: str
 ) -> None:
     async with router_to(tmp_path, settings(either)) as router:
-        found = await router.find(target, Deadline.after(5))
+        found = await router.find(target, Deadline.after(30))
     assert (found.records, found.silent, found.objection) == ((), (), None)
 
 
@@ -46,7 +46,7 @@ async def test_a_name_that_a_search_would_misread_is_not_searched_for(
     engine: StandIn, tmp_path: Path, target: str
 ) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find(target, Deadline.after(5))
+        found = await router.find(target, Deadline.after(30))
     assert found.records == ()
     assert "use the UUID" in found.silent[0]
     assert engine.requests == []
@@ -56,7 +56,7 @@ async def test_of_names_that_differ_in_case_alone_the_right_one_is_found(engine:
     engine.world.vms = {}
     engine.world.add(Vm(ANOTHER, "NODE1"), Vm(NODE1, "node1"), Vm(NODE2, "Node1"))
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find("node1", Deadline.after(5))
+        found = await router.find("node1", Deadline.after(30))
     assert [record.uuid for record in found.records] == [NODE1]
 
 
@@ -65,21 +65,21 @@ async def test_a_name_that_two_data_centres_have_brings_both_for_the_verdict_to_
 ) -> None:
     engine.world.add(Vm(ANOTHER, "node1"))
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find("node1", Deadline.after(5))
+        found = await router.find("node1", Deadline.after(30))
     assert {record.uuid for record in found.records} == {NODE1, ANOTHER}
 
 
 async def test_more_hits_than_are_asked_for_are_too_many(engine: StandIn, tmp_path: Path) -> None:
     engine.world.add(*(Vm(f"10000000-0000-0000-0000-{n:012d}", "many") for n in range(25)))
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find("many", Deadline.after(5))
+        found = await router.find("many", Deadline.after(30))
     assert "too many VMs" in found.silent[0]
 
 
 async def test_the_list_shows_every_vm_also_one_without_a_state(either: StandIn, tmp_path: Path) -> None:
     either.world.vms[NODE2].status = ""
     async with router_to(tmp_path, settings(either)) as router:
-        records = await router.list(Deadline.after(5))
+        records = await router.list(Deadline.after(30))
     assert {record.name: record.state for record in records} == {
         "node1": VmState.RUNNING,
         "node2": VmState.OFF,
@@ -129,7 +129,7 @@ async def test_whatever_has_a_process_is_stopped(engine: StandIn, tmp_path: Path
 async def test_a_suspended_vm_loses_its_memory_so_that_nobody_can_resume_it(engine: StandIn, tmp_path: Path) -> None:
     engine.world.vms[NODE1].status = "suspended"
     async with router_to(tmp_path, settings(engine)) as router:
-        assert (await router.find(NODE1, Deadline.after(5))).records[0].state is VmState.SAVED
+        assert (await router.find(NODE1, Deadline.after(30))).records[0].state is VmState.SAVED
         (seen,) = (await off(router)).observations
     assert (seen.state, seen.was, engine.world.vms[NODE1].status) == (VmState.OFF, VmState.SAVED, "down")
 
@@ -155,7 +155,7 @@ async def test_a_locked_image_is_believed_only_when_it_stays_locked(engine: Stan
         # One that is up again at the second look was alive.
         engine.world.vms[NODE2].status = "image_locked"
         engine.world.later(0.2, lambda: setattr(engine.world.vms[NODE2], "status", "up"))
-        found = await router.find(NODE2, Deadline.after(5))
+        found = await router.find(NODE2, Deadline.after(30))
     assert found.records[0].state is VmState.RUNNING
 
 
@@ -183,7 +183,7 @@ async def test_a_permit_that_refuses_keeps_the_stop_from_being_sent(engine: Stan
         raise ActRefused(Reason.REQUESTER_GONE)
 
     async with router_to(tmp_path, settings(engine)) as router:
-        deadline = Deadline.after(5)
+        deadline = Deadline.after(30)
         found = await router.find(NODE1, deadline)
         with pytest.raises(ActRefused):
             await router.power_off(Uuid(NODE1), found, deadline, no)
@@ -196,7 +196,7 @@ async def test_the_permit_is_told_the_age_of_the_life_by_the_managers_clock(engi
     lives: list[Life | None] = []
     engine.world.vms[NODE1].started = engine.world.clock() - 100
     async with router_to(tmp_path, settings(engine)) as router:
-        deadline = Deadline.after(5)
+        deadline = Deadline.after(30)
         await router.power_off(Uuid(NODE1), await router.find(NODE1, deadline), deadline, lives.append)
     (life,) = lives
     assert life is not None
@@ -220,7 +220,7 @@ async def test_a_life_that_begins_during_the_fence_is_a_younger_one(engine: Stan
 
     engine.world.later(0.3, restart)
     async with router_to(tmp_path, settings(engine)) as router:
-        deadline = Deadline.after(5)
+        deadline = Deadline.after(30)
         found = await router.find(NODE1, deadline)
         with pytest.raises(ActRefused) as refused:
             await router.power_off(Uuid(NODE1), found, deadline, permit)
@@ -288,7 +288,7 @@ async def test_an_account_that_may_not_start_is_denied(engine: StandIn, tmp_path
 async def test_a_fence_with_a_warm_session_is_at_most_six_requests(either: StandIn, tmp_path: Path) -> None:
     async with router_to(tmp_path, settings(either)) as router:
         for target, node in (("node1", NODE1), (NODE2, NODE2)):
-            await router.check(Deadline.after(5))
+            await router.check(Deadline.after(30))
             either.requests.clear()
             await off(router, target)
             assert either.world.vms[node].status == "down"
@@ -320,7 +320,7 @@ async def test_two_managers_are_asked_at_once_and_the_one_that_has_it_acts(
     both = (replace(settings(engine), name="east"), replace(settings(old_engine), name="west"))
     async with router_to(tmp_path, *both) as router:
         (seen,) = (await off(router)).observations
-        assert {record.hypervisor for record in await router.list(Deadline.after(5))} == {"west"}
+        assert {record.hypervisor for record in await router.list(Deadline.after(30))} == {"west"}
     assert (seen.hypervisor, seen.state) == ("west", VmState.OFF)
 
 
@@ -346,7 +346,7 @@ async def test_what_was_refused_at_one_manager_takes_nothing_from_what_another_h
 
     both = (replace(settings(engine), name="east"), replace(settings(old_engine), name="west"))
     async with router_to(tmp_path, *both) as router:
-        deadline = Deadline.after(5)
+        deadline = Deadline.after(30)
         found = await router.find(NODE1, deadline)
         evidence = await router.power_off(Uuid(NODE1), found, deadline, once)
     assert sorted(each.state.value for each in evidence.observations) == ["off", "unknown"]

@@ -40,7 +40,7 @@ async def test_a_hundred_requests_at_once_log_in_once(either: StandIn, tmp_path:
 
 async def test_a_login_is_given_back_in_the_end(engine: StandIn, tmp_path: Path) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        await router.check(soon(5))
+        await router.check(soon(30))
         assert len(engine.tokens) == 1
     assert len(engine.tokens) == 0
 
@@ -48,20 +48,20 @@ async def test_a_login_is_given_back_in_the_end(engine: StandIn, tmp_path: Path)
 async def test_a_long_list_is_read_whole(engine: StandIn, tmp_path: Path) -> None:
     engine.world.add(*(Vm(f"10000000-0000-0000-0000-{n:012d}", f"vm{n}") for n in range(1000)))
     async with router_to(tmp_path, settings(engine)) as router:
-        assert len(await router.list(soon(10))) == 1003
+        assert len(await router.list(soon(30))) == 1003
 
 
 async def test_v3_keeps_the_session_by_its_cookie(old_engine: StandIn, tmp_path: Path) -> None:
     async with router_to(tmp_path, settings(old_engine)) as router:
         for _ in range(3):
-            await router.find(NODE1, soon(5))
+            await router.find(NODE1, soon(30))
     assert len(old_engine.sessions) == 1
     assert ["cookie" in said for said in old_engine.headers[2:]] == [True] * 3
 
 
 async def test_a_login_that_has_ended_is_renewed_once(either: StandIn, tmp_path: Path) -> None:
     async with router_to(tmp_path, settings(either)) as router:
-        await router.find(NODE1, soon(5))
+        await router.find(NODE1, soon(30))
         either.expire()
         (seen,) = (await off(router)).observations
     assert seen.state is VmState.OFF
@@ -72,7 +72,7 @@ async def test_a_manager_that_forgets_every_login_at_once_is_not_asked_for_ever(
     engine: StandIn, tmp_path: Path
 ) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        await router.check(soon(5))
+        await router.check(soon(30))
         engine.requests.clear()
         engine.forgets = True
         found = await router.find(NODE1, soon(2))
@@ -86,13 +86,13 @@ async def test_a_wrong_password_fails_at_once_and_is_not_tried_again_lest_the_ac
     wrong = replace(settings(either), credentials=Credentials("admin@internal", "wrong"))
     async with router_to(tmp_path, wrong) as router:
         with pytest.raises(HypervisorError, match="does not accept the account"):
-            await router.check(soon(5))
+            await router.check(soon(30))
         asked = len(either.requests)
         with pytest.raises(HypervisorError, match="not tried again for"):
-            await router.check(soon(5))
-        found = await router.find(NODE1, soon(5))
+            await router.check(soon(30))
+        found = await router.find(NODE1, soon(30))
         with pytest.raises(HypervisorError):
-            await router.list(soon(5))
+            await router.list(soon(30))
     assert len(either.requests) == asked
     assert "wrong" not in found.silent[0]
 
@@ -104,10 +104,10 @@ async def test_a_password_that_was_mended_is_tried_after_a_while(
     engine.world.accounts["admin@internal"].password = "another"
     async with router_to(tmp_path, settings(engine)) as router:
         with pytest.raises(HypervisorError):
-            await router.check(soon(5))
+            await router.check(soon(30))
         engine.world.accounts["admin@internal"].password = PASSWORD
         await asyncio.sleep(0.15)
-        await router.check(soon(5))
+        await router.check(soon(30))
 
 
 async def test_neither_the_password_nor_a_token_is_ever_logged(
@@ -145,7 +145,7 @@ async def test_the_version_is_the_configured_one_or_the_managers(
 ) -> None:
     async with StandIn(world(), certificates, versions=versions) as stand_in:
         async with router_to(tmp_path, replace(settings(stand_in), api_version=wanted)) as router:
-            assert (await router.find("node1", soon(5))).records[0].state is VmState.RUNNING
+            assert (await router.find("node1", soon(30))).records[0].state is VmState.RUNNING
         assert stand_in.headers[-1].get("version", spoken) == spoken
 
 
@@ -163,13 +163,13 @@ async def test_a_version_that_the_manager_does_not_speak_is_said_so(
 @pytest.mark.parametrize("path", ("", "/ovirt-engine", "/ovirt-engine/api", "/ovirt-engine/api/"))
 async def test_the_address_may_end_anywhere_on_the_way_to_the_api(engine: StandIn, tmp_path: Path, path: str) -> None:
     async with router_to(tmp_path, replace(settings(engine), url=(engine.url + path).rstrip("/"))) as router:
-        await router.check(soon(5))
+        await router.check(soon(30))
 
 
 async def test_rhev_m_of_old_has_its_api_elsewhere(old_engine: StandIn, tmp_path: Path) -> None:
     old_engine.traps.add(Wrong.STARTING, "/ovirt-engine")
     async with router_to(tmp_path, settings(old_engine)) as router:
-        assert (await router.find(NODE1, soon(5))).records
+        assert (await router.find(NODE1, soon(30))).records
     assert f"GET /api/vms/{NODE1}" in old_engine.requests
 
 
@@ -177,24 +177,24 @@ async def test_an_address_that_is_no_managers_is_said_so(engine: StandIn, tmp_pa
     engine.traps.add(Wrong.STARTING)
     async with router_to(tmp_path, settings(engine)) as router:
         with pytest.raises(HypervisorError, match="there is no API at"):
-            await router.check(soon(5))
+            await router.check(soon(30))
 
 
 async def test_a_users_account_at_v3_needs_the_filter_to_search(old_engine: StandIn, tmp_path: Path) -> None:
     plain = settings(old_engine, user=PLAIN_USER)
     async with router_to(tmp_path, plain) as router:
-        found = await router.find("node1", soon(5))
+        found = await router.find("node1", soon(30))
         assert found.objection is not None
         assert "lacks the permission" in found.objection.text
     async with router_to(tmp_path, replace(plain, filter=True)) as router:
-        assert (await router.find("node1", soon(5))).records
+        assert (await router.find("node1", soon(30))).records
 
 
 async def test_a_users_account_at_v4_needs_nothing(engine: StandIn, tmp_path: Path) -> None:
     engine.world.vms[NODE1].visible_to = frozenset({"admin@internal"})
     async with router_to(tmp_path, settings(engine, user=PLAIN_USER)) as router:
         (seen,) = (await off(router, "node2")).observations
-        hidden = await router.find(NODE1, soon(5))
+        hidden = await router.find(NODE1, soon(30))
     assert seen.state is VmState.OFF
     assert (hidden.records, hidden.silent) == ((), ())
 
@@ -207,7 +207,7 @@ async def test_a_manager_with_another_ca_is_not_told_the_password(
 ) -> None:
     async with router_to(tmp_path, replace(settings(engine), ca_file=others.ca)) as router:
         with pytest.raises(HypervisorError, match="certificate is not believed"):
-            await router.check(soon(5))
+            await router.check(soon(30))
     assert engine.requests == []
 
 
@@ -217,16 +217,16 @@ async def test_a_manager_under_another_name_is_not_believed(
     certificates = made(tmp_path_factory.mktemp("named"), name="192.0.2.1")
     async with StandIn(world(), certificates) as stand_in, router_to(tmp_path, settings(stand_in)) as router:
         with pytest.raises(HypervisorError, match="certificate is not believed"):
-            await router.check(soon(5))
+            await router.check(soon(30))
 
 
 async def test_a_ca_file_that_is_missing_is_said_so_and_read_when_it_is_there(engine: StandIn, tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     async with router_to(tmp_path, replace(settings(engine), ca_file=file)) as router:
         with pytest.raises(HypervisorError, match="cannot use the certificates"):
-            await router.check(soon(5))
+            await router.check(soon(30))
         file.write_bytes(engine.certificates.ca.read_bytes())
-        await router.check(soon(5))
+        await router.check(soon(30))
 
 
 async def test_without_a_file_the_managers_ca_is_pinned_on_first_use_and_its_fingerprint_printed(
@@ -234,20 +234,20 @@ async def test_without_a_file_the_managers_ca_is_pinned_on_first_use_and_its_fin
 ) -> None:
     pinned = replace(settings(engine), ca_file=None)
     async with router_to(tmp_path, pinned) as router:
-        await router.check(soon(5))
+        await router.check(soon(30))
     pretty = ":".join(engine.certificates.fingerprint.upper()[at : at + 2] for at in range(0, 64, 2))
     assert pretty in caplog.text
     assert pin_file(pinned, tmp_path).read_text("ascii").startswith("-----BEGIN CERTIFICATE-----")
     # From then on nobody else is believed, and nothing is fetched.
     asked = len(engine.requests)
     async with router_to(tmp_path, pinned) as router:
-        await router.check(soon(5))
+        await router.check(soon(30))
     assert len(engine.asked("pki-resource")) == 1
     assert asked < len(engine.requests)
     await engine.shut()
     async with StandIn(world(), others, port=engine.port) as impostor, router_to(tmp_path, pinned) as router:
         with pytest.raises(HypervisorError, match="certificate is not believed"):
-            await router.check(soon(5))
+            await router.check(soon(30))
         assert impostor.requests == []
 
 
@@ -257,10 +257,10 @@ async def test_a_configured_fingerprint_decides_what_is_pinned(engine: StandIn, 
     pinned = replace(settings(engine), ca_file=None, fingerprint=fingerprint)
     async with router_to(tmp_path, pinned) as router:
         if right:
-            await router.check(soon(5))
+            await router.check(soon(30))
         else:
             with pytest.raises(HypervisorError, match="not the configured one"):
-                await router.check(soon(5))
+                await router.check(soon(30))
     assert pin_file(pinned, tmp_path).exists() is right
     assert bool(engine.asked("oauth/token")) is right
 
@@ -270,4 +270,4 @@ async def test_a_manager_that_does_not_give_its_ca_needs_a_file(engine: StandIn,
     engine.traps.add(wrong, "pki-resource|ca.crt")
     async with router_to(tmp_path, replace(settings(engine), ca_file=None)) as router:
         with pytest.raises(HypervisorError, match="set ca_file"):
-            await router.check(soon(5))
+            await router.check(soon(30))

@@ -33,9 +33,9 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("wrong", PASSES)
 async def test_a_look_that_goes_wrong_once_is_taken_again(engine: StandIn, tmp_path: Path, wrong: Wrong) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find(NODE1, Deadline.after(5))
+        found = await router.find(NODE1, Deadline.after(30))
         engine.traps.add(wrong, f"GET .*/vms/{NODE1}$", times=1)
-        (seen,) = (await router.power_off(found.records[0].uuid, found, Deadline.after(5), yes)).observations
+        (seen,) = (await router.power_off(found.records[0].uuid, found, Deadline.after(30), yes)).observations
     assert (seen.state, seen.proof) == (VmState.OFF, Proof.HYPERVISOR_WORD)
 
 
@@ -51,7 +51,7 @@ async def test_a_search_that_goes_wrong_is_nobodys_absence(engine: StandIn, tmp_
 
 async def test_a_manager_that_starts_does_not_deny_a_vm_by_its_404(engine: StandIn, tmp_path: Path) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        await router.check(Deadline.after(5))
+        await router.check(Deadline.after(30))
         engine.traps.add(Wrong.STARTING, "/ovirt-engine/api")
         found = await router.find(NODE1, Deadline.after(1.0))
     assert found.records == ()
@@ -100,7 +100,7 @@ async def test_a_manager_that_stays_wrong_is_no_proof_and_is_told_in_time(
     engine: StandIn, tmp_path: Path, wrong: Wrong
 ) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find(NODE1, Deadline.after(5))
+        found = await router.find(NODE1, Deadline.after(30))
         engine.traps.add(wrong, "POST|GET .*/vms/")
         deadline = Deadline.after(1.5)
         evidence = await router.power_off(found.records[0].uuid, found, deadline, yes)
@@ -115,7 +115,7 @@ async def test_a_manager_that_restarts_in_the_middle_is_waited_for_and_logged_in
     engine: StandIn, tmp_path: Path
 ) -> None:
     async with router_to(tmp_path, settings(engine)) as router:
-        found = await router.find(NODE1, Deadline.after(5))
+        found = await router.find(NODE1, Deadline.after(30))
         await engine.shut()
         ending = asyncio.create_task(router.power_off(found.records[0].uuid, found, Deadline.after(8), yes))
         await asyncio.sleep(0.7)

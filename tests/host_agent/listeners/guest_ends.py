@@ -66,7 +66,7 @@ class GuestEnd:
         """Write to the line."""
         self.writer.write(data)
 
-    async def reply(self, seconds: float = 5.0) -> ReplyReader:
+    async def reply(self, seconds: float = 30.0) -> ReplyReader:
         """The next reply; TimeoutError if none comes in time."""
         replies = ReplyReader()
         async with asyncio.timeout(seconds):
@@ -75,7 +75,7 @@ class GuestEnd:
                 replies.feed(await self.reader.readexactly(1))
         return replies
 
-    async def ask(self, action: int, domain: str = "", seconds: float = 5.0) -> int | None:
+    async def ask(self, action: int, domain: str = "", seconds: float = 30.0) -> int | None:
         """Write a request, and return the code of the reply to it."""
         self.write(request(action, domain))
         return (await self.reply(seconds)).code
@@ -117,7 +117,7 @@ class QemuSocket:
         """How many the daemon has made so far."""
         return len(self._all)
 
-    async def adopted(self, seconds: float = 5.0) -> GuestEnd:
+    async def adopted(self, seconds: float = 30.0) -> GuestEnd:
         """The next connection that the daemon makes."""
         async with asyncio.timeout(seconds):
             return await self.ends.get()

@@ -103,12 +103,12 @@ class House:
 
     async def lives_here(self, target: str) -> bool:
         """Whether the target has a life here."""
-        record = await self.hypervisor.find(target, Deadline.after(1.0))
+        record = await self.hypervisor.find(target, Deadline.after(30))
         return record is not None and record.state.is_claim
 
     async def state_of(self, name: str) -> VmState:
         """A VM's state now."""
-        record = await self.hypervisor.find(name, Deadline.after(1.0))
+        record = await self.hypervisor.find(name, Deadline.after(30))
         assert record is not None
         return record.state
 
@@ -116,7 +116,7 @@ class House:
         opened = asyncio.Event()
         self.tasks.append(asyncio.create_task(listener.serve(self.service.handle, opened.set)))
         waiting = asyncio.create_task(opened.wait())
-        await asyncio.wait({waiting, self.tasks[-1]}, return_when=asyncio.FIRST_COMPLETED, timeout=5.0)
+        await asyncio.wait({waiting, self.tasks[-1]}, return_when=asyncio.FIRST_COMPLETED, timeout=30.0)
         if not opened.is_set():
             waiting.cancel()
             self.tasks[-1].result()

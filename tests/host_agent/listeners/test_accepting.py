@@ -29,7 +29,7 @@ class Hall:
         self.arrived.set()
 
     async def holds(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self.guests) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

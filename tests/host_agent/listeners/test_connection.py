@@ -15,7 +15,7 @@ from fencebus_host.listeners import connection
 from fencebus_host.listeners.connection import MOST_UNREAD, Stream
 from fencebus_schemas.errors import WireError
 
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 @dataclass

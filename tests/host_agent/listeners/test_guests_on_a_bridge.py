@@ -201,7 +201,7 @@ def _shoot(peer: Conversation, together: threading.Barrier) -> Reply:
     peer.send(bytes(CHALLENGE_LENGTH))
     peer.receive(CHALLENGE_LENGTH)
     challenge = peer.receive(CHALLENGE_LENGTH)
-    together.wait(10)
+    together.wait(30)
     peer.send(digest64(SECRET.auth, SECRET.key, challenge))
     return peer.reply()
 
@@ -232,7 +232,7 @@ def test_of_two_guests_that_shoot_each_other_exactly_one_dies(tmp_path: Path, wi
             if wire == "multicast":
                 first = partial(_over_multicast, place.node1.address, port, "node2", together)
             shots = [place.node1.begin(first), place.node2.begin(second)]
-            codes = [shot.result(20).code for shot in shots]
+            codes = [shot.result(40).code for shot in shots]
             off = [name for name, state in place.state().items() if state != 1]
             assert sorted(codes) == [REPLY_SUCCESS, REPLY_FAILURE], (number, place.daemon.log[-3000:])
             assert off == [("node2", "node1")[codes.index(REPLY_SUCCESS)]]

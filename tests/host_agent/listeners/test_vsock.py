@@ -43,17 +43,17 @@ async def vsock_house(folder: Path, cid: str, policy: Policy | None = None) -> A
 
     async with open_house(folder, VMS, policy) as house:
         settings = VsockSettings(where=HERE, keys=tuple(house.keys))
-        wire = VsockWire(settings, lambda: house.hypervisor.devices(Deadline.after(5)), unix_socket, lambda _: cid)
+        wire = VsockWire(settings, lambda: house.hypervisor.devices(Deadline.after(30)), unix_socket, lambda _: cid)
         opened = asyncio.Event()
         listener = StreamListener(settings.name, wire, house.reception())
         house.tasks.append(asyncio.create_task(listener.serve(house.service.handle, opened.set)))
-        await asyncio.wait_for(opened.wait(), 5)
+        await asyncio.wait_for(opened.wait(), 30)
         yield house, path
 
 
 def ask(path: Path, action: Action, target: str = "") -> Reply:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    peer.settimeout(10)
+    peer.settimeout(30)
     peer.connect(str(path))
     with Conversation(peer, SECRET) as conversation:
         conversation.send(signed(SECRET, action, target))

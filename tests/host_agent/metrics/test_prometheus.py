@@ -34,7 +34,7 @@ class Site:
     def asked(self, path: str, **about: str) -> object:
         """What Prometheus answers."""
         address = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(about)}"
-        with urllib.request.urlopen(address, timeout=10) as answer:
+        with urllib.request.urlopen(address, timeout=30) as answer:
             return json.load(answer)["data"]
 
     def has_data(self, query: str) -> bool:

@@ -32,13 +32,13 @@ async def test_s2_what_a_host_may_have_that_nobody_has_heard_is_not_declared_off
     running = asyncio.create_task(federated.run())
     try:
         for target in (vm(2), "vm2"):
-            found = await OrderedRouter((federated, manager)).find(target, Deadline.after(5))
+            found = await OrderedRouter((federated, manager)).find(target, Deadline.after(30))
             asked = fence_request(Action.OFF, target)
             objection = verdict.first_objection(asked, found, verdict.DOOR_RULES)
             assert objection is not None
             assert objection.reason in (Reason.HYPERVISOR_ERROR, Reason.NOT_PROVEN)
             assert "b did not" in objection.text
-        found = await OrderedRouter((federated, manager)).find(vm(1), Deadline.after(5))
+        found = await OrderedRouter((federated, manager)).find(vm(1), Deadline.after(30))
         assert [record.state for record in found.records] == [VmState.RUNNING]
         assert not found.silent
     finally:

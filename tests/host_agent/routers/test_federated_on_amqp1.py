@@ -14,7 +14,7 @@ from fencebus_agent.peers_bus import PeersBus
 from fencebus_schemas.model import Action, HostId, Reason, VmState
 from tests.amqp1_site import make_exchanges, url
 from tests.host_agent.federated_site import BusFactory, described, site
-from tests.peers_site import lasting_tcp_port
+from tests.ports import free_tcp_port
 from tests.rabbitmq import RabbitMq
 
 pytestmark = pytest.mark.xdist_group("rabbitmq")
@@ -39,7 +39,7 @@ def on_both(broker: RabbitMq) -> BusFactory:
 
 def direct() -> BusFactory:
     """Without a broker."""
-    there = "peers://" + ",".join(f"{name}@127.0.0.1:{lasting_tcp_port()}" for name in TWO)
+    there = "peers://" + ",".join(f"{name}@127.0.0.1:{free_tcp_port()}" for name in TWO)
     return lambda name: PeersBus(there, name, (KEY,))
 
 

@@ -64,7 +64,7 @@ def free(_life: Life | None) -> None:
 
 
 def soon() -> Deadline:
-    return Deadline.after(2)
+    return Deadline.after(30)
 
 
 async def off(router: OrderedRouter, target: str) -> FenceOutcome:

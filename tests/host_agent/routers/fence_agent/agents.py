@@ -126,7 +126,7 @@ async def off(router: FenceAgentRouter, target: str, seconds: float = 5.0) -> Ev
 
 async def until(true: Callable[[], bool]) -> None:
     """Return once it is."""
-    for _ in range(1000):
+    for _ in range(3000):
         if true():
             return
         await asyncio.sleep(0.01)

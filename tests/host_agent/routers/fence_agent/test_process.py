@@ -128,9 +128,9 @@ async def test_one_that_does_not_read_its_stdin_is_no_trouble(tmp_path: Path) ->
 
 async def test_one_that_cannot_be_started_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
-        await process.run(tmp_path / "fence_none", b"", None, Deadline.after(1))
+        await process.run(tmp_path / "fence_none", b"", None, Deadline.after(30))
     with pytest.raises(OSError, match="options"):
-        await process.run(tmp_path / "fence_none", b"x" * (process.MOST_STDIN + 1), None, Deadline.after(1))
+        await process.run(tmp_path / "fence_none", b"x" * (process.MOST_STDIN + 1), None, Deadline.after(30))
 
 
 async def test_one_whose_asker_gives_up_is_killed(tmp_path: Path) -> None:
@@ -146,5 +146,5 @@ async def test_one_whose_asker_gives_up_is_killed(tmp_path: Path) -> None:
 async def test_many_at_once_mix_nothing_up(tmp_path: Path) -> None:
     path = program(tmp_path, "cat")
     texts = [f"plug={number}\n".encode() for number in range(20)]
-    runs = await asyncio.gather(*(process.run(path, text, None, Deadline.after(10)) for text in texts))
+    runs = await asyncio.gather(*(process.run(path, text, None, Deadline.after(30)) for text in texts))
     assert [each.output.encode() for each in runs] == texts

@@ -26,7 +26,7 @@ from fencebus_host.routers.fence_agent.process import Account
 from fencebus_schemas.deadline import Deadline
 folder = Path(sys.argv[1])
 agent = Agent(AgentSettings(name="it", agent="fence_written", agent_dir=folder), Account(65534, 65534))
-asyncio.run(agent.metadata(Deadline.after(5)))
+asyncio.run(agent.metadata(Deadline.after(30)))
 """
 
 

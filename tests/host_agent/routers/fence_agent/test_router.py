@@ -63,7 +63,7 @@ async def test_the_agents_own_patience_is_shorter_than_ours(tmp_path: Path) -> N
 @pytest.mark.parametrize("target", ("100,200", "nobody", "name-100,name-200", "../plug.100", "100\nplug=200"))
 async def test_a_vm_that_is_not_in_the_map_is_unknown_and_the_agent_is_not_asked(tmp_path: Path, target: str) -> None:
     agent = WrittenAgent(tmp_path)
-    assert await agent.router(NODE).find(target, Deadline.after(5)) == Evidence(())
+    assert await agent.router(NODE).find(target, Deadline.after(30)) == Evidence(())
     assert agent.told == []
 
 
@@ -72,7 +72,7 @@ async def test_without_a_map_the_agents_list_is_it(tmp_path: Path) -> None:
     router = agent.router()
     assert decided(await off(router, "name-100"), "name-100").ok
     assert agent.state("100") == "off"
-    listed = await router.list(Deadline.after(5))
+    listed = await router.list(Deadline.after(30))
     assert sorted((vm.name, vm.state) for vm in listed) == [("name-100", VmState.RUNNING), ("name-200", VmState.OFF)]
     assert agent.runs("list-status") == 1, "the list is kept"
 
@@ -110,7 +110,7 @@ async def test_a_plug_that_has_become_another_vms_is_not_ended(tmp_path: Path) -
 
 async def test_a_uuid_that_two_plugs_of_a_list_have_is_nobody_to_be_ended(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path, f'on_list_status() {{ echo "100,{UUID},ON"; echo "200,{UUID},ON"; }}')
-    router, deadline = agent.router(), Deadline.after(5)
+    router, deadline = agent.router(), Deadline.after(30)
     found = await router.find(UUID, deadline)
     with pytest.raises(UnknownDomain, match="stands for 2 plugs"):
         await router.power_off(Uuid(UUID), found, deadline, free)
@@ -119,13 +119,13 @@ async def test_a_uuid_that_two_plugs_of_a_list_have_is_nobody_to_be_ended(tmp_pa
 
 async def test_two_vms_of_one_name_are_both_brought_for_the_verdict_to_refuse(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path)
-    found = await agent.router(NODE, MappedVm("node1", "200")).find("node1", Deadline.after(5))
+    found = await agent.router(NODE, MappedVm("node1", "200")).find("node1", Deadline.after(30))
     assert decided(found).reason is Reason.AMBIGUOUS_NAME
 
 
 async def test_an_on_is_proven_by_a_status(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path, plugs={"100": "off"})
-    router, deadline = agent.router(NODE), Deadline.after(5)
+    router, deadline = agent.router(NODE), Deadline.after(30)
     found = await router.find("node1", deadline)
     evidence = await router.power_on(vm_of(found), found, deadline, free)
     on = request(Action.ON, "node1", received_at=boottime() - 60)
@@ -145,11 +145,11 @@ async def test_mapped_vms_are_listed_with_their_states_from_the_agents_list_or_o
     both = (NODE, MappedVm("node2", "200"), MappedVm("gone", "300"))
     expected = [("node1", VmState.RUNNING), ("node2", VmState.OFF), ("gone", VmState.UNKNOWN)]
     agent = WrittenAgent(tmp_path / "a")
-    assert [(vm.name, vm.state) for vm in await agent.router(*both).list(Deadline.after(5))] == expected
+    assert [(vm.name, vm.state) for vm in await agent.router(*both).list(Deadline.after(30))] == expected
     assert (agent.runs("list-status"), agent.runs("status")) == (1, 0)
     plain = METADATA.replace('<action name="list-status"/>', "")
     agent = WrittenAgent(tmp_path / "b", metadata=plain)
-    assert [(vm.name, vm.state) for vm in await agent.router(*both).list(Deadline.after(5))] == expected
+    assert [(vm.name, vm.state) for vm in await agent.router(*both).list(Deadline.after(30))] == expected
     assert agent.runs("status") == 3
 
 
@@ -241,7 +241,7 @@ async def test_a_status_that_cannot_be_told_is_unknown_and_never_off(
 ) -> None:
     agent = WrittenAgent(tmp_path, "on_status() { echo 'Unable to connect/login' >&2; exit 1; }")
     with caplog.at_level(logging.WARNING):
-        found = await agent.router(NODE).find("node1", Deadline.after(5))
+        found = await agent.router(NODE).find("node1", Deadline.after(30))
     assert found.records[0].state is VmState.UNKNOWN
     assert not verdict.decide_status(request(Action.STATUS, "node1"), found).ok
     assert "Unable to connect/login" in caplog.text
@@ -249,7 +249,7 @@ async def test_a_status_that_cannot_be_told_is_unknown_and_never_off(
 
 async def test_a_list_that_fails_is_silence_and_not_an_unknown_vm(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path, "on_list_status() { exit 1; }")
-    found = await agent.router().find("name-100", Deadline.after(5))
+    found = await agent.router().find("name-100", Deadline.after(30))
     assert decided(found, "name-100").reason is Reason.HYPERVISOR_ERROR
 
 
@@ -258,7 +258,7 @@ async def test_a_list_that_fails_is_silence_and_not_an_unknown_vm(tmp_path: Path
 
 async def test_the_permit_is_asked_directly_before_the_act_and_a_refusal_ends_it(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path)
-    router, deadline = agent.router(NODE), Deadline.after(5)
+    router, deadline = agent.router(NODE), Deadline.after(30)
     found = await router.find("node1", deadline)
 
     def refuse(_life: Life | None) -> None:
@@ -271,7 +271,7 @@ async def test_the_permit_is_asked_directly_before_the_act_and_a_refusal_ends_it
 
 async def test_a_refusal_of_the_second_attempt_leaves_what_the_first_one_did(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path, "on_off() { exit 1; }")
-    router, deadline = agent.router(NODE), Deadline.after(5)
+    router, deadline = agent.router(NODE), Deadline.after(30)
     found = await router.find("node1", deadline)
     asked: list[int] = []
 
@@ -291,7 +291,7 @@ async def test_no_more_than_at_most_run_at_once_and_looks_leave_room_for_a_fence
         """
     agent = WrittenAgent(tmp_path, slow)
     router = agent.router(NODE, at_most=3)
-    found = await router.find("node1", Deadline.after(5))
+    found = await router.find("node1", Deadline.after(30))
     looks = [asyncio.create_task(router.find("node1", Deadline.after(20))) for _ in range(6)]
     await asyncio.sleep(0.15)
     watch = Stopwatch()
@@ -315,29 +315,29 @@ async def test_a_slot_that_does_not_come_free_is_a_failure_at_the_deadline(tmp_p
 
 
 async def test_the_check_asks_a_real_question_too(tmp_path: Path) -> None:
-    await WrittenAgent(tmp_path / "a").router(NODE).check(Deadline.after(5))
-    await WrittenAgent(tmp_path / "b").router().check(Deadline.after(5))
+    await WrittenAgent(tmp_path / "a").router(NODE).check(Deadline.after(30))
+    await WrittenAgent(tmp_path / "b").router().check(Deadline.after(30))
     green = WrittenAgent(tmp_path / "c", "on_status() { exit 1; }")
     with pytest.raises(HypervisorError, match="cannot tell the status of node1"):
-        await green.router(NODE).check(Deadline.after(5))
+        await green.router(NODE).check(Deadline.after(30))
     with pytest.raises(HypervisorError, match="lists no VM"):
-        await WrittenAgent(tmp_path / "d", "on_list_status() { :; }").router().check(Deadline.after(5))
+        await WrittenAgent(tmp_path / "d", "on_list_status() { :; }").router().check(Deadline.after(30))
     with pytest.raises(HypervisorError, match="monitor failed"):
-        await WrittenAgent(tmp_path / "e", "on_monitor() { exit 1; }").router(NODE).check(Deadline.after(5))
+        await WrittenAgent(tmp_path / "e", "on_monitor() { exit 1; }").router(NODE).check(Deadline.after(30))
 
 
 async def test_an_agent_that_is_no_way_to_vms_fences_nobody_and_says_why(tmp_path: Path) -> None:
     fabric = WrittenAgent(tmp_path / "a", metadata=METADATA.replace('name="off"', 'name="disable"'))
-    found = await fabric.router(NODE).find("node1", Deadline.after(5))
+    found = await fabric.router(NODE).find("node1", Deadline.after(30))
     assert "no action off" in found.silent[0]
     typo = WrittenAgent(tmp_path / "b")
-    found = await typo.router(NODE, options=(("pasword", "x"),)).find("node1", Deadline.after(5))
+    found = await typo.router(NODE, options=(("pasword", "x"),)).find("node1", Deadline.after(30))
     assert "did you mean `password`" in found.silent[0]
     assert "on_metadata" not in found.silent[0]
     silent = WrittenAgent(tmp_path / "c", "on_metadata() { echo 'usage: x'; }")
-    assert "metadata" in (await silent.router(NODE).find("node1", Deadline.after(5))).silent[0]
+    assert "metadata" in (await silent.router(NODE).find("node1", Deadline.after(30))).silent[0]
     broken = WrittenAgent(tmp_path / "d", "on_metadata() { exit 1; }")
-    assert "tells no metadata" in (await broken.router(NODE).find("node1", Deadline.after(5))).silent[0]
+    assert "tells no metadata" in (await broken.router(NODE).find("node1", Deadline.after(30))).silent[0]
 
 
 async def test_an_agent_that_has_gone_is_a_failure_with_its_path(tmp_path: Path) -> None:
@@ -345,7 +345,7 @@ async def test_an_agent_that_has_gone_is_a_failure_with_its_path(tmp_path: Path)
     router = agent.router(NODE)
     agent.program.unlink()
     with pytest.raises(HypervisorError, match="fence_written cannot be run"):
-        await router.check(Deadline.after(5))
+        await router.check(Deadline.after(30))
 
 
 async def test_the_router_says_in_the_log_whether_its_agent_works(
