@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fencebus_agent.hypervisor import DomainEvent
+from fencebus_agent.hypervisor import MISSED, DomainEvent
 from fencebus_agent.memory_host import speaks_of_migration
 from fencebus_agent.memory_machines import Glance, WorldEvent
 from fencebus_host.effects import AskProof, Boot, Conclude, Effects, Job, Keep, Kill, Look, Send
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BUSY_TICK = 0.1
 IDLE_TICK = 1.0
+STOCK = 30.0
+"""Seconds between two readings of the whole inventory (as in ``driving``)."""
 
 
 class Daemon:
@@ -63,6 +65,11 @@ class Daemon:
         """How slow this host's hypervisor is now."""
         return self.host.pace
 
+    @property
+    def deaf(self) -> bool:
+        """libvirt is lost."""
+        return self.host.deaf
+
     def now(self) -> float:
         """This host's clock."""
         return self.host.now()
@@ -88,8 +95,7 @@ class Daemon:
     def begin(self) -> None:
         """Read everything that is here, say who is here, and go on."""
         self.counting.begin()
-        found = self.driver.inventory()
-        self.carry(self.federation.inventory([self.driver.record(vm, seen) for vm, seen in found], self.now()))
+        self._take_stock()
         self.witnesses.begin()
         self._tick(self._ticks)
 
@@ -117,6 +123,26 @@ class Daemon:
     def hear(self, event: WorldEvent) -> None:
         """libvirt speaks."""
         self.driver.announce(event, self._told)
+
+    def deafened(self) -> None:
+        """The connection to libvirt is lost: as the driver for it does, tell of each VM that was looked at."""
+        for vm in self.driver.deafened():
+            self._missed(vm)
+
+    def _missed(self, vm: Uuid) -> None:
+        self._event(DomainEvent(vm, MISSED))
+
+    def hears_again(self) -> None:
+        """There is a new one; all that is here is told once the inventory's turn comes."""
+        self.driver.hears_again()
+        self.scheduler.after(STOCK * self.chance(), partial(self.run, self._take_stock))
+
+    def _take_stock(self) -> None:
+        if self.deaf or self._acting:
+            self.scheduler.after(1.0, partial(self.run, self._take_stock))
+            return
+        found = self.driver.inventory()
+        self.carry(self.federation.inventory([self.driver.record(vm, seen) for vm, seen in found], self.now()))
 
     def _told(self, event: WorldEvent) -> None:
         self._event(DomainEvent(event.vm, event.kind, "migration" if speaks_of_migration(event) else ""))

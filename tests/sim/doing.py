@@ -191,6 +191,11 @@ def freeze(sim: Simulation, each: Happening) -> None:
     sim.scheduler.after(each.span, _host(sim, each).go_on)
 
 
+def deaf(sim: Simulation, each: Happening) -> None:
+    """libvirtd lives, but lets the daemon in again only after a while."""
+    _host(sim, each).lose_libvirt(each.span)
+
+
 def partition(sim: Simulation, each: Happening) -> None:
     """Both ways between two groups."""
     inside = [host.index for host in sim.hosts if host.index in each.mask]
@@ -307,4 +312,5 @@ DEEDS: dict[Kind, Deed] = {
     Kind.FORGET: forget,
     Kind.FENCED: fenced,
     Kind.CONFIRM: confirm,
+    Kind.DEAF: deaf,
 }

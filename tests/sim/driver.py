@@ -27,6 +27,8 @@ TICK = 0.01
 """The grain of the kernel's start times: a birth is rounded up to it."""
 CATCH_UP = 0.2
 """Seconds until libvirt has noticed the end of a process."""
+AGAIN = 0.05
+"""Seconds between two attempts to reach a libvirt that is lost."""
 
 Permit = Callable[[Life | None], Reason | None]
 
@@ -51,6 +53,10 @@ class Ground(Protocol):
     @property
     def pace(self) -> Pace:
         """How slow this host's hypervisor is now."""
+
+    @property
+    def deaf(self) -> bool:
+        """libvirt is lost: no event comes, and every question waits."""
 
     def now(self) -> float:
         """This machine's clock."""
@@ -90,6 +96,10 @@ class Driver:
         """The latest moment at which each life that was seen here can have begun."""
         self._spoken: dict[Uuid, float] = {}
         """When libvirt last spoke of a migration of each VM."""
+        self._looked_at: set[Uuid] = set()
+        """Since events were last missed."""
+        self._connection = 0
+        self._missed_until = -math.inf
 
     # -- seeing ----------
 
@@ -101,24 +111,31 @@ class Driver:
         life = self._life(seen) if seen.process is not None else None
         mark = life.mark if life is not None else ""
         self._events_at = max(self._events_at, scheduler.now + 0.001 + pace.event * self._ground.chance())
-        scheduler.at(self._events_at, partial(self._ground.run, partial(self._hear, event, mark, then)))
+        hear = partial(self._hear, self._connection, event, mark, then)
+        scheduler.at(self._events_at, partial(self._ground.run, hear))
 
     def look(self, effect: Look, then: Callable[[Sight], None]) -> None:
         """Answer ``effect`` in this driver's time."""
+        self._looked_at.add(effect.vm)
         self.glance(effect.vm, lambda seen: then(self._sight(effect.vm, seen)))
 
     def glance(self, vm: Uuid, then: Callable[[Glance], None]) -> None:
         """One look at a VM: it takes place later, and is told later still."""
         ground = self._ground
 
-        def done(seen: Glance) -> None:
+        def done(connection: int, seen: Glance) -> None:
+            if connection != self._connection:
+                see()
+                return
             self._telling(vm).looked(seen)
             then(seen)
 
         def see() -> None:
+            if self._waits(see):
+                return
             seen = self._world.look(self._place, vm)
             told_at = max(ground.scheduler.now + 0.001 + ground.pace.look * ground.chance(), self._events_at)
-            ground.scheduler.at(told_at, partial(ground.run, partial(done, seen)))
+            ground.scheduler.at(told_at, partial(ground.run, partial(done, self._connection, seen)))
 
         ground.scheduler.after(0.0005 + ground.pace.look * ground.chance(), partial(ground.run, see))
 
@@ -136,7 +153,32 @@ class Driver:
             self._telling(vm).looked(seen)
         return found
 
-    def _hear(self, event: WorldEvent, mark: str, then: Callable[[WorldEvent], None]) -> None:
+    def deafened(self) -> list[Uuid]:
+        """libvirt is lost, and what it was about to say.  Returns the VMs that were looked at since it was last."""
+        self._connection += 1
+        self._missed_until = math.inf
+        for telling in self._tellings.values():
+            telling.lost()
+        looked_at, self._looked_at = sorted(self._looked_at), set()
+        return looked_at
+
+    def hears_again(self) -> None:
+        """It is found again, and all read anew."""
+        self._missed_until = self._ground.now()
+        self.inventory()
+
+    def _waits(self, act: Callable[[], None]) -> bool:
+        """``act`` is tried again later, if libvirt is lost now."""
+        if self._ground.deaf:
+            self._ground.scheduler.after(AGAIN, partial(self._ground.run, act))
+        return self._ground.deaf
+
+    def _missed_since(self, at: float) -> bool:
+        return self._missed_until >= at
+
+    def _hear(self, connection: int, event: WorldEvent, mark: str, then: Callable[[WorldEvent], None]) -> None:
+        if connection != self._connection:
+            return
         self._telling(event.vm).heard(event, mark)
         if "migrat" in event.detail or "postcopy" in event.detail or event.detail == "migration":
             self._spoken[event.vm] = self._ground.now()
@@ -181,6 +223,8 @@ class Driver:
         ground.scheduler.after(delay, partial(ground.run, partial(self._aim, effect, permit, then)))
 
     def _aim(self, effect: Kill, permit: Permit, then: Callable[[Observation | Refusal], None]) -> None:
+        if self._waits(partial(self._aim, effect, permit, then)):
+            return
         seen = self._world.look(self._place, effect.vm)
         story = self._stories.setdefault(effect.vm, LifeStory())
         look = death.Look(
@@ -204,6 +248,8 @@ class Driver:
         look: death.Look,
     ) -> None:
         """The permit and the act are one instant."""
+        if self._waits(partial(self._aim, effect, permit, then)):
+            return
         if look.life is None:
             then(self._observed(effect.vm, look, death.judge_rest(look, 0)))
             return
@@ -254,8 +300,10 @@ class Driver:
         answer: death.Kill,
         then: Callable[[Observation | Refusal], None],
     ) -> None:
+        if self._waits(partial(self._caught_up, effect, look, exited_at, answer, then)):
+            return
         seen = self._world.look(self._place, effect.vm)
-        spoken = self._spoken.get(effect.vm, -math.inf) >= look.at
+        spoken = self._spoken.get(effect.vm, -math.inf) >= look.at or self._missed_since(look.at)
         end = End(answer, seen.power, seen.image is not None, spoken)
         self._dead(effect.vm, look, death.judge(look, exited_at, end), then)
 
@@ -278,6 +326,8 @@ class Driver:
         ground.scheduler.after(delay, partial(ground.run, partial(self._start, effect.vm, permit, then)))
 
     def _start(self, vm: Uuid, permit: Permit, then: Callable[[Observation | Refusal], None]) -> None:
+        if self._waits(partial(self._start, vm, permit, then)):
+            return
         seen = self._world.look(self._place, vm)
         if seen.process is not None:
             then(self._running(vm, seen) if seen.power.plain else Refusal(Reason.HYPERVISOR_ERROR, "it migrates"))

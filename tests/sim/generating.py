@@ -208,6 +208,7 @@ SPANS = {
     Kind.WIPE_ALL: 2.0,
     Kind.FREEZE: 6.0,
     Kind.FENCED: 15.0,
+    Kind.DEAF: 4.0,
 }
 RATES: dict[Kind, tuple[float, ...]] = {
     Kind.LOSS: (0.1, 0.3, 0.6),
@@ -245,7 +246,7 @@ def fault(draft: Draft, kind: Kind, at: float) -> None:
 
 DEATHS = (Kind.FENCED, Kind.CONFIRM)
 RARE = (Kind.WIPE_ALL, Kind.FORGET, Kind.TWIN, Kind.FULL_DISK)
-COMMON = tuple(kind for kind in FAULTS if kind not in (*RARE, *DEATHS))
+COMMON = tuple(kind for kind in FAULTS if kind not in (*RARE, *DEATHS, Kind.DEAF))
 
 
 def _kinds(rng: Random, count: int) -> list[Kind]:
@@ -284,6 +285,7 @@ def generate(seed: int, mode: Mode = Mode.DEFAULT, wanted: Sequence[Kind] = ()) 
         _calm(draft)
     else:
         _troubled(draft, mode, wanted)
+        _deafen(draft, Random(f"{mode.value} {seed}"))
     return _plan(draft, seed, mode)
 
 
@@ -312,6 +314,13 @@ def _troubled(draft: Draft, mode: Mode, wanted: Sequence[Kind]) -> None:
         cloned(draft)
     for kind in (*wanted, *_kinds(rng, rng.randint(3, 5))):
         fault(draft, kind, draft.when())
+
+
+def _deafen(draft: Draft, rng: Random) -> None:
+    """In some schedules; by a chance of its own, so that the others are what they were."""
+    while rng.random() < 0.2:
+        at, span = rng.uniform(3.0, 25.0), round(rng.uniform(0.1, 1.0) * SPANS[Kind.DEAF], 3)
+        draft.add(Happening(at, Kind.DEAF, rng.randrange(draft.hosts), span=span))
 
 
 def _dense(draft: Draft) -> None:

@@ -45,6 +45,7 @@ class Kind(Enum):
     FENCED = "the host cluster fences {host} ({action}), which comes back after {span:.1f} s{autostart}{end}"
     CONFIRM = "an operator on {host} confirms that {other} is dead"
     FORGET = "an operator on {host} ends the membership of {other}"
+    DEAF = "the daemon of {host} loses its libvirt for {span:.1f} s, and hears no event of that time"
 
 
 REQUESTS = (Kind.ASK, Kind.ASK_AGAIN, Kind.GIVE_UP)

@@ -41,6 +41,7 @@ class SimHost:
         self.daemon: Daemon | None = None
         self.stopped = False
         """By SIGSTOP: nothing of the daemon goes on, but its VMs and its clock do."""
+        self._deaf_until = -1.0
         self.keeps_queue = False
         """The broker keeps for a dead daemon what is sent to it, against all rules."""
         self._backlog: list[tuple[Daemon, Callable[[], None]]] = []
@@ -92,6 +93,7 @@ class SimHost:
             return
         self.daemon.desk.abandon()
         self.daemon = None
+        self._deaf_until = -1.0
         self._backlog.clear()
         self.stopped = False
         self.disk.crash(self.chance)
@@ -121,6 +123,25 @@ class SimHost:
         else:
             act()
 
+    # -- its libvirt ----------
+
+    @property
+    def deaf(self) -> bool:
+        """The daemon has lost its libvirt: nothing is heard, and every question waits."""
+        return self.scheduler.now < self._deaf_until
+
+    def lose_libvirt(self, span: float) -> None:
+        """The daemon's connections break; new ones are made after ``span``."""
+        if self.daemon is None:
+            return
+        self._deaf_until = max(self._deaf_until, self.scheduler.now + span)
+        self.run_in(self.daemon, self.daemon.deafened)
+        self.scheduler.at(self._deaf_until, self._find_libvirt)
+
+    def _find_libvirt(self) -> None:
+        if self.daemon is not None and not self.deaf:
+            self.run_in(self.daemon, self.daemon.hears_again)
+
     # -- the door ----------
 
     def arrive(self, message: Message) -> None:
@@ -132,6 +153,6 @@ class SimHost:
         self.run_in(self.daemon, partial(self.daemon.receive, message))
 
     def hear(self, event: WorldEvent) -> None:
-        """libvirt of this machine says something; nobody listens if the daemon is dead."""
-        if self.daemon is not None:
+        """libvirt of this machine says something; nobody listens if the daemon is dead, or cannot."""
+        if self.daemon is not None and not self.deaf:
             self.daemon.hear(event)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fencebus_agent import death
+from fencebus_agent.hypervisor import DomainEvent
 from fencebus_host import denial, federated_rules, host_death, ledger, permission, verdict
+from fencebus_host.denial import Word
 from fencebus_host.federation import member, rounds, rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.member import Member
@@ -15,9 +18,11 @@ from fencebus_host.federation.rounds import Rounds
 from fencebus_host.federation.tokens import Fresh, Tokens
 from fencebus_host.ledger import Ledger
 from fencebus_host.ownership import Ownership
+from fencebus_host.routers.federated import echoes
+from fencebus_host.routers.federated.echoes import Echoes
 from fencebus_schemas.model import Action, FenceRequest, Observation, Sight, VmState
 from fencebus_schemas.peer import Quote
-from tests.sim import desk, rare_worlds, requesting, worlds
+from tests.sim import daemon, desk, driver, rare_worlds, requesting, worlds
 from tests.sim.generating import Mode
 from tests.sim.worlds import World
 
@@ -129,6 +134,28 @@ def _forgetful(self: Guards, draw: Callable[[], str], memory: float) -> None:
 _guards_init = Guards.__init__
 
 
+def _part(self: Rounds, late: Word) -> None:
+    """Whatever a member denies, it has taken back what it claimed."""
+    claim = self._claims.get(late.host)
+    if claim is not None:
+        self._parted.add(late.host)
+        if rounds.claimed_mark(claim) not in late.sight.left:
+            del self._claims[late.host]
+
+
+def _resounds(self: Echoes, event: DomainEvent, now: float) -> bool:
+    """For a while after a kill, whatever is heard of the VM is taken for its echo."""
+    return now < self._awaited.get(event.vm, -math.inf)
+
+
+EVERY_ECHO = Mutation(
+    "S2",
+    "a kill's echo is its end, and one only",
+    ((Echoes, "is_echo", _resounds),),
+    world=rare_worlds.echoing,
+)
+
+
 OWN_LIFE = Mutation(
     "S3",
     "a claim ends with the life that was claimed",
@@ -194,6 +221,20 @@ MUTATIONS = (
     Mutation(
         "S2", "a part without a quorum concludes nothing", _without("s2_quorum_stands"), world=rare_worlds.refounded
     ),
+    Mutation(
+        "S2",
+        "what nobody heard breaks a guard",
+        ((daemon.Daemon, "_missed", _nothing),),
+        world=rare_worlds.unheard,
+    ),
+    EVERY_ECHO,
+    Mutation(
+        "S2",
+        "a kill's echo comes soon",
+        ((echoes, "ECHO_SECONDS", math.inf),),
+        world=rare_worlds.resounding,
+        beside=EVERY_ECHO,
+    ),
     Mutation("S2", "somebody saw it end", _without("s2_somebody_saw_it_end"), residue=True),
     Mutation("S2", "nobody saw it leave", _without("s2_nobody_saw_it_leave"), residue=True),
     Mutation("S3", "claims are a set", _without("s3_no_other_claim", "s3_nobody_else_claims_it"), world=worlds.copies),
@@ -204,6 +245,12 @@ MUTATIONS = (
         world=worlds.copies,
     ),
     OWN_LIFE,
+    Mutation(
+        "S3",
+        "a late denial takes no younger claim back",
+        ((Rounds, "_part", _part),),
+        world=rare_worlds.belated,
+    ),
     Mutation("S4", "a deed outlives the daemon", ((Member, "remember", _nothing),), world=worlds.repeated),
     Mutation("S7", "the owner does nothing twice", ((Member, "_done", _nothing),), world=worlds.repeated),
     Mutation(
@@ -249,6 +296,12 @@ MUTATIONS = (
         "S14",
         "in flight is no proof",
         ((death.Look, "in_flight", property(_false)), (federated_rules, "is_plain_end", _plain)),
+    ),
+    Mutation(
+        "S14",
+        "what nobody heard may have been a migration",
+        ((driver.Driver, "_missed_since", _false),),
+        world=rare_worlds.hushed,
     ),
     Mutation(
         "S14",

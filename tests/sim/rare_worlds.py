@@ -42,6 +42,11 @@ def visiting(draft: Draft) -> None:
     """As ``dodging``, but the daemon of the host in between lives and cannot be heard; a copy that came and went there
     is the last that it saw.
     """
+    _visit(draft)
+
+
+def _visit(draft: Draft) -> float:
+    """Returns when the fence is."""
     draft.hosts = 4
     rng = draft.rng
     back = rng.uniform(0.8, 1.2)
@@ -56,6 +61,47 @@ def visiting(draft: Draft) -> None:
     copied = left + 0.25
     draft.add(Happening(at + copied, Kind.CLONE, HOP))
     draft.add(Happening(at + copied + 0.1, Kind.SHUT, rng.randrange(2)))
+    return at
+
+
+def echoing(draft: Draft) -> None:
+    """As ``visiting``, but the host in between has just killed a copy of its own, for another request."""
+    at = _visit(draft)
+    draft.add(Happening(at - 2.2, Kind.CLONE, HOP))
+    ask(draft, at - draft.rng.uniform(1.3, 1.6), LAST)
+
+
+def resounding(draft: Draft) -> None:
+    """As ``echoing``, but that was a while before; the VM was started again where it had been."""
+    at = _visit(draft)
+    draft.add(Happening(at - 5.8, Kind.CLONE, HOP))
+    ask(draft, at - draft.rng.uniform(5.3, 5.6), LAST)
+    draft.add(Happening(at - 4.0, Kind.START, OWNER))
+
+
+def unheard(draft: Draft) -> None:
+    """As ``dodging``, but the daemon of the host in between lives, and has lost its libvirt while the VM comes by."""
+    draft.hosts = 4
+    rng = draft.rng
+    back = rng.uniform(0.6, 1.2)
+    at = _unknown_owner(draft, back)
+    ask(draft, at, ASKED)
+    down, cut = rng.uniform(0.02, 0.2), back + rng.uniform(0.05, 0.6)
+    draft.add(Happening(at + down, Kind.DEAF, HOP, span=cut - down + rng.uniform(0.3, 1.2)))
+    draft.add(Happening(at + down + 0.02, Kind.MIGRATE, OWNER, HOP, 0, 0.03, 1.0))
+    draft.add(Happening(at + cut, Kind.ONE_WAY, LAST, ASKED, span=20.0))
+    draft.add(Happening(at + cut + rng.uniform(0.0, 0.2), Kind.MIGRATE, OWNER, LAST, 0, 0.03, 1.0))
+
+
+def hushed(draft: Draft) -> None:
+    """The kill of a VM takes its time, in which the VM migrates, and libvirt cannot be heard."""
+    draft.hosts = 4
+    rng, at = draft.rng, draft.when(0.4)
+    draft.add(Happening(at - 1.0, Kind.SLOW_EXIT, OWNER, span=9.0, rate=0.5))
+    ask(draft, at, ASKED)
+    draft.add(Happening(at + 0.04, Kind.DEAF, OWNER, span=rng.uniform(0.8, 1.6)))
+    draft.add(Happening(at + 0.05, Kind.ONE_WAY, LAST, ASKED, span=20.0))
+    draft.add(Happening(at + 0.05, Kind.MIGRATE, OWNER, LAST, 0, rng.uniform(0.1, 0.18), 1.0))
 
 
 def attested(draft: Draft) -> None:
@@ -74,6 +120,23 @@ def attested(draft: Draft) -> None:
     again = comes + rng.uniform(0.2, 0.6)
     draft.add(Happening(again, Kind.ASK_AGAIN, HOP, number=number, request=draft.request()))
     draft.add(Happening(again + rng.uniform(-0.25, 0.05), Kind.MIGRATE, OWNER, LAST, 0, 0.03, 1.0))
+
+
+def belated(draft: Draft) -> None:
+    """A second copy reaches a host whose denial is still on its way: the word of the copy overtakes it, and is the last
+    that is heard from there.  The host from which it came is heard only once it has left; the owner's kill is slow.
+    """
+    draft.hosts = 4
+    rng, at = draft.rng, 1.0 + draft.when(0.4)
+    draft.add(Happening(at - 3.5, Kind.ONE_WAY, LAST, ASKED, span=3.83))
+    draft.add(Happening(at - 3.0, Kind.CLONE, LAST))
+    draft.add(Happening(at - 1.0, Kind.SLOW_EXIT, OWNER, span=9.0, rate=0.35))
+    draft.add(Happening(at - 0.01, Kind.ONE_WAY, OWNER, ASKED, span=0.52))
+    ask(draft, at, ASKED)
+    draft.add(Happening(at + 0.005, Kind.REORDER, span=0.03, rate=0.3))
+    draft.add(Happening(at + 0.03, Kind.ONE_WAY, ASKED, HOP, span=20.0))
+    draft.add(Happening(at + 0.04, Kind.MIGRATE, LAST, HOP, 0, 0.03, 1.0))
+    draft.add(Happening(at + rng.uniform(0.12, 0.2), Kind.ONE_WAY, HOP, ASKED, span=20.0))
 
 
 def candidates(draft: Draft) -> None:

@@ -48,6 +48,10 @@ class Telling:
             # libvirt tells of this end later, and means this life then, none that had left before.
             self.story.here, self._stopped = "", mark
 
+    def lost(self) -> None:
+        """Events may have been missed: which life is here is to be read anew."""
+        self.story.here, self._stopped, self._departing = "", "", False
+
     def _runs(self, mark: str) -> None:
         if not mark:
             return

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import wraps
 from types import ModuleType
 
+from fencebus_agent.hypervisor import DomainEvent
 from fencebus_host import denial, host_death, permission, verdict
+from fencebus_host.denial import Word
 from fencebus_host.federation import coordinator, member, rules, start_course
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.machine import Federation
@@ -19,8 +21,11 @@ from fencebus_host.federation.rounds import Rounds, claimed_mark
 from fencebus_host.federation.tokens import Tokens
 from fencebus_host.ledger import Admission, Ledger, Step
 from fencebus_host.objection import Objection
+from fencebus_host.routers.federated.echoes import Echoes, Meaning
 from fencebus_schemas.model import FenceOutcome, Reason, VmState
 from fencebus_schemas.peer import FenceAnswer, GuardAnswer, StartAnswer
+from tests.sim.daemon import Daemon
+from tests.sim.driver import Driver
 
 Arguments = tuple[object, ...]
 Spoke = Callable[[Arguments, object], bool]
@@ -69,6 +74,10 @@ def _of_no_course(arguments: Arguments, _result: object) -> bool:
     return answer.request not in machine._courses
 
 
+def _is_news(_arguments: Arguments, result: object) -> bool:
+    return result is Meaning.NEWS
+
+
 def _saved(arguments: Arguments, _result: object) -> bool:
     answer = arguments[1]
     return isinstance(answer, GuardAnswer) and answer.sight is not None and answer.sight.state is VmState.SAVED
@@ -84,6 +93,28 @@ def _left(arguments: Arguments, _result: object) -> bool:
     assert isinstance(kept, Rounds)
     assert isinstance(answer, GuardAnswer)
     return answer.sight is not None and claimed_mark(kept._claims.get(answer.sender)) in answer.sight.left
+
+
+def _belated(arguments: Arguments, _result: object) -> bool:
+    kept, late = arguments[0], arguments[1]
+    assert isinstance(kept, Rounds)
+    assert isinstance(late, Word)
+    return late.host in kept._claims and late.at < kept._claims[late.host].at
+
+
+def _awaited(arguments: Arguments, _result: object) -> bool:
+    waiting, event = arguments[0], arguments[1]
+    assert isinstance(waiting, Echoes)
+    assert isinstance(event, DomainEvent)
+    return event.vm in waiting._awaited
+
+
+BEFOREHAND = (_left, _belated, _awaited)
+"""What the call may change is looked at before it, too."""
+
+
+def _told(_arguments: Arguments, _result: object) -> bool:
+    return True
 
 
 def _guarded(arguments: Arguments, _result: object) -> bool:
@@ -126,12 +157,16 @@ POSTS = (
     Post("S2 every member answers", denial, "s2_every_member_answers", _objected),
     Post("S2 a part without a quorum believes its own eyes alone", verdict, "s2_quorum_or_own_eyes", _objected),
     Post("S2 a part without a quorum concludes nothing", denial, "s2_quorum_stands", _objected),
+    Post("S2 what nobody heard breaks a guard", Daemon, "_missed", _told),
+    Post("S2 a kill's echo is its end, and one only", Echoes, "heard", _is_news),
+    Post("S2 a kill's echo comes soon", Echoes, "is_echo", _awaited),
     Post("S2 somebody knows it", denial, "s2_somebody_knows_it", _objected),
     Post("S2 somebody saw it end", denial, "s2_somebody_saw_it_end", _objected),
     Post("S2 nobody saw it leave", denial, "s2_nobody_saw_it_leave", _objected),
     Post("S3 claims are a set", denial, "s3_no_other_claim", _objected),
     Post("S3 no claim by the time of the start", verdict, "s3_nobody_claims_it_at_its_start", _objected),
     Post("S3 a claim ends with the life that was claimed", Rounds, "heard", _left),
+    Post("S3 a late denial takes no younger claim back", Rounds, "_part", _belated),
     Post("S4 a deed outlives the daemon", Member, "remember", _some_deeds),
     Post("S4 what is not on the disk is a failure", Member, "_written", _not_written),
     Post("S5 a reboot starts only what ran", verdict, "is_to_be_started", _no),
@@ -156,6 +191,7 @@ POSTS = (
     Post("S13 what was saved there outlives the host", host_death, "s13_last_state_there_was_plain", _objected),
     Post("S13 who lives denies once more after a proof", denial, "s13_denied_since_the_proofs", _objected),
     Post("S14 in flight is no proof", Rounds, "heard", _in_flight),
+    Post("S14 what nobody heard may have been a migration", Driver, "_missed_since", _yes),
     Post("S14 what happens breaks a guard", Guards, "touched", _guarded),
     Post("S15 two rounds before a start", verdict, "s15_nobody_else_has_it", _objected),
     Post("S15 the start claim is exclusive", Guards, "install", _no),
@@ -194,7 +230,7 @@ class Witness:
 
         @wraps(real)
         def overheard(*arguments: object, **named: object) -> object:
-            spoke_before = post.spoke is _left and post.spoke(arguments, None)
+            spoke_before = post.spoke in BEFOREHAND and post.spoke(arguments, None)
             result = real(*arguments, **named)
             if post.clause not in self._heard and (spoke_before or post.spoke(arguments, result)):
                 self._heard.add(post.clause)

@@ -53,6 +53,12 @@ def test_whatever_else_is_heard_is_news_and_so_is_what_follows(event: DomainEven
     assert not echoes.is_echo(DomainEvent(VM, "stopped"), NOW)
 
 
+def test_a_saved_image_that_was_set_aside_has_no_echo() -> None:
+    set_aside = replace(KILLED, was=VmState.SAVED)
+    assert not after(set_aside).is_echo(DomainEvent(VM, "stopped"), NOW)
+    assert after(KILLED, set_aside).is_echo(DomainEvent(VM, "stopped"), NOW)
+
+
 @pytest.mark.parametrize(
     "kill", (replace(KILLED, migration_in_flight=True), replace(KILLED, state=VmState.RUNNING, proof=Proof.NONE))
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from fencebus_agent.hypervisor import DomainEvent
+from fencebus_host.evidence import is_plain_end
 from fencebus_schemas.model import Observation, Uuid, VmState
 
 ANNOUNCED, ENDED = "shutdown", "stopped"
@@ -57,12 +58,12 @@ class Echoes:
         return Meaning.ECHO if self.is_echo(event, now) else Meaning.NEWS
 
     def killed(self, seen: Observation, now: float) -> None:
-        """A kill is over.  Only where it ended a life, and nothing spoke of a migration, is its event no news; a kill
-        that found it dead already says nothing new.
+        """A kill is over.  Only where it ended a process, and nothing spoke of a migration, is its event no news; one
+        that found it dead already says nothing new, and of a saved image that is set aside nothing is said.
         """
         if seen.state is not VmState.OFF or seen.migration_in_flight:
             self._awaited.pop(seen.vm, None)
-        elif seen.ended is not None:
+        elif is_plain_end(seen):
             self._awaited[seen.vm] = now + ECHO_SECONDS
 
     def is_echo(self, event: DomainEvent, now: float) -> bool:
