@@ -57,6 +57,8 @@ class Ordered:
     """When it was last sent at once with a fresher token."""
     young: int = 0
     """How many times it was refused because the life there seemed younger than the request."""
+    idle: Objection | None = None
+    """That host carries out nothing whatever it is told, as it has said."""
 
 
 @dataclass(slots=True)

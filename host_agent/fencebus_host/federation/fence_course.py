@@ -77,6 +77,7 @@ class FenceCourse(Course):
         if reason not in LATE:
             self._progress.last = objection
         order.young += reason is Reason.YOUNGER_LIFE
+        order.idle = objection if reason is Reason.PAUSED else None
         if reason not in FINAL and order.young < MOST_YOUNG:
             # At once with the token that came with the refusal, where that was what it lacked.
             at_once = reason in LACKED_TOKEN and now - order.sent_anew >= RENEW
@@ -88,12 +89,23 @@ class FenceCourse(Course):
     def _order(self, now: float) -> Effects:
         """A claimant is any member that claims the target, or was last known to."""
         progress = self._progress
+        progress.objection = self._stays()
+        if progress.objection is not None:
+            return []
         due = [host for host in self._claimants() if self._is_due(host, now)]
         if not due or not self._source_knows(now) or not self._permitted():
             return []
         for host in due:
             progress.orders.setdefault(host, Ordered(now)).sent_at = now
         return [Send(self._fence(host, now)) for host in due]
+
+    def _stays(self) -> Objection | None:
+        """What a host that carries out nothing has, and nobody takes from it, stays: why wait for the deadline.  What
+        that host does not claim, or may be about to lose, another one can end.
+        """
+        orders = self._progress.orders
+        kept = [word.host for word in self._claims() if not word.sight.in_flight]
+        return next((orders[host].idle for host in kept if host in orders and orders[host].idle), None)
 
     def _claimants(self) -> list[HostId]:
         progress = self._progress

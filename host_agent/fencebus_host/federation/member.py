@@ -15,6 +15,7 @@ from fencebus_host.effects import Boot, Deed, Effects, Job, Keep, Kill, Look, Se
 from fencebus_host.federation import rules
 from fencebus_host.federation.guards import Guards
 from fencebus_host.federation.tokens import Fresh, Tokens
+from fencebus_host.permission import refused
 from fencebus_schemas.model import HostId, Incarnation, Life, Observation, Reason, RequestId, Sight, Uuid, VmState
 from fencebus_schemas.peer import (
     Fence,
@@ -208,6 +209,8 @@ class Member:
         fresh = self._tokens.accept(order.quote, now)
         if fresh is None:
             return [self._refuse(order, Reason.STALE_COMMAND, now)]
+        if not self._around.obeys:  # nor is a deed of before attested: whether the VM is back since is not looked at
+            return [self._refuse(order, Reason.PAUSED, now, f"{self._me}: {refused(Reason.PAUSED).text}")]
         key = _key(order.identity, isinstance(order, Start))
         deed = self._done(key, now)
         if deed is not None and isinstance(order, Start):
@@ -227,8 +230,6 @@ class Member:
         return deed if now < until else None
 
     def _objection(self, order: Order, now: float) -> Reason | None:
-        if not self._around.obeys:
-            return Reason.PAUSED
         if not self._around.permits(order):
             return Reason.DENIED
         refusal = rules.s16_source_is_condemned(order.source.vm, self._condemned_now(now))
@@ -346,8 +347,8 @@ class Member:
         token = self._tokens.newest(now)
         return Send(GuardAnswer(self._me, self._incarnation, coordinator, request, round_, UNASKED, token, "", sight))
 
-    def _refuse(self, order: Order, reason: Reason, now: float) -> Send:
-        deed = Deed(order.identity, order.request, None, reason)
+    def _refuse(self, order: Order, reason: Reason, now: float, text: str = "") -> Send:
+        deed = Deed(order.identity, order.request, None, reason, text)
         return self._told(order.sender, order.request, deed, isinstance(order, Start), now)
 
     def _told(self, to: HostId, request: RequestId, deed: Deed, boot: bool, now: float) -> Send:

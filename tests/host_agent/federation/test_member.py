@@ -145,6 +145,20 @@ def test_s4_a_restarted_owner_attests_what_it_did() -> None:
     assert again.observation == ended()
 
 
+def test_s4_a_dry_run_takes_no_order_and_attests_nothing_that_was_done_before() -> None:
+    one = OneMember(obeys=False)
+    one.member.remember([Deed("same", ONE, ended())])
+    for identity in ("same", "another"):
+        answer = said(one.member.fence(fence(one.quote(1.0), identity=identity), 1.0))
+        assert isinstance(answer, FenceAnswer)
+        assert (answer.observation, answer.refusal) == (None, Reason.PAUSED)
+        assert answer.text == "me: its daemon runs with --dry-run and carries out nothing"
+    look = job_of(one.member.guard(guard(one.quote(2.0), TWO, source=VM), 2.0), Look)
+    answer = said(one.member.looked(look.job, RUNNING, 2.1))
+    assert isinstance(answer, GuardAnswer), "what was refused has condemned nobody (S16)"
+    assert answer.sight == RUNNING
+
+
 def test_s12_a_kill_is_not_begun_after_its_time() -> None:
     one = OneMember()
     kill = job_of(one.member.fence(fence(one.quote(1.0)), 1.0), Kill)

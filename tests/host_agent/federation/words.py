@@ -71,11 +71,11 @@ def ended(mark: str = "life") -> Observation:
 class OneMember:
     """A member and its tokens, on a clock that a test moves."""
 
-    def __init__(self, started_at: float = -100.0, hosts: bool = False) -> None:
+    def __init__(self, started_at: float = -100.0, hosts: bool = False, obeys: bool = True) -> None:
         draw = counting()
         self.hosts = hosts
         self.tokens = Tokens(MINE, draw)
-        around = Surroundings(lambda _order: True, lambda _vm: self.hosts, lambda: "", tuple, tuple, draw)
+        around = Surroundings(lambda _order: True, lambda _vm: self.hosts, lambda: "", tuple, tuple, draw, obeys)
         self.member = Member(ME, MINE, around, self.tokens, started_at)
 
     def quote(self, now: float, patience: float = 10.0, age: float = 0.0) -> Quote:
