@@ -103,3 +103,32 @@ def test_a_host_that_was_switched_on_by_hand_and_is_not_heard_is_a_residue_that_
     oracle = run(fenced(12, 2.0, "OFF", ALONE), ask(24, 1, span=14), cluster=True)
     assert oracle.violations == []
     assert set(oracle.residues) <= {SWITCHED_ON}
+
+
+def test_what_has_power_outweighs_a_history_that_says_off() -> None:
+    """As the product weighs it: nobody switches a host on again whose VMs are then taken for dead."""
+    oracle = run(fenced(12, 2.0, "OFF", ALONE), ask(24, 1, span=14), cluster=True, agents=True)
+    asked = only(oracle)
+    assert not asked.ok
+    assert "switched on" in asked.text
+    assert oracle.residues == {}
+
+
+def test_power_after_a_reboot_takes_nothing_from_it() -> None:
+    dies = happen(9, Kind.DAEMON_CRASH, 0, span=50)
+    asked = only(run(dies, ask(10, 1, span=14), fenced(14, 0.3, end=ALONE), cluster=True, agents=True))
+    assert asked.ok
+    assert "rebooted" in asked.text
+
+
+def test_an_operators_word_outweighs_power_and_is_named_as_the_cause_if_it_was_wrong() -> None:
+    lies = (happen(9, Kind.DAEMON_CRASH, 0, span=50), happen(11, Kind.CONFIRM, 1, 0))
+    oracle = run(*lies, ask(12, 1, span=14), agents=True)
+    assert only(oracle).ok
+    assert oracle.residues == {CONFIRMED: 1}
+
+
+def test_a_host_that_an_operator_confirmed_dead_is_not_switched_off_for_its_power() -> None:
+    lies = (happen(9, Kind.DAEMON_CRASH, 0, span=50), happen(11, Kind.CONFIRM, 1, 0))
+    oracle = run(*lies, ask(26, 1, span=14), agents=True, acts=True)
+    assert oracle.residues == {CONFIRMED: 1}

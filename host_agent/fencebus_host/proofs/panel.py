@@ -43,6 +43,11 @@ def weigh(findings: Sequence[Finding], host: str) -> Finding:
     return Finding(best.by, best.fate, doubts, cut_off=any(finding.cut_off for finding in findings))
 
 
+def is_to_be_acted_on(question: AskProof, found: Finding) -> bool:
+    """Whether those that may act are asked again with leave: not where looking is enough, nor for who is alive."""
+    return question.may_act and found.fate in _TO_BE_ACTED_ON
+
+
 def _switched_on_since(findings: Sequence[Finding]) -> Finding | None:
     """S13: a history that says off is of a host that somebody has switched on again, if its power is on now.
 
@@ -71,7 +76,7 @@ class Panel:
     async def ask(self, question: AskProof) -> Finding:
         """All at once; nobody acts where looking is enough, or where somebody sees the host alive."""
         found = weigh(await self._asked(replace(question, may_act=False)), question.host)
-        if question.may_act and found.fate in _TO_BE_ACTED_ON:
+        if is_to_be_acted_on(question, found):
             return weigh(await self._asked(question), question.host)
         return found
 
