@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 from fencebus_agent import process_table
 from tests.corosync import Cluster, cluster, wait_for
 from tests.corosync_c import CDaemons, asked
+from tests.corosync_migration import migrate, start
 from tests.corosync_site import PORT, Host, daemon_on
 from tests.libvirtd import Libvirtd, guest_xml
 from tests.server_process import ServerProcess
@@ -88,13 +89,14 @@ class World:
 
     cluster: Cluster
     libvirts: Sequence[Libvirtd]
+    uuids: Mapping[str, str]
+    """Of the VMs, by their names."""
 
     def run_all(self) -> None:
         """Have every VM run."""
-        for libvirt, name in zip(self.libvirts, NAMES, strict=True):
-            domain = libvirt.admin.lookupByName(name)
-            if not domain.isActive():
-                domain.create()
+        for libvirtd, name in zip(self.libvirts, NAMES, strict=True):
+            if not self.runs(name):
+                start(libvirtd.admin.lookupByName(name))
 
     def runs(self, vm: str) -> bool:
         """Whether the VM's process is there."""
@@ -102,8 +104,12 @@ class World:
 
     def processes(self, vm: str) -> set[int]:
         """The process ids of the VM, out here."""
-        uuid = self.libvirts[NAMES.index(vm)].admin.lookupByName(vm).UUIDString()
-        return {qemu.pid for qemu in process_table.scan() if qemu.vm == uuid}
+        return {qemu.pid for qemu in process_table.scan() if qemu.vm == self.uuids[vm]}
+
+    def migrate(self, vm: str, source: int, to: int) -> None:
+        """From one node to another, running."""
+        there = self.libvirts[to - 1].admin
+        migrate(self.libvirts[source - 1].admin.lookupByName(vm), there, self.cluster.nodes[to - 1])
 
 
 def _freeze(world: World, side: Side) -> Iterator[None]:
@@ -197,9 +203,10 @@ def world(folder: Path) -> Iterator[World]:
             if libvirts:  # to ask QEMU what it can do takes 8 s, and its answer is the same
                 shutil.copytree(libvirts[0].folder / "cache", node.folder / "cache")
             libvirts.append(stack.enter_context(Libvirtd(node.folder, node.prefix)))
-        for libvirt, name in zip(libvirts, NAMES, strict=True):
-            libvirt.admin.defineXML(guest_xml(name))
-        made = World(nodes, libvirts)
+        uuids = {}
+        for libvirtd, name in zip(libvirts, NAMES, strict=True):
+            uuids[name] = libvirtd.admin.defineXML(guest_xml(name)).UUIDString()
+        made = World(nodes, libvirts, uuids)
         made.run_all()
         yield made
 

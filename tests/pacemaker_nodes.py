@@ -109,7 +109,7 @@ class Switch(threading.Thread):
         while not self._over.wait(0.02):
             for node in self._nodes:
                 if (self._folder / f"{node.name}.asked").exists():
-                    _kill_all_on(node)
+                    kill_all_on(node)
                     (self._folder / f"{node.name}.asked").unlink()
                     (self._folder / f"{node.name}.fenced").touch()
 
@@ -119,7 +119,8 @@ class Switch(threading.Thread):
         self.join()
 
 
-def _kill_all_on(node: Node) -> None:
+def kill_all_on(node: Node) -> None:
+    """What a loss of power does to a node: nothing of it is left but its namespaces."""
     network = os.readlink(f"/proc/{node.holder}/ns/net")
     for pid in (int(each) for each in os.listdir("/proc") if each.isdigit()):
         with suppress(OSError):
