@@ -102,6 +102,13 @@ def follow_daemon(path: Path, name: str, about: Mapping[str, object] | None = No
             yield _answer(path, name, answer)
 
 
+def read_pause(told: object) -> str:
+    """Why every power action is refused, from the answer to ``status``; empty if none is."""
+    found = told.get("problems") if isinstance(told, dict) else None
+    rows = [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    return next((str(row.get("text")) for row in rows if row.get("code") == "paused"), "")
+
+
 def read_parts(told: object) -> tuple[PartState, ...]:
     """The parts in the answer to ``status``; what is no part in it is left out."""
     parts = told.get("parts") if isinstance(told, dict) else None

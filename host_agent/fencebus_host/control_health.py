@@ -41,7 +41,9 @@ def worst(found: Iterable[Problem]) -> Health:
 
 
 def _paused(pause: PauseStatus | None) -> Iterable[Problem]:
-    if pause is not None:
+    if pause is not None and pause.dry_run:
+        yield Problem("paused", Health.ERROR, f"DRY RUN: {pause.why}")
+    elif pause is not None:
         why = f" ({pause.why})" if pause.why else ""
         yield Problem("paused", Health.ERROR, f"fencing is paused{why}: every power action is refused")
 

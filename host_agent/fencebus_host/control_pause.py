@@ -33,7 +33,9 @@ class Pause:
     def __init__(self, state_dir: Path, wall_clock: Callable[[], float] = time.time, *, dry_run: bool = False) -> None:
         """``dry_run``: a pause that nobody can lift, for as long as the daemon runs."""
         self._path, self._wall_clock = state_dir / "paused.json", wall_clock
-        self._dry_run = PauseStatus(wall_clock(), DRY_RUN, None, "fence_virtd --dry-run") if dry_run else None
+        self._dry_run = (
+            PauseStatus(wall_clock(), DRY_RUN, None, "fence_virtd --dry-run", dry_run=True) if dry_run else None
+        )
         self._pause = self._read()
         if self.current:
             log.warning("%s", self._text(self.current))

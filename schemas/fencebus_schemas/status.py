@@ -224,6 +224,8 @@ class PauseStatus:
     why: str = ""
     until: Optional[float] = None
     by: str = ""
+    dry_run: bool = False
+    """The daemon carries out nothing for as long as it runs: nobody can end this pause."""
 
 
 @dataclass(frozen=True)

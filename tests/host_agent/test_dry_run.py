@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +92,11 @@ def test_it_is_shouted_in_the_log_in_the_status_and_by_the_rehearsal(daemon: Dae
     assert daemon.says("fence_virtd ready: DRY RUN")
     shown = ctl(capsys, daemon, "status")
     assert shown.status == ExitCode.BROKEN
-    assert "nothing is carried out, and every power action fails" in shown.out
+    assert "DRY RUN: nothing is carried out, and every power action fails" in shown.out
+    found = json.loads(ctl(capsys, daemon, "doctor", "--format", "json").out)["findings"]
+    (told,) = (one for one in found if one["code"] == "paused")
+    assert (told["level"], told["fix"]) == ("ERROR", "restart it without --dry-run")
+    assert told["text"].startswith("DRY RUN: ")
     assert "DRY RUN since" in ctl(capsys, daemon, "fence", "node1", "--dry-run").out
 
 

@@ -14,6 +14,7 @@ import pytest
 from fencebus_host.config.load import load, load_text
 from fencebus_host.config.model import Config
 from fencebus_host.control import NoDaemon, PartState
+from fencebus_host.control_client import read_pause
 from fencebus_host.ctl.doctor.caches import check_caches
 from fencebus_host.ctl.doctor.command import output_of
 from fencebus_host.ctl.doctor.daemon_checks import Running, check_daemon, check_ports
@@ -108,6 +109,16 @@ def test_a_part_of_the_daemon_that_does_not_work_is_an_error() -> None:
     assert codes(found, Level.ERROR) == ["part"]
     assert "address in use" in found[-1].text
     assert codes(list(check_daemon(Running(trouble=NoDaemon(Path("/s"), "gone")))), Level.ERROR) == ["daemon"]
+
+
+def test_a_daemon_that_refuses_every_power_action_is_an_error() -> None:
+    paused = read_pause(
+        {"problems": [3, {"code": "part-failed"}, {"code": "paused", "text": "fencing is paused (work)"}]}
+    )
+    for pause, fix in ((paused, "fence_virtctl resume"), ("DRY RUN: x", "restart it without --dry-run")):
+        found = list(check_daemon(Running(pause=pause)))
+        assert (found[-1].level, found[-1].code, found[-1].text, found[-1].fix) == (Level.ERROR, "paused", pause, fix)
+    assert [read_pause(None), read_pause({"problems": []}), read_pause({"problems": 3})] == ["", "", ""]
 
 
 def test_a_daemon_that_is_there_and_cannot_be_asked_is_not_told_to_be_started_nor_its_own_port_to_be_freed(

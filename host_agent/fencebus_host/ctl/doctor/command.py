@@ -15,7 +15,7 @@ from fencebus_host.config.load import find, load
 from fencebus_host.config.model import Config
 from fencebus_host.config.ordered_settings import parts_of
 from fencebus_host.config.problems import ConfigError
-from fencebus_host.control import NoDaemon, ask_daemon, read_parts, socket_path
+from fencebus_host.control_client import NoDaemon, ask_daemon, read_parts, read_pause, socket_path
 from fencebus_host.ctl.doctor.bus import check_bus
 from fencebus_host.ctl.doctor.caches import check_caches
 from fencebus_host.ctl.doctor.clocks import check_guest_clocks, check_host_clock, is_kept_right
@@ -103,7 +103,8 @@ def _guests(config: Config, root: Path) -> Iterator[Finding]:
 
 def _running(config: Config) -> Running:
     try:
-        return Running(read_parts(ask_daemon(socket_path(config.daemon.state_dir), "status")))
+        told = ask_daemon(socket_path(config.daemon.state_dir), "status", {"most": 0})
+        return Running(read_parts(told), pause=read_pause(told))
     except NoDaemon as error:
         return Running(trouble=error)
 

@@ -18,6 +18,8 @@ class Running:
 
     parts: tuple[PartState, ...] = ()
     trouble: NoDaemon | None = None
+    pause: str = ""
+    """Why it refuses every power action, if it does."""
 
 
 def check_daemon(running: Running) -> Iterator[Finding]:
@@ -26,6 +28,9 @@ def check_daemon(running: Running) -> Iterator[Finding]:
         yield bad("daemon", str(running.trouble), _fix(running.trouble))
         return
     yield good("daemon", "fence_virtd runs and answers")
+    if running.pause:
+        dry = "restart it without --dry-run"
+        yield bad("paused", running.pause, dry if running.pause.startswith("DRY RUN") else "fence_virtctl resume")
     for part in running.parts:
         if part.trouble is None:
             yield good("part", f"{part.name} works")
