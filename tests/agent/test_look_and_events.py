@@ -147,7 +147,7 @@ async def marking(libvirtd: Libvirtd) -> AsyncIterator[LibvirtWorld]:
 
 async def mark_of(world: LibvirtWorld, vm: Uuid, other_than: str = "") -> str:
     """The mark of the life that is there, once it is not its process'."""
-    for _ in range(250):
+    for _ in range(1500):
         life = (await world.hypervisor.look(vm, soon())).life
         if life is not None and ":" not in life.mark and life.mark != other_than:
             return life.mark

@@ -26,6 +26,7 @@ from fencebus_agent.bus_terms import Terms
 from fencebus_agent.peers_bus import PeersBus
 from fencebus_agent.peers_trust import names_of
 from fencebus_schemas.bus_url import Tls
+from tests.bus_clients import descriptors
 from tests.hypervisors import eventually, soon
 from tests.peer_certificates import Authority
 from tests.ports import free_tcp_port
@@ -59,9 +60,11 @@ class Hosts:
 @contextlib.asynccontextmanager
 async def hosts(*names: str) -> AsyncIterator[Hosts]:
     """All end with the context."""
+    before = descriptors()
     async with contextlib.AsyncExitStack() as stack:
         yield Hosts(names, stack)
-    await asyncio.sleep(0.1)  # for those who were in the midst of a handshake: their sockets are asyncio's
+    # Who was in the midst of a handshake is still there for a moment: such sockets are asyncio's.
+    await eventually(lambda: descriptors() <= before)
 
 
 def listen(bus: PeersBus, address: Address) -> list[BusMessage]:

@@ -19,7 +19,7 @@ async def look(world: World, vm: Uuid) -> Sight:
 
 async def marked(world: World, vm: Uuid, state: VmState = VmState.RUNNING) -> Life:
     """The life that is there, once it has a mark that is not its process'."""
-    for _ in range(250):
+    for _ in range(1500):
         seen = await look(world, vm)
         if seen.life is not None and " " not in seen.life.mark and ":" not in seen.life.mark:
             assert seen.state is state

@@ -23,6 +23,7 @@ from fencebus_schemas.xvm import REPLY_SUCCESS
 from tests.daemon_process import DaemonProcess
 from tests.elapsed import Stopwatch
 from tests.host_agent.listeners.house import KEY, SECRET, House, beside, guest_at, open_house
+from tests.hypervisors import eventually
 from tests.protocol_client import (
     Conversation,
     Secret,
@@ -153,8 +154,7 @@ async def test_a_connection_that_breaks_at_any_stage_does_nothing_and_leaves_not
                 peer = connect(where, SECRET)
                 await beside(stage, peer)
                 getattr(peer, leave)()
-        await house.settle()
-        assert descriptors_of(os.getpid()) <= before
+        await eventually(lambda: descriptors_of(os.getpid()) <= before)
         await _is_well(house, where)
         assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
 
@@ -168,8 +168,7 @@ async def test_a_call_back_that_breaks_at_any_stage_does_nothing_and_leaves_noth
                 peer = await beside(guest.called)
                 peer.send(secrets.token_bytes(length))
                 peer.break_off()
-            await house.settle()
-            assert descriptors_of(os.getpid()) <= before
+            await eventually(lambda: descriptors_of(os.getpid()) <= before)
             assert (await beside(guest.ask, guest.request(Action.STATUS, "node1"))).code == REPLY_SUCCESS
 
 

@@ -303,7 +303,7 @@ async def test_a_datagram_sent_again_after_a_broken_connection_gets_the_firsts_o
             guest.shout(request)
             peer = await beside(guest.called)
             await beside(peer.handshake)
-            await asyncio.sleep(0.1)  # the kill has begun by now; the connection breaks before its reply
+            await house.settle()  # the kill has begun by now; the connection breaks before its reply
             peer.break_off()
             assert (await beside(_asks_until_called, guest, request)).code == REPLY_SUCCESS
         assert _kills(events) == 1
@@ -318,7 +318,7 @@ async def test_a_request_sent_again_over_tcp_after_a_broken_connection_gets_the_
         with connect(where, SECRET) as peer:
             peer.send(request)
             await beside(peer.handshake)
-            await asyncio.sleep(0.1)
+            await house.settle()
             peer.break_off()
         assert (await beside(ask_tcp, where, request, SECRET)).code == REPLY_SUCCESS
         assert _kills(events) == 1

@@ -108,14 +108,20 @@ async def test_a_line_that_ends_at_once_each_time_makes_no_busy_loop(world: Line
         assert socket.connections - connections <= 4
 
 
+async def worked_within(seconds: float) -> float:
+    """The seconds of a processor that this process takes meanwhile."""
+    began = time.process_time()
+    await asyncio.sleep(seconds)
+    return time.process_time() - began
+
+
 async def test_an_idle_listener_takes_no_time(world: LineWorld) -> None:
     sockets = [await world.guest(number) for number in range(1, 21)]
     async with world.listening():
         for socket in sockets:
             await socket.adopted()
-        began = time.process_time()
-        await asyncio.sleep(1.0)
-        assert time.process_time() - began < 0.03
+        # The least of three: a collection of this process' garbage may fall into one of them.
+        assert min([await worked_within(0.4) for _ in range(3)]) < 0.012
 
 
 async def test_where_qemu_connects_the_daemon_listens_before_the_guest_starts(world: LineWorld) -> None:
@@ -223,8 +229,7 @@ async def test_a_thousand_lines_are_open_at_once_and_all_answered(world: LineWor
         assert set(codes) == {REPLY_SUCCESS}
     for end in ends:
         end.hang_up()
-    await asyncio.sleep(0.1)
-    assert open_descriptors() - before <= 1000 + 10
+    await eventually(lambda: open_descriptors() - before <= 1000 + 10)
 
 
 async def test_lines_that_come_and_go_leave_no_descriptor_behind(world: LineWorld) -> None:
@@ -239,7 +244,7 @@ async def test_lines_that_come_and_go_leave_no_descriptor_behind(world: LineWorl
             world.hypervisor.happen(uuid_of(1), VmState.RUNNING)
             end = await socket.adopted()
             assert await end.ask(ACTION_STATUS, "guest1") == REPLY_SUCCESS
-        assert open_descriptors() == before
+        await eventually(lambda: open_descriptors() == before)
 
 
 async def test_a_listener_that_starts_again_adopts_every_line_anew(world: LineWorld) -> None:

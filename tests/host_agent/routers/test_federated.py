@@ -140,7 +140,7 @@ async def test_split_brain_kills_both_and_needs_both() -> None:
         assert {await hosts[name].state(2) for name in "bc"} == {VmState.OFF}
         hosts["c"].hypervisor.happen(vm(2), VmState.RUNNING)
         hosts["b"].hypervisor.happen(vm(2), VmState.RUNNING)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)  # both are older than the next request
         hosts["c"].hypervisor.faults(vm(2)).survives_kill = True
         answer = await hosts["a"].ask(Action.OFF, "vm2", seconds=1.0)
         assert (answer.outcome.ok, answer.outcome.reason) == (False, Reason.STILL_CLAIMED)
@@ -192,7 +192,7 @@ async def test_nobody_joins_a_fence_whose_kill_may_be_older_than_the_new_request
         while await hosts["b"].state(2) is not VmState.OFF:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         hosts["b"].hypervisor.happen(vm(2), VmState.RUNNING)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)  # it is older than the next request
         assert not first.done()
         second = await hosts["a"].ask(Action.OFF, "vm2", seconds=10.0)
         await first  # it cannot tell the new life from a copy of the old one, and fails
