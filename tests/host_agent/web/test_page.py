@@ -15,6 +15,7 @@ from tests.chromium import Tab, browser, tab
 from tests.elapsed import waited_for_processors
 from tests.host_agent.web.frames import CATEGORIES, frames
 from tests.host_agent.web.theatre import conflicted, fence, running, status, theatre, vm, with_silent_host
+from tests.schemas.statuses import ROUTERS
 
 ROWS = "document.querySelectorAll('#rows .row:not([hidden])').length"
 pytestmark = pytest.mark.xdist_group("chromium")
@@ -66,6 +67,22 @@ async def test_a_silent_host_is_marked_by_text_and_shape_on_itself_and_on_its_vm
         assert "\u25b2 host silent" in await text(page, "#rows")
         assert "ERROR" in await text(page, "#health")
         await page.until("/silent for 2[3-9] s/.test(document.querySelector('#hosts .mute').innerText)")
+
+
+async def test_it_tells_how_the_router_stands_among_the_hosts_and_by_what(chromium: str, tmp_path: Path) -> None:
+    before = replace(status([vm(1)]), routers=ROUTERS)
+    async with theatre(tmp_path, before) as played, tab(chromium, played.url) as page:
+        await page.until("document.querySelectorAll('#routers li').length === 2")
+        shown = (await text(page, "#routers")).splitlines()
+        assert "qmf: 3 members, 2 heard, epoch 7, on amqps://fence@broker:5671" in shown
+        assert "checkpoint: 3 members, 3 heard, no quorum, on corosync" in shown
+        assert await page.look("[...document.querySelectorAll('#routers .word')].map((each) => each.innerText)") == [
+            "not synced",
+            "alone",
+        ]
+        played.set(replace(before, routers=(replace(ROUTERS[0], heard=3, synced=True),)))
+        await page.until("document.querySelectorAll('#routers li').length === 1")
+        assert await text(page, "#routers .word") == "synced"
 
 
 async def test_a_thousand_vms_scroll_with_no_frame_over_50_milliseconds(chromium: str, tmp_path: Path) -> None:

@@ -335,14 +335,31 @@ function patchProblems(status) {
   }, () => {});
 }
 
+function makePart() {
+  const item = made("li");
+  item.append(made("span"), made("span", "word"));
+  return item;
+}
+
+/** Whom a router knows, and by what; as the line of `fence_virtctl status`. */
+function routerNote(router) {
+  const words = [`${router.members} member${router.members === 1 ? "" : "s"}`, `${router.heard} heard`];
+  if (router.quorate !== null) words.push(router.quorate ? "quorate" : "no quorum");
+  if (router.epoch !== null) words.push(`epoch ${router.epoch}`);
+  words.push(`${router.connected ? "on" : "not on"} ${router.bus || "the others"}`);
+  return words.join(", ");
+}
+
 function patchDaemon(status) {
-  patchList($("parts"), status.parts, (part) => part.name, () => {
-    const item = made("li");
-    item.append(made("span"), made("span", "word"));
-    return item;
-  }, (item, part) => {
+  patchList($("parts"), status.parts, (part) => part.name, makePart, (item, part) => {
     say(item.firstElementChild, part.trouble ? `${part.name}: ${part.trouble}` : part.name);
     word(item.lastElementChild, part.trouble ? "failed" : "done", part.trouble ? "fails" : "works");
+  });
+  patchList($("routers"), status.routers, (router) => router.name, makePart, (item, router) => {
+    const well = router.connected && router.quorate !== false;
+    say(item.firstElementChild, `${router.name}: ${routerNote(router)}`);
+    const kind = !well ? "failed" : router.synced ? "done" : "pending";
+    word(item.lastElementChild, kind, { failed: "alone", done: "synced", pending: "not synced" }[kind]);
   });
   say($("about"), `fence_virtd ${status.program}, router ${status.router}, since ${clock(status.started, true)}`);
 }
