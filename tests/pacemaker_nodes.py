@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ from tests.corosync import Cluster, Node, NodeProcess, wait_for
 
 AGENT = "fence_ipmilan"
 """The agent in whose place ours is seen on the nodes."""
+AHEAD = "+2h"
+"""How far the fencers' clocks are off; those of our daemons and of corosync are right."""
+_CLOCK = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 _CIB = """\
 <cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" epoch="1" num_updates="0" admin_epoch="1">
   <configuration>
@@ -76,6 +79,7 @@ mkdir -p /run/crm
 cp FOLDER/cib.xml /var/lib/pacemaker/cib/cib.xml
 chown -R hacluster:haclient /run/crm /var/lib/pacemaker
 chmod 600 /var/lib/pacemaker/cib/cib.xml
+export LD_PRELOAD=CLOCK FAKETIME=AHEAD DONT_FAKE_MONOTONIC=1
 exec env PCMK_logfile=OWN/log/pacemaker.log PCMK_logfacility=none /usr/sbin/pacemakerd -f
 """
 
@@ -141,6 +145,7 @@ def pacemaker(cluster: Cluster, folder: Path) -> Iterator[Pacemaker]:
     program = require_file("/usr/sbin/pacemakerd", "pacemaker")
     require_file(f"/usr/sbin/{AGENT}", "fence-agents")
     require_program("crm_mon", "pacemaker-cli-utils")
+    places = {"FOLDER": str(folder), "AGENT": AGENT, "AHEAD": AHEAD, "CLOCK": str(require_file(_CLOCK, "libfaketime"))}
     folder.mkdir()
     _write(folder, cluster)
     switch = Switch(folder, cluster.nodes)
@@ -151,7 +156,7 @@ def pacemaker(cluster: Cluster, folder: Path) -> Iterator[Pacemaker]:
             own = folder / f"on-{node.name}"
             for part in ("lib", "log"):
                 (own / part).mkdir(parents=True)
-            script = _START.replace("OWN", str(own)).replace("FOLDER", str(folder)).replace("AGENT", AGENT)
+            script = _with(_START, places | {"OWN": str(own)})
             server = NodeProcess([*node.prefix, "unshare", "--mount", "sh", "-ec", script], own / "output")
             server.start()
             stack.callback(server.stop)
@@ -159,6 +164,13 @@ def pacemaker(cluster: Cluster, folder: Path) -> Iterator[Pacemaker]:
         assert program.exists()
         wait_for(lambda: made.all_online(len(cluster.nodes), cluster.nodes[0]), "Pacemaker on all nodes", 120.0)
         yield made
+
+
+def _with(text: str, values: Mapping[str, str]) -> str:
+    """A script, with what stands for its words."""
+    for word, value in values.items():
+        text = text.replace(word, value)
+    return text
 
 
 def _write(folder: Path, cluster: Cluster) -> None:

@@ -1,11 +1,13 @@
 """The cluster of hosts fences one of them: real corosync, real Pacemaker, real daemons (S13).
 
 Pacemaker's agent kills whatever runs in the node's namespace, the QEMU of its VMs too.  The node is cut off first and
-goes on running with them: nobody may say that a VM is off before the node was killed.
+goes on running with them: nobody may say that a VM is off before the node was killed.  The clocks of all fencers are
+two hours ahead of the daemons'.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,8 @@ VMS: tuple[dict[str, str], ...] = (
     {},
     {f"node3{number}": f"52:54:00:00:03:0{number}" for number in range(1, 5)},
 )
+AT = re.compile(r"pacemaker rebooted node3 .* at (\d{4}-\d\d-\d\d.\d\d:\d\d:\d\d)")
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -104,6 +109,12 @@ def real_hosts(nodes: Sequence[Node], stack: ExitStack) -> list[Libvirtd]:
     return started
 
 
+def not_now(verdict: str) -> bool:
+    """Whether a verdict tells of a fencing at another hour than its own."""
+    logged, fenced = datetime.fromisoformat(verdict[:19]), AT.search(verdict)
+    return fenced is not None and abs(datetime.fromisoformat(fenced[1]).replace(tzinfo=None) - logged) > HOUR
+
+
 def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(place: Place) -> None:
     first, third, node = place.site[1], place.site[3], place.cluster.nodes[2]
 
@@ -137,6 +148,7 @@ def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(
         print(f"a success {time.monotonic() - proven:.2f} s after the fencing")
         assert "reason=proven-off" in place.verdict("node32")
         assert "pacemaker rebooted node3" in place.verdict("node32")
+        assert not_now(place.verdict("node32")), "the fencer's clock was to be wrong"
         assert not of_saved.result()  # the image outlives the host
         assert "reason=host-silent" in place.verdict("node31")
         # Its host's death says nothing about a VM that had left: it was ended where it went.
