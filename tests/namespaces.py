@@ -84,7 +84,7 @@ class Neighbour:
 
     def does(self, act: Callable[[], T]) -> T:
         """What ``act``, done on the machine, returns."""
-        return self.begin(act).result(30)
+        return self.begin(act).result(60)
 
 
 def link6(name: str, address: str) -> None:

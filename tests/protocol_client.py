@@ -29,7 +29,7 @@ from fencebus_schemas.xvm import (
     XvmRequest,
 )
 
-PATIENCE = 15.0
+PATIENCE = 35.0
 """Seconds that a step may take before the test fails."""
 SO_LINGER_RESET = struct.pack("ii", 1, 0)
 """Closing sends RST instead of FIN."""

@@ -21,7 +21,7 @@ def test_without_libvirt_a_request_fails_at_its_deadline_and_all_is_well_afterwa
 ) -> None:
     name = f"lost-{uuid4().hex[:8]}"
     vm = libvirtd.run(name)
-    with both(Plan((libvirtd.uri,), timeout=1), tmp_path / "site") as sites:
+    with both(Plan((libvirtd.uri,), timeout=2), tmp_path / "site") as sites:
         assert all(place.act(C, "status", name).told == ON for place in sites.values())
         libvirtd.kill()
         try:
@@ -31,12 +31,13 @@ def test_without_libvirt_a_request_fails_at_its_deadline_and_all_is_well_afterwa
             assert [asked[make].result().status for make in (C, OURS)] == [255, 1]
             # C's client lost patience; its daemon has none, and would end the machine whenever libvirt comes back.
             assert asked[C].result().seconds > 2.9
-            assert 0.9 < asked[OURS].result().seconds < 2
+            assert asked[OURS].result().seconds > 1.9
+            assert asked[OURS].result().undisturbed < 3
             assert sites[OURS].ask(C, "-o", "monitor").status == 1
             assert "hypervisor" in sites[OURS].log
         finally:
             libvirtd.start()
-        late = time.monotonic() + 5
+        late = time.monotonic() + 30
         while libvirtd.admin.lookupByUUIDString(vm).isActive() and time.monotonic() < late:
             time.sleep(0.05)
         # Three seconds late C's daemon carries out what nobody waits for any more (S12).

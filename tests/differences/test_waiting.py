@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fencebus_schemas.model import Action
 from tests.differences.peers import addressed, last_word
-from tests.interop.programs import Make, Plan, Site, Transport, both
+from tests.interop.programs import Answer, Make, Plan, Site, Transport, both
 from tests.interop.worlds import ALPHA, BETA, write_world
 from tests.protocol_client import Secret, connect, send_to_group, signed
 from tests.server_process import freeze
@@ -32,15 +32,15 @@ def silent_peers(place: Site, number: int, running: ExitStack) -> None:
 
 
 def test_peers_that_connect_and_say_nothing_delay_nobody(tmp_path: Path) -> None:
-    seconds = {}
+    answers = {}
     with both(plan_of(tmp_path), tmp_path / "site") as sites, ExitStack() as running:
         for make, place in sites.items():
             silent_peers(place, 2 if make is C else 100, running)
             answer = place.act(C, "status", "alpha")
             assert answer.told == ON
-            seconds[make] = answer.seconds
-    assert seconds[C] > 1.5
-    assert seconds[OURS] < 0.5
+            answers[make] = answer
+    assert answers[C].seconds > 1.5
+    assert answers[OURS].undisturbed < 0.5
 
 
 def test_a_peer_that_stops_in_the_handshake_delays_nobody(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_a_peer_that_stops_in_the_handshake_delays_nobody(tmp_path: Path) -> Non
         assert sites[C].ask(C, "-t", "1", "-o", "status", "-n", "alpha").status == 1
         answer = sites[OURS].act(C, "status", "alpha")
         assert answer.told == ON
-        assert answer.seconds < 0.5
+        assert answer.undisturbed < 0.5
 
 
 def test_a_guest_that_cannot_be_called_back_delays_nobody(tmp_path: Path) -> None:
-    seconds = {}
+    answers = {}
     with both(plan_of(tmp_path, Transport.MULTICAST), tmp_path / "site") as sites:
         for make, place in sites.items():
             secret = Secret(place.plan.key)
@@ -77,31 +77,33 @@ def test_a_guest_that_cannot_be_called_back_delays_nobody(tmp_path: Path) -> Non
                 time.sleep(0.05)
                 answer = place.act(C, "status", "alpha")
                 assert answer.told == ON
-                seconds[make] = answer.seconds
-    assert seconds[C] > 3
-    assert seconds[OURS] < 0.5
+                answers[make] = answer
+    assert answers[C].seconds > 3
+    assert answers[OURS].undisturbed < 0.5
 
 
 def test_a_request_never_waits_for_one_on_another_machine(tmp_path: Path) -> None:
     # The same with a kill that takes ten seconds: test_a_stopped_qemu_is_off_within_the_deadline_and_holds_up_nobody.
     with both(plan_of(tmp_path), tmp_path / "site") as sites, ThreadPoolExecutor(1) as pool:
-        seconds = {}
-        for make, place in sites.items():
+
+        def asked_meanwhile(place: Site) -> Answer:
             rebooted = pool.submit(place.act, C, "reboot", "alpha")
             time.sleep(0.1)
             answer = place.act(C, "status", "beta")
             assert answer.told == OFF
-            seconds[make] = answer.seconds
             assert rebooted.result().status == 0
-    assert seconds[C] > 0.5
-    assert seconds[OURS] < 0.5
+            return answer
+
+        assert asked_meanwhile(sites[OURS]).undisturbed < 0.5
+        # On a busy machine the reboot may come second.
+        assert any(asked_meanwhile(sites[C]).seconds > 0.5 for _ in range(5))
 
 
 def test_a_reboot_does_not_sleep(tmp_path: Path) -> None:
     with both(plan_of(tmp_path), tmp_path / "site") as sites:
-        seconds = {make: place.act(C, "reboot", "alpha").seconds for make, place in sites.items()}
-    assert seconds[C] >= 1.0
-    assert seconds[OURS] < 0.5
+        answers = {make: place.act(C, "reboot", "alpha") for make, place in sites.items()}
+    assert answers[C].seconds >= 1.0
+    assert answers[OURS].undisturbed < 0.5
 
 
 def test_nothing_is_done_for_a_requester_that_has_gone(tmp_path: Path) -> None:

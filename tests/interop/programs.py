@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from tests.components import CHECKOUT, require_file
+from tests.elapsed import Stopwatch
 from tests.interop.network import Network
 from tests.server_process import ServerProcess
 
@@ -50,6 +50,9 @@ class Answer:
     out: str
     err: str
     seconds: float
+    """By the clock."""
+    undisturbed: float
+    """Without those that others took from the machine."""
 
     @property
     def told(self) -> tuple[int, str]:
@@ -156,9 +159,10 @@ class Site:
 
 def run(argv: Sequence[str], stdin: str = "", limit: float = CLIENT_LIMIT) -> Answer:
     """Run a command to its end."""
-    began = time.monotonic()
+    watch = Stopwatch()
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, errors="backslashreplace", timeout=limit)
-    return Answer(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
+    watch.stop()
+    return Answer(done.returncode, done.stdout, done.stderr, watch.seconds, watch.undisturbed)
 
 
 @contextmanager

@@ -153,7 +153,8 @@ def test_fence_virsh_lists_what_is_there_and_a_lost_login_is_a_failure(
     require_program("fence_virsh", "fence-agents")
     name, _ = guest
     with sshd(tmp_path, libvirtd.uri) as options, ours(tmp_path, "fence_virsh", options, patience=8.0) as daemon:
-        assert name in daemon.ask(Action.LIST).states()
+        # Each run is a login, which may take longer than its time on a busy machine.
+        daemon.daemon.wait_until(lambda: name in daemon.ask(Action.LIST).states(), what="listing it")
         (tmp_path / "user_key.pub").write_text("")
         assert daemon.ask(Action.OFF, name).code == FAILED
         assert libvirtd.admin.lookupByName(name).isActive()

@@ -43,7 +43,7 @@ def daemon(folder: Path, name: str, number: int, ports: dict[str, int]) -> Daemo
     return DaemonProcess(
         folder,
         backend="qmf",
-        daemon=f'host = "{name}"; request_timeout = "3";',
+        daemon=f'host = "{name}"; request_timeout = "25";',
         backends=f'qmf {{ url = "{url}"; key_file = "{folder / "bus.key"}"; }}',
         rest='hosts { host { name = "a"; } host { name = "b"; } }',
         vms={f"node{number}": f"52:54:00:00:00:{number:02x}"},

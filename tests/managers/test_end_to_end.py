@@ -63,7 +63,7 @@ async def test_a_request_is_known_to_the_manager_by_its_id(engine: StandIn, tmp_
 
 async def test_a_manager_that_restarts_in_the_middle_of_a_fence_is_waited_for(engine: StandIn, tmp_path: Path) -> None:
     engine.traps.add(Wrong.UNAVAILABLE, "/vms/")
-    async with running(Front(tmp_path, [engine], timeout=10.0)) as daemon:
+    async with running(Front(tmp_path, [engine], timeout=25.0)) as daemon:
         asking = asyncio.create_task(daemon.ask("off", NODE1))
         await until(lambda: engine.asked("/vms/"))
         await engine.shut()
@@ -84,7 +84,7 @@ async def test_a_manager_that_hangs_after_accepting_is_looked_at(engine: StandIn
 async def test_a_manager_that_hangs_does_nothing_or_has_lost_the_host_is_a_failure_that_says_so_in_time(
     engine: StandIn, tmp_path: Path
 ) -> None:
-    async with running(Front(tmp_path, [engine], timeout=1.2)) as daemon:
+    async with running(Front(tmp_path, [engine], timeout=1.8)) as daemon:
         engine.traps.add(Wrong.HANG, "/vms/")
         assert (await daemon.ask("off", NODE1)).status == FAILURE
         assert "no answer" in daemon.verdict()
@@ -117,7 +117,7 @@ async def test_two_managers_share_the_vms_and_one_that_is_gone_does_not_hold_up_
 ) -> None:
     del engine.world.vms[NODE1]
     del old_engine.world.vms[NODE2]
-    async with running(Front(tmp_path, [engine, old_engine], timeout=3.0)) as daemon:
+    async with running(Front(tmp_path, [engine, old_engine], timeout=5.0)) as daemon:
         assert (await daemon.ask("off", NODE1)).status == SUCCESS
         assert (await daemon.ask("off", NODE2)).status == SUCCESS
         await old_engine.shut()

@@ -36,7 +36,7 @@ class Street:
     node2: Neighbour
     stranger: Neighbour
 
-    def multicast(self, who: Neighbour, action: Action, target: str = "", patience: float = 5.0) -> Reply:
+    def multicast(self, who: Neighbour, action: Action, target: str = "", patience: float = 25.0) -> Reply:
         """What a machine hears when it asks the group; TimeoutError if nobody calls it."""
         return who.does(lambda: shout(who.address, self.daemon.port, action, target, patience))
 
@@ -49,7 +49,7 @@ class Street:
         return self.host(Action.LIST).states()
 
 
-def shout(address: str, port: int, action: Action, target: str = "", patience: float = 5.0) -> Reply:
+def shout(address: str, port: int, action: Action, target: str = "", patience: float = 25.0) -> Reply:
     """One multicast exchange of whoever has ``address``."""
     with Guest(SECRET, GROUP, port, address) as guest:
         return guest.ask(guest.request(action, target), patience)
