@@ -5,7 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from fencebus_schemas.status import EventStatus, FinishedFence, HostStatus, RouterStatus, RunningFence, VmStatus
+from fencebus_schemas.status import (
+    EventStatus,
+    FinishedFence,
+    HostStatus,
+    RouterStatus,
+    RuleStatus,
+    RunningFence,
+    Step,
+    VmStatus,
+)
 
 Row = tuple[str, ...]
 
@@ -13,6 +22,9 @@ VM_HEAD: Row = ("name", "uuid", "state", "owner", "cluster", "since", "marks", "
 HOST_HEAD: Row = ("host", "state", "heard_ago", "vms", "claims", "incarnation", "proof")
 ROUTER_HEAD: Row = ("router", "members", "heard", "synced", "quorate", "epoch", "connected", "bus")
 FENCE_HEAD: Row = ("time", "id", "action", "target", "source", "via", "ok", "reason", "seconds", "text", "by")
+CLAIM_HEAD: Row = ("host", "name", "uuid", "state", "silent", "hypervisor", "marks")
+RULE_HEAD: Row = ("rule", "objects", "reason", "text", "says")
+STEP_HEAD: Row = ("step", "ok", "text")
 EVENT_HEAD: Row = ("number", "time", "kind", "host", "name", "vm", "request", "text")
 YES: dict[object, str] = {True: "yes", False: "no"}
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
@@ -33,6 +45,28 @@ def vm_rows(vms: Iterable[VmStatus]) -> list[Row]:
         )
         for vm in vms
     ]
+
+
+def claim_rows(vms: Iterable[VmStatus]) -> list[Row]:
+    """A row for each host that says that it has a VM; a VM that nobody has stands with an empty host."""
+    rows: list[Row] = []
+    for vm in vms:
+        marks = " ".join(vm.troubles)
+        there = [each for each in vm.claims if each.state != "off"]
+        rows += [(each.host, vm.name, vm.uuid, each.state, YES[each.silent], each.hypervisor, marks) for each in there]
+        if not there:
+            rows.append(("", vm.name, vm.uuid, vm.state, "", "", marks))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def rule_rows(rules: Iterable[RuleStatus]) -> list[Row]:
+    """A row for each rule of the verdict, and what it says of the evidence."""
+    return [(rule.rule, YES[rule.objects], rule.reason, rule.text, rule.says) for rule in rules]
+
+
+def step_rows(steps: Iterable[Step]) -> list[Row]:
+    """A row for each step of a rehearsal."""
+    return [(step.name, YES[step.ok], step.text) for step in steps]
 
 
 def host_rows(hosts: Iterable[HostStatus]) -> list[Row]:

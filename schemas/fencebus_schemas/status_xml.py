@@ -21,6 +21,11 @@ def to_xml(name: str, value: object) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode")
 
 
+def to_xml_line(name: str, value: object) -> str:
+    """One element in one line, without a declaration: for what goes on and on."""
+    return ET.tostring(_element(name, to_plain(value)), "unicode").replace("\n", "&#10;").replace("\r", "&#13;")
+
+
 def _element(name: str, plain: object) -> ET.Element:
     element = ET.Element(name)
     if isinstance(plain, dict):

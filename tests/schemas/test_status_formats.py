@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -11,25 +12,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fencebus_schemas.status import PartStatus
+from fencebus_schemas.status import Explanation, PartStatus, RuleStatus, Step
 from fencebus_schemas.status_html import to_html
+from fencebus_schemas.status_page import to_page
 from fencebus_schemas.status_plain import to_plain
 from fencebus_schemas.status_tables import (
+    CLAIM_HEAD,
     EVENT_HEAD,
     FENCE_HEAD,
     HOST_HEAD,
     ROUTER_HEAD,
+    RULE_HEAD,
+    STEP_HEAD,
     VM_HEAD,
     age,
+    claim_rows,
     clock,
     event_row,
     fence_rows,
     host_rows,
     router_rows,
+    rule_rows,
+    step_rows,
     tsv,
+    visible,
     vm_rows,
 )
-from fencebus_schemas.status_xml import to_xml
+from fencebus_schemas.status_xml import to_xml, to_xml_line
 from tests.schemas.statuses import ALL, EVENT, FENCE, RUNNING, STATUS
 
 
@@ -54,6 +63,54 @@ def test_xml_holds_every_value_under_the_name_of_its_field(value: object) -> Non
     assert [child.tag for child in root] == [name for name, each in plain.items() if each is not None]
 
 
+@pytest.mark.parametrize("value", ALL, ids=lambda value: type(value).__name__)
+def test_a_plain_page_holds_every_value_as_text_and_never_as_markup(value: object) -> None:
+    shown = Shown()
+    shown.feed(to_page("a <b>\x1b", value))
+    assert "a <b>\\x1b" in shown.text
+    assert not shown.tags - PLAIN
+    for text in texts(to_plain(value)):
+        if not re.fullmatch(r"[0-9.]+|true|false", text):
+            assert visible(text) in shown.text, text
+
+
+def test_a_plain_page_says_yes_no_and_when_and_leaves_out_what_is_not_told() -> None:
+    page = to_page("status", replace(STATUS, file=None), "<svg></svg>", ".x{}")
+    assert "<svg></svg>" in page
+    assert ".x{}" in page
+    assert f"<td>{escape(clock(STATUS.at))}</td>" in page
+    assert "host h2, state running, generation 0, silent yes" in page
+    assert ">file<" not in page
+    assert "<td>yes</td>" in page
+    assert "<td>1.50</td>" in to_page("fence", FENCE)
+    assert "<ul><li>" in to_page("explain", next(each for each in ALL if isinstance(each, Explanation)))
+
+
+PLAIN = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "ul", "li"} | {
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
+
+
+class Shown(HTMLParser):
+    """What a reader of a page sees, and its elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text, self.tags = "", set[str]()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_an_element_of_what_goes_on_is_one_line() -> None:
+    line = to_xml_line("event", replace(EVENT, text="one\ntwo\r<b>"))
+    assert len(line.splitlines()) == 1
+    assert ET.fromstring(line).findtext("text") == "one\ntwo\r<b>"
+
+
 @given(st.text())
 def test_no_text_breaks_xml(text: str) -> None:
     found = ET.fromstring(to_xml("part", PartStatus(text))).findtext("name") or ""
@@ -73,6 +130,9 @@ def test_every_row_has_the_cells_of_its_head() -> None:
         (HOST_HEAD, host_rows(STATUS.hosts)),
         (ROUTER_HEAD, router_rows(STATUS.routers)),
         (FENCE_HEAD, fence_rows([FENCE], [RUNNING])),
+        (CLAIM_HEAD, claim_rows(STATUS.vms)),
+        (RULE_HEAD, rule_rows([RuleStatus("s1", "says", False)])),
+        (STEP_HEAD, step_rows([Step("way", True, "text")])),
         (EVENT_HEAD, [event_row(EVENT)]),
     )
     for head, rows in tables:
@@ -84,6 +144,15 @@ def test_rows_say_who_claims_a_vm_and_which_fence_is_not_over() -> None:
     assert vm_rows(STATUS.vms)[0][-1] == "h1=running h2=running?"
     assert [row[7] for row in fence_rows([FENCE], [RUNNING])] == ["pending", "not-proven"]
     assert [row[-1] for row in fence_rows([FENCE], [RUNNING])] == ["vm3", "vm2"]
+
+
+def test_each_host_that_has_a_vm_has_a_row_of_it_and_what_nobody_has_stands_first() -> None:
+    rows = claim_rows(STATUS.vms)
+    assert [(row[0], row[1], row[3], row[4]) for row in rows] == [
+        ("", "vm<2>", "off", ""),
+        ("h1", "vm1", "running", "no"),
+        ("h2", "vm1", "running", "yes"),
+    ]
 
 
 def test_what_a_router_has_not_is_an_empty_cell() -> None:

@@ -14,12 +14,13 @@ from fencebus_host.ctl.status_source import events_of
 from fencebus_schemas.status import EventStatus
 from fencebus_schemas.status_plain import to_plain
 from fencebus_schemas.status_tables import clock, event_row, tsv, visible
+from fencebus_schemas.status_xml import to_xml_line
 
 
 @click.command()
 @click.option("--follow", is_flag=True, help="Go on, and show each event as it comes.")
 @click.option("-n", "--lines", "most", type=click.IntRange(0, 1000), default=20, help="How many of the last ones.")
-@format_option("text", "json", "tsv")
+@format_option("text", "json", "xml", "tsv")
 @config_option
 def events(follow: bool, most: int, form: str, file: Path | None) -> ExitCode:
     """Show what happened to hosts, VMs, fences and the daemon since it started, one event a line.
@@ -40,6 +41,8 @@ def events(follow: bool, most: int, form: str, file: Path | None) -> ExitCode:
 def _say(event: EventStatus, form: str) -> None:
     if form == "json":
         line = json.dumps(to_plain(event), ensure_ascii=False) + "\n"
+    elif form == "xml":
+        line = to_xml_line("event", event) + "\n"
     elif form == "tsv":
         line = tsv([event_row(event)])
     else:

@@ -17,7 +17,7 @@ from fencebus_schemas.status import Explanation
 
 @click.command()
 @click.argument("about", metavar="ID|VM", shell_complete=vm_names)
-@format_option("text", "json", "xml")
+@format_option(*status_print.FORMATS)
 @config_option
 def explain(about: str, form: str, file: Path | None) -> ExitCode:
     """Tell which rule decided a power action, on which observations, and what was missing.
@@ -36,7 +36,9 @@ def explain(about: str, form: str, file: Path | None) -> ExitCode:
 
         status_print.show(explanation_text(found))
     else:
-        status_print.say(status_print.as_json(found) if form == "json" else status_print.as_xml("explain", found))
+        from fencebus_schemas.status_tables import RULE_HEAD, rule_rows
+
+        status_print.tell(form, "explain", found, lambda: [RULE_HEAD, *rule_rows(found.rules)])
     return ExitCode.OK
 
 

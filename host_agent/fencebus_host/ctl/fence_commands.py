@@ -28,7 +28,7 @@ action_option = click.option("--action", type=ACTIONS, default="off", help="What
 @click.option("--dry-run", is_flag=True, help="Say what would be done, by whom, and what would be missing.")
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @click.option("--patience", type=click.FloatRange(1, 300), default=25.0, help="Seconds until it has failed.")
-@format_option("text", "json", "xml")
+@format_option(*status_print.FORMATS)
 @config_option
 def fence(vm: str, action: str, dry_run: bool, yes: bool, patience: float, form: str, file: Path | None) -> ExitCode:
     """Fence VM, by name or UUID: kill it wherever it runs, and say whether its end is proven.
@@ -54,7 +54,9 @@ def fence(vm: str, action: str, dry_run: bool, yes: bool, patience: float, form:
         if not found.ok:
             sys.stderr.write(f"fence_virtctl explain {found.id[:12]} says more\n")
     else:
-        status_print.say(status_print.as_json(found) if form == "json" else status_print.as_xml("fence", found))
+        from fencebus_schemas.status_tables import FENCE_HEAD, fence_rows
+
+        status_print.tell(form, "fence", found, lambda: [FENCE_HEAD, *fence_rows([found])])
     return ExitCode.OK if found.ok else ExitCode.NOT_FENCED
 
 
@@ -62,7 +64,7 @@ def fence(vm: str, action: str, dry_run: bool, yes: bool, patience: float, form:
 @vm_argument
 @action_option
 @click.option("--from", "guest", default="", shell_complete=vm_names, help="Rehearse it as if this guest had asked.")
-@format_option("text", "json", "xml")
+@format_option(*status_print.FORMATS)
 @config_option
 def test_fence(vm: str, action: str, guest: str, form: str, file: Path | None) -> ExitCode:
     """Rehearse a fence of VM: every step up to where something would be done; nothing is.
@@ -89,5 +91,7 @@ def _rehearse(vm: str, action: str, guest: str, form: str, file: Path | None, wa
 
         status_print.show(rehearsal_text(found))
     else:
-        status_print.say(status_print.as_json(found) if form == "json" else status_print.as_xml("rehearsal", found))
+        from fencebus_schemas.status_tables import STEP_HEAD, step_rows
+
+        status_print.tell(form, "rehearsal", found, lambda: [STEP_HEAD, *step_rows(found.steps)])
     return ExitCode.OK if found.ok else ExitCode.NOT_FENCED

@@ -29,7 +29,7 @@ UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 @click.option("--failed", is_flag=True, help="Only actions that failed.")
 @click.option("-n", "--lines", "most", type=click.IntRange(1, 10_000), default=20, help="How many, at most.")
 @click.option("--follow", is_flag=True, help="Go on, and show each as it is answered.")
-@format_option("text", "json", "xml", "tsv")
+@format_option(*status_print.FORMATS)
 @config_option
 def history(vm: str, since: str, failed: bool, most: int, follow: bool, form: str, file: Path | None) -> ExitCode:
     """Show power actions, newest first: those that run, then those that are over.
@@ -41,6 +41,8 @@ def history(vm: str, since: str, failed: bool, most: int, follow: bool, form: st
       fence_virtctl history --failed --since 7d
       fence_virtctl history --vm node1 --format tsv
     """
+    if follow and form == "html":
+        raise click.UsageError("a page ends somewhere: `fence_virtctl web` is the one that goes on")
     about: dict[str, object] = {"vm": vm, "failed": failed, "most": most, "since": since_when(since, time.time())}
     began = time.time()
     found = _asked(file, about)
@@ -90,14 +92,10 @@ def _print(found: HistoryStatus, form: str) -> None:
         from fencebus_host.ctl.status_text import fences_table
 
         status_print.show(fences_table(found.fences, found.running))
-    elif form == "json":
-        status_print.say(status_print.as_json(found))
-    elif form == "xml":
-        status_print.say(status_print.as_xml("history", found))
     else:
         from fencebus_schemas.status_tables import FENCE_HEAD, fence_rows
 
-        status_print.say(status_print.as_tsv([FENCE_HEAD, *fence_rows(found.fences, found.running)]))
+        status_print.tell(form, "history", found, lambda: [FENCE_HEAD, *fence_rows(found.fences, found.running)])
 
 
 def _follow(file: Path | None, form: str, shown: Collection[str], began: float) -> None:

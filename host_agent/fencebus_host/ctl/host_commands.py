@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from fencebus_host.control_client import ask_daemon
+from fencebus_host.ctl import status_print
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.options import config_option, format_option
 from fencebus_host.ctl.status_source import asked, socket_of
@@ -41,7 +42,7 @@ def host() -> None:
 
 
 @host.command("list")
-@format_option("text", "json", "tsv")
+@format_option(*status_print.FORMATS)
 @config_option
 def list_hosts(form: str, file: Path | None) -> int:
     """Show the hosts that fence together, when each was heard, and what it was last known to run.
@@ -52,7 +53,7 @@ def list_hosts(form: str, file: Path | None) -> int:
       fence_virtctl host list --format json | jq .routers
     """
     if form != "text":
-        click.echo(_as(form, asked(Status, file, "status", {"most": 0})))
+        _tell(form, asked(Status, file, "status", {"most": 0}))
         return ExitCode.OK
     rows = ask_daemon(socket_of(file), "hosts")
     for row in rows if isinstance(rows, list) else []:
@@ -98,14 +99,12 @@ def forget(name: str, file: Path | None) -> int:
     return ExitCode.OK
 
 
-def _as(form: str, found: Status) -> str:
-    """The hosts, and in JSON also how they know each other, as in `status`; on a host that is alone, itself."""
-    from fencebus_host.ctl.status_print import as_json, as_tsv
+def _tell(form: str, found: Status) -> None:
+    """The hosts, itself where it is alone; and save in lines with tabs how they know each other, as in `status`."""
     from fencebus_schemas.status_tables import HOST_HEAD, host_rows
 
-    if form == "json":
-        return as_json(HostList(VERSION, found.host, found.hosts, found.routers))
-    return as_tsv([HOST_HEAD, *host_rows(found.hosts)])
+    hosts = HostList(VERSION, found.host, found.hosts, found.routers)
+    status_print.tell(form, "hosts", hosts, lambda: [HOST_HEAD, *host_rows(found.hosts)])
 
 
 def _typed(name: str, warning: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from fencebus_host.ctl import status_print
 from fencebus_host.ctl.completion import vm_names
 from fencebus_host.ctl.exit_codes import ExitCode
-from fencebus_host.ctl.options import config_option
+from fencebus_host.ctl.options import config_option, format_option
 from fencebus_host.ctl.status_source import asked
 from fencebus_schemas.status import Status
 
@@ -19,24 +20,41 @@ from fencebus_schemas.status import Status
 @click.argument("names", nargs=-1, shell_complete=vm_names)
 @click.option("--problems", is_flag=True, help="Only VMs with something odd about them.")
 @click.option("--dot", is_flag=True, help="A graph for graphviz: `| dot -Tsvg > owners.svg`.")
+@format_option(*status_print.FORMATS)
 @config_option
-def owners(names: tuple[str, ...], problems: bool, dot: bool, file: Path | None) -> ExitCode:
+def owners(names: tuple[str, ...], problems: bool, dot: bool, form: str, file: Path | None) -> ExitCode:
     """Show which host has which VM, with marks for what is migrating, claimed twice, unknown or on a silent host.
 
     \b
     Examples:
       fence_virtctl owners
       fence_virtctl owners --problems
-      fence_virtctl owners --dot > owners.dot
+      fence_virtctl owners --format html > owners.html
     """
     found = asked(Status, file, "status", {"names": list(names), "problems": problems})
     if dot:
         status_print.say(as_dot(found))
-        return ExitCode.OK
-    from fencebus_host.ctl.status_tree import owners_tree
+    elif form == "text":
+        from fencebus_host.ctl.status_tree import owners_tree
 
-    status_print.page(owners_tree(found))
+        status_print.page(owners_tree(found))
+    else:
+        _tell(form, found)
     return ExitCode.OK
+
+
+def _tell(form: str, found: Status) -> None:
+    """JSON and XML are those of `status`; the page has the picture, the lines a row for each claim."""
+    from fencebus_schemas.status_tables import CLAIM_HEAD, claim_rows
+
+    if form == "html":
+        from fencebus_schemas.status_page import to_page
+        from fencebus_schemas.status_svg import STYLE, owners_svg
+
+        told = replace(found, parts=(), routers=(), running=(), finished=())
+        status_print.say(to_page(f"Owners, as {found.host} knows", told, owners_svg(found), STYLE).rstrip("\n"))
+    else:
+        status_print.tell(form, "status", found, lambda: [CLAIM_HEAD, *claim_rows(found.vms)])
 
 
 def as_dot(found: Status) -> str:

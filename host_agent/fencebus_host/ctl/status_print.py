@@ -39,6 +39,20 @@ def as_tsv(rows: Sequence[Sequence[str]]) -> str:
     return tsv(rows).rstrip("\n")
 
 
+def tell(form: str, name: str, value: object, rows: Rows) -> None:
+    """Print a value for programs, or as a page of its own; ``rows`` has its lines, the head first."""
+    if form == "json":
+        say(as_json(value))
+    elif form == "xml":
+        say(as_xml(name, value))
+    elif form == "html":
+        from fencebus_schemas.status_page import to_page
+
+        say(to_page(f"fencebus: {name}", value).rstrip("\n"))
+    else:
+        say(as_tsv(rows()))
+
+
 def console() -> Console:
     """Where text goes: with colours and line breaks on a terminal alone; elsewhere a line is a line."""
     from rich.console import Console

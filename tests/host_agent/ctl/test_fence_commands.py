@@ -15,6 +15,7 @@ import pytest
 
 from fencebus_host.ctl.exit_codes import ExitCode
 from fencebus_host.ctl.history_command import since_when
+from fencebus_host.ctl.status_print import FORMATS
 from fencebus_schemas.model import Action
 from fencebus_schemas.status_schema import ROOTS, schema_of
 from tests.daemon_process import DaemonProcess, uuid_of
@@ -29,6 +30,44 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     """One for all tests here; each uses VMs of its own."""
     with watched(tmp_path_factory.mktemp("watched")) as running:
         yield running
+
+
+FORMS: tuple[tuple[str, ...], ...] = (
+    ("status",),
+    ("owners",),
+    ("history",),
+    ("explain", "node59"),
+    ("fence", "node59", "--action", "on", "--yes"),
+    ("fence", "node59", "--dry-run"),
+    ("test-fence", "node58"),
+    ("host", "list"),
+)
+
+
+@pytest.mark.parametrize("words", FORMS, ids=" ".join)
+def test_whatever_is_told_is_told_in_every_format(words: tuple[str, ...], ctl: Ctl) -> None:
+    if words[0] in ("explain", "history"):
+        ctl("fence", "node59", "--action", "on", "--yes")
+    told = {form: call(ctl.capsys, *words, "-f", ctl.daemon.config_file, "--format", form).out for form in FORMATS}
+    assert json.loads(told["json"])
+    assert ET.fromstring(told["xml"].encode()).tag
+    assert told["html"].startswith("<!DOCTYPE html>")
+    assert told["html"].rstrip().endswith("</html>")
+    head, *rows = (line.split("\t") for line in told["tsv"].splitlines())
+    assert rows
+    assert {len(row) for row in rows} == {len(head)}
+    assert told["text"] or words == ("host", "list"), "a host that is alone says so on the other stream"
+
+
+def test_the_page_of_owners_has_the_picture_and_a_page_is_not_followed(ctl: Ctl) -> None:
+    page = ctl("owners", "node1", "--format", "html").out
+    assert "<svg" in page
+    assert "host1" in page
+    assert ">node1<" in page
+    followed = ctl("history", "--follow", "--format", "html")
+    assert (followed.status, "fence_virtctl web" in followed.err) == (ExitCode.USAGE, True)
+    events = ctl("events", "--format", "xml", "-n", "3").out.splitlines()
+    assert {ET.fromstring(line).tag for line in events} == {"event"}
 
 
 @pytest.fixture
