@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from fencebus_agent.bus import Address, Bus, BusMessage, Priority, direct_exchange, topic_exchange
+from fencebus_agent.bus import Address, Bus, BusMessage, BusState, Priority, direct_exchange, topic_exchange
 from fencebus_agent.kombu_bus import KombuBus
-from tests.hypervisors import soon
+from tests.hypervisors import eventually, soon
 from tests.rabbitmq import RabbitMq
 
 
@@ -48,6 +48,10 @@ class Gate:
             there, back = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:  # nobody is behind it now
             writer.transport.abort()
+            return
+        if self._shut:  # since then
+            writer.transport.abort()
+            back.transport.abort()
             return
         async with asyncio.TaskGroup() as ways:
             for source, sink in ((reader, back), (there, writer)):
@@ -93,18 +97,20 @@ class RabbitSite:
         self._broker, self._running = broker, running
         self._gates = Gates(broker.port, running)
         self._buses: list[KombuBus] = []
+        self._states: dict[str, BusState] = {}
 
     async def join(self, name: str) -> Bus:
         """See Site."""
         bus = KombuBus(self._broker.url(name, port=await self._gates.port(name)))
+        bus.watch(lambda state, _reason: self._states.update({name: state}))
         await self._running.enter_async_context(running(bus))
         self._buses.append(bus)
         return bus
 
     async def cut(self, name: str) -> None:
-        """See Site."""
+        """See Site; its client has noticed."""
         self._gates.shut(name, True)
-        await asyncio.sleep(0)
+        await eventually(lambda: self._states[name] is BusState.LOST)
 
     async def mend(self, name: str) -> None:
         """See Site."""

@@ -186,7 +186,7 @@ class Stream:
 
         async def attempt(number: int) -> None:
             with contextlib.suppress(BusError):
-                await self.send(number, 0.5)
+                await self.send(number, 2.0)
 
         await asyncio.gather(*map(attempt, these))
 
