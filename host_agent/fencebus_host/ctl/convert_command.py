@@ -46,7 +46,7 @@ def convert(
 
     \b
     Examples:
-      fence_virtctl config convert /etc/cluster/cluster.conf -o /etc/fence_virt.conf
+      fence_virtctl config convert /etc/cluster/cluster.conf -o new.conf
       fence_virtctl config convert old.conf --node node1:vm1 --node node2:vm2
       fence_virtctl config convert --fence-xvmd "-L -I virbr0"
     """

@@ -35,6 +35,7 @@ def test_it_fits_a_screen_and_has_an_example(
     monkeypatch.setenv("COLUMNS", "80")
     lines = call(capsys, *path, "--help").out.splitlines()
     assert len(lines) <= SCREEN, "\n".join(lines)
+    assert max(map(len, lines)) <= 80
     assert any(f"fence_virtctl {' '.join(path)}" in line for line in lines[1:])
 
 

@@ -46,7 +46,7 @@ def wizard(file: Path, given: tuple[str, ...], yes: bool, root: Path) -> ExitCod
     \b
     Examples:
       fence_virtctl config wizard
-      fence_virtctl config wizard --set listener=vsock --set group=node1,node2 --yes
+      fence_virtctl config wizard --yes --set listener=vsock --set group=a,b
     """
     known = _given(given)
     if trouble := why_not_writable(file):
