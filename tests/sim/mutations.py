@@ -251,6 +251,12 @@ MUTATIONS = (
         ((Rounds, "_part", _part),),
         world=rare_worlds.belated,
     ),
+    Mutation(
+        "S3",
+        "what was known of and has left is a claim",
+        ((Rounds, "_claim_of_the_departed", _nothing),),
+        world=rare_worlds.parting,
+    ),
     Mutation("S4", "a deed outlives the daemon", ((Member, "remember", _nothing),), world=worlds.repeated),
     Mutation("S7", "the owner does nothing twice", ((Member, "_done", _nothing),), world=worlds.repeated),
     Mutation(

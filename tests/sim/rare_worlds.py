@@ -139,6 +139,20 @@ def belated(draft: Draft) -> None:
     draft.add(Happening(at + rng.uniform(0.12, 0.2), Kind.ONE_WAY, HOP, ASKED, span=20.0))
 
 
+def parting(draft: Draft) -> None:
+    """A second copy that all know of leaves its host before that one is heard, for a host that has denied it and cannot
+    be heard any more; the owner's kill takes a moment.
+    """
+    draft.hosts = 4
+    rng, at = draft.rng, 1.0 + draft.when(0.4)
+    draft.add(Happening(at - 3.0, Kind.CLONE, LAST))
+    draft.add(Happening(at - 1.0, Kind.SLOW_EXIT, OWNER, span=9.0, rate=rng.choice((0.05, 0.1, 0.2))))
+    draft.add(Happening(at - 0.05, Kind.ONE_WAY, LAST, ASKED, span=rng.uniform(0.3, 0.5)))
+    ask(draft, at, ASKED)
+    draft.add(Happening(at + 0.03, Kind.MIGRATE, LAST, HOP, 0, 0.03, 1.0))
+    draft.add(Happening(at + 0.03, Kind.ONE_WAY, HOP, ASKED, span=20.0))
+
+
 def candidates(draft: Draft) -> None:
     """Two coordinators that know of different last owners start the VM at once."""
     rng, at = draft.rng, draft.when(0.3)

@@ -95,6 +95,13 @@ def _left(arguments: Arguments, _result: object) -> bool:
     return answer.sight is not None and claimed_mark(kept._claims.get(answer.sender)) in answer.sight.left
 
 
+def _departed(arguments: Arguments, _result: object) -> bool:
+    kept, word = arguments[0], arguments[1]
+    assert isinstance(kept, Rounds)
+    assert isinstance(word, Word)
+    return word.host in kept._claims
+
+
 def _belated(arguments: Arguments, _result: object) -> bool:
     kept, late = arguments[0], arguments[1]
     assert isinstance(kept, Rounds)
@@ -167,6 +174,7 @@ POSTS = (
     Post("S3 no claim by the time of the start", verdict, "s3_nobody_claims_it_at_its_start", _objected),
     Post("S3 a claim ends with the life that was claimed", Rounds, "heard", _left),
     Post("S3 a late denial takes no younger claim back", Rounds, "_part", _belated),
+    Post("S3 what was known of and has left is a claim", Rounds, "_claim_of_the_departed", _departed),
     Post("S4 a deed outlives the daemon", Member, "remember", _some_deeds),
     Post("S4 what is not on the disk is a failure", Member, "_written", _not_written),
     Post("S5 a reboot starts only what ran", verdict, "is_to_be_started", _no),

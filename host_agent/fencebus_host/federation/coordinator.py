@@ -104,6 +104,7 @@ class Course(ABC):
         """Guard the target on all members; ask its recorded owners, at once and in parallel, to act: they first, as it
         is their act that takes time.
         """
+        self._progress.rounds.recorded(self._ownership.claimants(self.matter.vm))
         ordered = self._advance(now)
         return ordered if self.over else ordered + self._ask_all(now) + self._ask_proofs(now)
 
@@ -131,6 +132,7 @@ class Course(ABC):
         if self._is_late(now):
             return self._advance(now)
         progress = self._progress
+        progress.rounds.recorded(self._ownership.claimants(self.matter.vm))
         oldest = min(progress.asked.values(), default=now)
         spoilt = progress.rounds.is_spoilt() or len(self._standing()) < len(progress.rounds.dead())
         if spoilt and now - oldest >= AGAIN:

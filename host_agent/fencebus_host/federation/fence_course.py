@@ -6,6 +6,7 @@ from fencebus_host import permission, verdict
 from fencebus_host.effects import Effects, Send
 from fencebus_host.evidence import Evidence, is_plain_end
 from fencebus_host.federation.coordinator import AGAIN, RENEW, Course, Ordered
+from fencebus_host.federation.rounds import NEVER
 from fencebus_host.federation.rules import LEASE
 from fencebus_host.objection import Objection
 from fencebus_schemas.model import HostId, Reason, VmState
@@ -109,7 +110,8 @@ class FenceCourse(Course):
 
     def _claimants(self) -> list[HostId]:
         progress = self._progress
-        claiming = {word.host for word in progress.rounds.claims()}
+        # Who has said that it left has nothing to end.
+        claiming = {word.host for word in progress.rounds.claims() if word.at > NEVER}
         heard = {seen.host for seen in progress.observations}
         recorded = {record.host for record in self._ownership.claimants(self.matter.vm)}
         unheard = {host for host in recorded if not progress.rounds.answered(host)} - heard

@@ -6,9 +6,12 @@ from collections.abc import Container, Iterable
 from dataclasses import replace
 
 from fencebus_host.denial import Word
-from fencebus_schemas.model import HostId, Life, Sight
+from fencebus_schemas.model import HostId, Life, Sight, VmRecord, VmState
 from fencebus_schemas.peer import GuardAnswer
 
+NEVER = float("-inf")
+"""When a claim came that nobody has made."""
+UNSEEN_END = "it was there when the fence began and has left, and nobody saw it end"
 DEAD = "dead"
 """In place of a guard's serial: on a dead host nothing comes and goes."""
 
@@ -29,6 +32,8 @@ class Rounds:
         """Marks of the lives that were seen to end, wherever."""
         self._parted: set[HostId] = set()
         """Members whose last word of the life that they claimed is that it has left them."""
+        self._recorded: set[tuple[HostId, str]] = set()
+        """What was known to be where before this course heard of it: host, and mark of the life."""
         self.heard_from: set[HostId] = set()
         """Members that have said anything at all."""
         self.heard_at: dict[HostId, float] = {}
@@ -36,6 +41,10 @@ class Rounds:
         self._history: dict[tuple[HostId, Sight], Sight] = {}
         self._denied_at: dict[HostId, float] = {}
         """Since when each member has denied under one guard, in the clean rounds until now."""
+
+    def recorded(self, records: Iterable[VmRecord]) -> None:
+        """What all were told of claims, before anybody was asked or while an answer is lost."""
+        self._recorded.update((record.host, record.life) for record in records if record.life)
 
     def heard(self, answer: GuardAnswer, now: float) -> None:
         """A member's word; one of an earlier round says nothing of this one, but a claim is a claim (S3)."""
@@ -49,6 +58,8 @@ class Rounds:
         if answer.sight.state.is_claim:
             self._claims[answer.sender] = replace(word, at=now)
             self._parted.discard(answer.sender)
+        elif answer.sender not in self._claims:
+            self._claim_of_the_departed(word)
         if answer.round == self.number:
             before = self._words.get(answer.sender, word)
             self._words[answer.sender] = word
@@ -57,6 +68,16 @@ class Rounds:
             if self._denies(word):
                 self._denied_at.setdefault(answer.sender, now)
                 self._part(word)
+
+    def _claim_of_the_departed(self, word: Word) -> None:
+        """S3: a life that was known to be there, and had left when its host could first be heard, is claimed by nobody
+        and runs somewhere: it is a claim, until somebody has seen it end.
+        """
+        mark = next((mark for mark in word.sight.left if (word.host, mark) in self._recorded), "")
+        if mark:
+            sight = replace(word.sight, state=VmState.UNKNOWN, life=Life(mark), detail=UNSEEN_END)
+            self._claims[word.host] = replace(word, sight=sight, at=NEVER)
+            self._parted.add(word.host)
 
     def _part(self, denial: Word) -> None:
         """S3: a claim is taken back only by a word that was asked for after the claim had come, as words overtake each

@@ -13,9 +13,9 @@ from fencebus_host.federation import proving
 from fencebus_host.federation.fence_course import GRACE
 from fencebus_host.host_death import Fate, Finding, Witness
 from fencebus_host.objection import Objection
-from fencebus_schemas.model import Action, HostId, Life, Reason, Sight, VmState
-from fencebus_schemas.peer import Fence, Guard
-from tests.host_agent.federation.courses import WIDE, A, B, Table, killed
+from fencebus_schemas.model import Action, HostId, Life, Reason, Sight, VmRecord, VmState
+from fencebus_schemas.peer import EVERYONE, Change, Fence, Guard
+from tests.host_agent.federation.courses import WIDE, A, B, Table, incarnation, killed
 from tests.host_agent.federation.words import ONE, RUNNING, VM
 
 IS_OFF = Finding(Witness.FENCE_AGENT, Fate.OFF, "its fence agent says that a is off")
@@ -48,6 +48,46 @@ class Inquest(Table):
 def objection_of(evidence: Evidence) -> Objection:
     assert evidence.objection is not None
     return evidence.objection
+
+
+# -- claims ----------
+
+
+def test_s3_a_copy_that_was_heard_of_and_left_before_its_host_answered_is_a_claim() -> None:
+    table = Table()
+    copy = VmRecord(VM, "vm7", VmState.RUNNING, B, incarnation(B), 2, life="copy")
+    table.hear(Change(B, incarnation(B), EVERYONE, 2, "", copy))
+    table.wait(0.1)
+    table.sent(Fence)
+    table.says(B, Sight(VM, VmState.OFF, left=("copy",)))
+    table.fenced(A, killed())
+    table.wait(GRACE + 0.5)
+    assert not table.over
+    nothing_there = replace(killed(B), was=VmState.OFF, ended=None)
+    table.fenced(B, nothing_there)
+    table.sent(Fence)
+    table.wait(1.0)
+    assert table.sent(Fence) == []  # who has said that it left has nothing to end
+    table.deny(A)
+    assert not table.over
+    table.wait(WIDE)
+    (evidence,) = table.evidence
+    lack = verdict.decide_off(table.request, evidence)
+    assert (lack.ok, lack.reason) == (False, Reason.STILL_CLAIMED)
+    assert "nobody saw it end" in lack.text
+
+
+def test_s3_a_copy_that_has_left_is_no_claim_any_more_once_it_was_seen_to_end() -> None:
+    table = Table()
+    copy = VmRecord(VM, "vm7", VmState.RUNNING, B, incarnation(B), 2, life="life")
+    table.hear(Change(B, incarnation(B), EVERYONE, 2, "", copy))
+    table.wait(0.1)
+    table.says(B, Sight(VM, VmState.OFF, left=("life",)))
+    table.fenced(A, killed())
+    table.fenced(B, None, Reason.DEADLINE)
+    table.deny(A)
+    table.wait(GRACE + 0.5)
+    assert verdict.decide_off(table.request, table.evidence[0]).ok
 
 
 # -- orders ----------

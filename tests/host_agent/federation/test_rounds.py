@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fencebus_host.denial import Word
-from fencebus_host.federation.rounds import DEAD, Rounds
+from fencebus_host.federation.rounds import DEAD, NEVER, UNSEEN_END, Rounds
 from fencebus_host.host_death import Deposition, Fate, Finding, Witness
-from fencebus_schemas.model import HostId, Life, Sight, VmState
+from fencebus_schemas.model import HostId, Life, Sight, VmRecord, VmState
 from tests.host_agent.federation.words import MINE, OFF, RUNNING, VM, answer
 
 A, B = HostId("a"), HostId("b")
@@ -74,6 +74,35 @@ def test_s3_what_a_host_claimed_and_saw_leave_stays_a_claim_until_somebody_saw_t
     assert [word.host for word in rounds.claims()] == [A]
     rounds.heard(answer(B, replace(OFF, ended=("life",)), 0), 1.0)
     assert rounds.claims() == ()
+
+
+def test_s3_what_was_known_to_be_there_and_had_left_before_its_host_was_heard_is_a_claim_until_it_was_seen_to_end() -> (
+    None
+):
+    rounds = Rounds()
+    rounds.recorded(
+        (VmRecord(VM, "vm1", VmState.RUNNING, A, MINE, life="life"), VmRecord(VM, "vm1", VmState.PAUSED, B, MINE))
+    )
+    rounds.heard(answer(B, replace(OFF, left=("life",))), 1.0)
+    assert rounds.claims() == ()
+    rounds.heard(answer(A, replace(OFF, left=("earlier", "life"))), 1.0)
+    (claim,) = rounds.claims()
+    assert (claim.host, claim.at, claim.sight.life, claim.sight.detail) == (A, NEVER, Life("life"), UNSEEN_END)
+    assert not rounds.is_spoilt()
+    rounds.heard(answer(A, replace(OFF, left=("earlier", "life"))), 2.0)
+    assert rounds.claims() == (claim,)
+    rounds.ended(B, Life("life"))
+    assert rounds.claims() == ()
+
+
+def test_s3_who_was_known_to_have_it_and_denies_without_having_seen_it_leave_claims_nothing() -> None:
+    rounds = Rounds()
+    rounds.recorded((VmRecord(VM, "vm1", VmState.RUNNING, A, MINE, life="life"),))
+    rounds.heard(answer(A, replace(OFF, left=("earlier",))), 1.0)
+    assert rounds.claims() == ()
+    rounds.heard(answer(A, RUNNING), 2.0)
+    rounds.heard(answer(A, replace(OFF, left=("life",))), 3.0)
+    assert [word.at for word in rounds.claims()] == [2.0]
 
 
 def test_s3_a_denial_that_was_asked_for_before_a_claim_came_does_not_take_it_back() -> None:
