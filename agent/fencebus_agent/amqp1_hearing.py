@@ -9,6 +9,7 @@ from dataclasses import replace
 from proton import Described, Link, Receiver, Session, Terminus, symbol
 
 from fencebus_agent.amqp1_message import decoded
+from fencebus_agent.amqp1_node import describe
 from fencebus_agent.amqp1_profile import Profile
 from fencebus_agent.bus import Address, BusMessage
 from fencebus_schemas.errors import WireError
@@ -25,10 +26,10 @@ Arrived = Callable[[Address, BusMessage], None]
 class Hearing:
     """The receiving links of one connection: one for each binding, and so one queue for each at the broker."""
 
-    def __init__(self, name: str, session: Session, profile: Profile, arrived: Arrived, *, known: bool) -> None:
-        """``known``: we logged in as somebody.  A broker that lets in whoever comes vouches for nobody."""
+    def __init__(self, name: str, session: Session, profile: Profile, arrived: Arrived) -> None:
+        """What comes has no user until ``vouched`` is set: until it is known that the broker compares them."""
         self._name, self._session, self._profile, self._arrived = name, session, profile, arrived
-        self._known = known
+        self.vouched = False
         self._bindings: dict[str, Address] = {}
         self._awaited: set[str] = set()
         session.open()
@@ -54,8 +55,7 @@ class Hearing:
         if source.binding is not None:
             descriptor, key = source.binding
             link.source.filter.put_object({symbol("binding"): Described(symbol(descriptor), key)})
-        if source.capabilities:
-            link.source.capabilities.put_object([symbol(each) for each in source.capabilities])
+        describe(link.source, self._profile.node(address.exchange, ours=True))
         link.open()
         link.flow(CREDIT)
 
@@ -73,4 +73,4 @@ class Hearing:
         except WireError as error:
             log.info("%s: dropped what came to %s: %s", self._name, binding, error)
         else:
-            self._arrived(binding, message if self._known else replace(message, user_id=""))
+            self._arrived(binding, message if self.vouched else replace(message, user_id=""))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,10 @@ from fencebus_agent.amqp1_hearing import Arrived, Hearing
 from fencebus_agent.amqp1_pipe import Settle
 from fencebus_agent.amqp1_profile import Profile, profile_of
 from fencebus_agent.amqp1_speaking import Boxes, Speaking
+from fencebus_agent.amqp1_vouching import Vouching
 from fencebus_agent.bus import Address, BusUnreachable
+
+log = logging.getLogger(__name__)
 
 FAREWELL = 1.0
 """Seconds that the broker may take to let us go."""
@@ -50,6 +54,7 @@ class BrokerLink:
         self._profile, self._known = profile, greeting.mechanism != "ANONYMOUS"
         self._hearing: Hearing | None = None
         self._speaking: Speaking | None = None
+        self._vouching: Vouching | None = None
         self.engine = Engine(self, greeting)
         self.ready: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[str] = loop.create_future()
@@ -93,8 +98,10 @@ class BrokerLink:
         if profile is None:
             self.engine.drop(f"a broker of no known kind: it calls itself {product!r} {version!r}")
             return
-        self._hearing = Hearing(self._name, connection.session(), profile, self._hooks.arrived, known=self._known)
+        self._hearing = Hearing(self._name, connection.session(), profile, self._hooks.arrived)
         self._speaking = Speaking(self._name, connection, profile, self._user, self._boxes, self._hooks.settle)
+        if profile.vouches and self._known:  # a broker that lets in whoever comes vouches for nobody
+            self._vouching = Vouching(connection, profile, self._boxes.places()[0].exchange)
         self.bind()
         for to in self._boxes.places():
             self._speaking.push(to)
@@ -113,17 +120,25 @@ class BrokerLink:
 
     def on_detached(self, link: Sender | Receiver, reason: str) -> None:
         """See Handler."""
-        if isinstance(link, Receiver) or self._speaking is None or not self._speaking.link_ended(link, reason):
+        if self._vouching is not None and self._vouching.owns(link):
+            self._vouching.ended(reason)
+            self._look()
+        elif isinstance(link, Receiver) or self._speaking is None or not self._speaking.link_ended(link, reason):
             self.engine.drop(reason)
 
     def on_ended(self, session: Session, reason: str) -> None:
         """See Handler."""
-        if self._speaking is None or not self._speaking.session_ended(session, reason):
+        if self._vouching is not None and self._vouching.is_of(session):
+            self._vouching.ended(reason)
+            self._look()
+        elif self._speaking is None or not self._speaking.session_ended(session, reason):
             self.engine.drop(reason)
 
     def on_room(self, link: Sender | Receiver) -> None:
         """See Handler."""
-        if isinstance(link, Sender) and self._speaking is not None:
+        if self._vouching is not None and self._vouching.owns(link):
+            self._vouching.room()
+        elif isinstance(link, Sender) and self._speaking is not None:
             self._speaking.room(link)
 
     def on_message(self, link: Receiver, data: bytes) -> None:
@@ -133,7 +148,10 @@ class BrokerLink:
 
     def on_outcome(self, link: Sender, tag: str, outcome: Outcome, reason: str) -> None:
         """See Handler."""
-        if self._speaking is not None:
+        if self._vouching is not None and self._vouching.owns(link):
+            self._vouching.outcome(outcome, reason)
+            self._look()
+        elif self._speaking is not None:
             self._speaking.outcome(link, tag, outcome, reason)
 
     def on_lost(self, reason: str) -> None:
@@ -152,6 +170,12 @@ class BrokerLink:
     # ---- inside
 
     def _look(self) -> None:
-        stands = self._hearing is not None and self._hearing.complete
-        if stands and self._speaking is not None and self._speaking.complete and not self.ready.done():
+        if self._hearing is None or self._speaking is None or self.ready.done():
+            return
+        if self._vouching is not None and self._vouching.decided:
+            self._hearing.vouched = self._vouching.proven
+        decided = self._vouching is None or self._vouching.decided
+        if decided and self._hearing.complete and self._speaking.complete:
+            if self._vouching is not None and not self._vouching.proven:
+                log.warning("%s: it compares no user ids, so that no user of it is believed", self._name)
             self.ready.set_result(None)

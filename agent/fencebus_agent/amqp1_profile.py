@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import quote, unquote
 
-from fencebus_agent.bus import Address
+from fencebus_agent.bus import Address, direct_exchange, topic_exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,14 @@ class Source:
     address: str
     binding: tuple[str, str] | None = None
     """The descriptor and the key of a filter that binds the link's queue to an exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a link says of the thing at its end, so that the broker takes no other thing of that name for it."""
+
     capabilities: tuple[str, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 class Profile(Protocol):
@@ -47,6 +54,9 @@ class Profile(Protocol):
     def to(self, to: Address) -> str:
         """What stands in the message's own address."""
 
+    def node(self, exchange: str, *, ours: bool) -> Node:
+        """What a link says of an exchange; of one of ``ours`` also that it is to be made where it is not there."""
+
 
 class Qpidd:
     """qpidd: an exchange is an address, the routing key is the subject, and filters bind.  It translates to AMQP 0-10,
@@ -57,8 +67,9 @@ class Qpidd:
 
     def source(self, binding: Address) -> Source:
         """See Profile."""
-        kind = "topic" if binding.exchange.endswith(".topic") else "direct"
-        return Source(binding.exchange, (f"apache.org:legacy-amqp-{kind}-binding:string", binding.key))
+        return Source(
+            binding.exchange, (f"apache.org:legacy-amqp-{_kind(binding.exchange)}-binding:string", binding.key)
+        )
 
     def target(self, to: Address) -> str:
         """See Profile."""
@@ -68,6 +79,16 @@ class Qpidd:
         """See Profile."""
         return to.exchange or to.key
 
+    def node(self, exchange: str, *, ours: bool) -> Node:
+        """See Profile.  It would rather take a queue of that name, which any of its users may have made.  By itself it
+        makes the exchanges of the default domain alone, and of a type of their own, so that nobody may name theirs.
+        """
+        if not exchange:
+            return Node(("queue",))
+        if not ours or exchange in (topic_exchange(), direct_exchange()):
+            return Node(("topic",))
+        return Node(("topic", "create-on-demand"), (("exchange-type", _kind(exchange)),))
+
 
 class Peer(Qpidd):
     """A host without a broker between: addresses as qpidd's, bodies the bytes that they are.  Who speaks is known from
@@ -75,6 +96,11 @@ class Peer(Qpidd):
     """
 
     name, typed, vouches = "a peer", False, False
+
+    def node(self, exchange: str, *, ours: bool) -> Node:
+        """See Profile.  There is nothing else."""
+        del exchange, ours
+        return Node()
 
 
 class RabbitMq3:
@@ -98,6 +124,11 @@ class RabbitMq3:
         """See Profile."""
         return to.exchange or to.key
 
+    def node(self, exchange: str, *, ours: bool) -> Node:
+        """See Profile.  Its addresses say what they name, and nobody on AMQP 1.0 can make an exchange."""
+        del exchange, ours
+        return Node()
+
 
 class RabbitMq4(RabbitMq3):
     """RabbitMQ 4: sources by the addresses of version 3, which it knows besides its own, targets by its own."""
@@ -116,7 +147,7 @@ class Artemis:
 
     def source(self, binding: Address) -> Source:
         """See Profile."""
-        return Source(self.to(binding), capabilities=("topic",))
+        return Source(self.to(binding))
 
     def target(self, to: Address) -> str:
         """See Profile.  The anonymous one: each message says itself where it goes."""
@@ -125,6 +156,11 @@ class Artemis:
     def to(self, to: Address) -> str:
         """See Profile."""
         return f"{to.exchange}.{to.key}" if to.exchange else to.key
+
+    def node(self, exchange: str, *, ours: bool) -> Node:
+        """See Profile."""
+        del ours
+        return Node(("topic",)) if exchange else Node()
 
 
 def profile_of(product: str, version: str) -> Profile | None:
@@ -154,6 +190,11 @@ def reply_address(text: str) -> Address | None:
         exchange, _, key = rest.partition("/")
         return Address(unquote(exchange), unquote(key))
     return Address("", unquote(rest))
+
+
+def _kind(exchange: str) -> str:
+    """The type of an exchange, as QMF names them."""
+    return "topic" if exchange.endswith(".topic") else "direct"
 
 
 def _spelt(text: str) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from proton import Connection, Link, Sender, Session, Terminus
+from proton import Connection, Endpoint, Link, Sender, Session, Terminus
 
 from fencebus_agent.amqp1_engine import Outcome
 from fencebus_agent.amqp1_message import encoded
+from fencebus_agent.amqp1_node import describe
 from fencebus_agent.amqp1_pipe import Pipe, Settle, Silence
 from fencebus_agent.amqp1_profile import Profile
 from fencebus_agent.bus import Address, BusError, BusRefused
@@ -130,7 +131,12 @@ class Speaking:
         return way is None or self._ended(way, reason)
 
     def session_ended(self, session: Session, reason: str) -> bool:
-        """The same for the session of a link; False also for a session that is none of these."""
+        """The same for the session of a link; False also for a session that is none of these.
+
+        One that was ended here is answered: RabbitMQ ends a session first, qpidd only the link, and the rest is ours.
+        """
+        if session.state & Endpoint.LOCAL_CLOSED:
+            return True
         way = next((way for way in self._ways.values() if way.session == session), None)
         return way is not None and self._ended(way, reason)
 
@@ -167,6 +173,8 @@ class Speaking:
         link.source.address = link.name
         link.target.type = Terminus.TARGET
         link.target.address = target or None
+        if target:
+            describe(link.target, self.profile.node(to.exchange, ours=place_of(to) in self.boxes.needed))
         link.open()
         return _Way(to, session, link, Pipe(self.name, link, box, self._encoded, self.settle, self._silence))
 

@@ -1,16 +1,16 @@
 """Converts a site to the settings of qpidd: access control, users, TLS, routes between brokers.
 
 qpidd compares routing keys in its rules as topics do, word by word; the first rule that fits decides (facts: qpidd 4).
-No qpidd has been started on these yet: what the tests run is the script that makes its databases.
+Tried with qpidd 1.40.0, built from source; where there is none, the tests run the script that makes its databases.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fencebus_broker.rights import agent
 from fencebus_broker.secured import Secured
-from fencebus_broker.site import LINK_USER, Broker, Site
+from fencebus_broker.site import DOMAIN, LINK_USER, Broker, Site
 from fencebus_broker.tree import File
 from fencebus_schemas.qmf2_names import LOCATE_KEY, TO_AGENTS
 
@@ -50,6 +50,7 @@ def conf(site: Site, broker: Broker) -> Iterator[str]:
     yield f"sasl-config={ETC}/sasl2"
     yield f"acl-file={ETC}/qpidd.acl"
     yield "require-encryption=yes"
+    yield "listen-disable=tcp"
     yield f"ssl-port={broker.port}"
     yield f"ssl-cert-db={TLS_DATABASE}"
     yield f"ssl-cert-password-file={ETC}/tls.password"
@@ -100,30 +101,33 @@ def passwords(site: Site, secured: Secured) -> Iterator[str]:
 
 def acl(site: Site) -> Iterator[str]:
     """The lines of the access control list."""
-    consoles = (*site.watchers, *site.operators)
     yield "# First match wins. A key is compared word by word: * is one word, # any number of them."
-    yield _group("hosts", site.hosts)
-    if consoles:
-        yield _group("consoles", consoles)
-    if site.federated:
-        yield _group("links", [LINK_USER])
-        yield "acl allow links all all"
-    for group in ("hosts", "consoles") if consoles else ("hosts",):
-        yield from _shared(site, group)
+    yield from _groups(site)
+    if site.domain != DOMAIN:  # those of the default one are there from the start
+        for kind, exchange in (("topic", site.topic), ("direct", site.direct)):
+            yield f"acl allow hosts create exchange name={exchange} type={kind} durable=false autodelete=false"
+    yield from _shared(site, "hosts")
     for host in site.hosts:
         yield from _of_host(site, host)
-    for user in consoles:
-        yield f"acl allow {_user(user)} publish exchange name={site.topic} routingkey={LOCATE_KEY}"
-        yield f"acl allow {_user(user)} bind exchange name={site.topic} routingkey=agent.ind.#"
-        yield f"acl allow {_user(user)} bind exchange name={site.topic} routingkey=direct-console.{user}.#"
-        yield f"acl allow {_user(user)} bind exchange name={site.direct}"
-    for user in site.operators:
-        yield f"acl allow {_user(user)} publish exchange name={site.topic} routingkey=direct-agent.route.#"
-        for host in site.hosts:
-            yield f"acl allow {_user(user)} publish exchange name={site.direct} routingkey={agent(host)}"
+    if consoles_of(site):
+        yield from _of_consoles(site)
     yield "acl deny-log all access method"
     yield "acl deny-log all create link"
     yield "acl deny-log all all"
+
+
+def consoles_of(site: Site) -> tuple[str, ...]:
+    """Who looks, and who may ask an agent to act."""
+    return (*site.watchers, *site.operators)
+
+
+def _groups(site: Site) -> Iterator[str]:
+    yield _group("hosts", site.hosts)
+    if consoles_of(site):
+        yield _group("consoles", consoles_of(site))
+    if site.federated:
+        yield _group("links", [LINK_USER])
+        yield "acl allow links all all"
 
 
 def _shared(site: Site, group: str) -> Iterator[str]:
@@ -142,10 +146,7 @@ def _of_host(site: Site, host: str) -> Iterator[str]:
         yield f"acl allow {user} bind exchange name={site.topic} routingkey={key}"
     for key in (str(own), f"fencebus.host.{host}"):
         yield f"acl allow {user} bind exchange name={site.direct} routingkey={key}"
-    # Its own address is drawn at random; the keys that stand for others are forbidden before.
-    for other in (each for each in site.hosts if each != host):
-        yield f"acl deny-log {user} bind exchange name={site.direct} routingkey={agent(other)}"
-        yield f"acl deny-log {user} bind exchange name={site.direct} routingkey=fencebus.host.{other}"
+    yield from _reserved(site, user, [each for each in site.hosts if each != host])
     yield f"acl allow {user} bind exchange name={site.direct}"
     for key in ("fencebus.hosts", f"agent.ind.heartbeat.{own.key}", f"agent.ind.data.*.*.{own.key}"):
         yield f"acl allow {user} publish exchange name={site.topic} routingkey={key}"
@@ -153,6 +154,31 @@ def _of_host(site: Site, host: str) -> Iterator[str]:
     yield f"acl allow {user} publish exchange name={site.topic} routingkey=direct-console.#"
     yield f"acl allow {user} publish exchange name={site.direct}"
     yield f"acl allow {user} publish exchange name=amq.direct"
+
+
+def _of_consoles(site: Site) -> Iterator[str]:
+    """They hear what agents tell, and what is said to them; an operator asks single agents, too."""
+    yield from _shared(site, "consoles")
+    yield from _reserved(site, "consoles", site.hosts)
+    yield f"acl allow consoles publish exchange name={site.topic} routingkey={LOCATE_KEY}"
+    yield f"acl allow consoles bind exchange name={site.topic} routingkey=agent.ind.#"
+    for user in map(_user, consoles_of(site)):
+        key = f"direct-console.{user.partition('@')[0]}.#"
+        yield f"acl allow {user} bind exchange name={site.topic} routingkey={key}"
+    yield f"acl allow consoles bind exchange name={site.direct}"
+    for user in map(_user, site.operators):
+        yield f"acl allow {user} publish exchange name={site.topic} routingkey=direct-agent.route.#"
+        for host in site.hosts:
+            yield f"acl allow {user} publish exchange name={site.direct} routingkey={agent(host)}"
+
+
+def _reserved(site: Site, who: str, hosts: Iterable[str]) -> Iterator[str]:
+    """Keys that stand for these hosts: who might bind one would hear what they are told.  A client's own address is
+    drawn at random, so that all others are free.
+    """
+    for host in hosts:
+        for key in (str(agent(host)), f"fencebus.host.{host}"):
+            yield f"acl deny-log {who} bind exchange name={site.direct} routingkey={key}"
 
 
 def routes(site: Site, broker: Broker, secured: Secured) -> Iterator[str]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from fencebus_agent.amqp1_profile import Artemis, Peer, Profile, Qpidd, RabbitMq3, RabbitMq4, profile_of, reply_address
+from fencebus_agent.amqp1_profile import (
+    Artemis,
+    Node,
+    Peer,
+    Profile,
+    Qpidd,
+    RabbitMq3,
+    RabbitMq4,
+    profile_of,
+    reply_address,
+)
 from fencebus_agent.bus import Address
 
 TOPIC, DIRECT = Address("qmf.default.topic", "agent.ind.#"), Address("qmf.default.direct", "fencebus:libvirt-qmf:a/b")
@@ -54,7 +64,8 @@ def test_rabbitmq_has_both_in_one_address() -> None:
 
 def test_artemis_has_words_instead_of_exchanges() -> None:
     assert Artemis().source(TOPIC).address == "qmf.default.topic.agent.ind.#"
-    assert Artemis().source(TOPIC).capabilities == ("topic",)
+    assert Artemis().node(TOPIC.exchange, ours=True) == Node(("topic",))
+    assert Artemis().node("", ours=False) == Node()
     assert (Artemis().target(TOPIC), Artemis().to(DIRECT)) == ("", "qmf.default.direct.fencebus:libvirt-qmf:a/b")
 
 

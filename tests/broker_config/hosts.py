@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from fencebus_agent.bus import Bus
 from fencebus_host.effects import Deed
@@ -12,10 +13,16 @@ from fencebus_host.policy import Policy
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Action, HostId, Reason, VmState
 from tests.host_agent.federated_site import Host, Terms, described
-from tests.rabbitmq_rendered import Brokers
 
 LIMIT = 30.0
 """Seconds that anything may take on a loaded machine."""
+
+
+class Brokers(Protocol):
+    """Brokers of one site that run."""
+
+    def bus(self, user: str, *only: int) -> Bus:
+        """A client with all that was rendered for the user; of certain brokers only, if their numbers are given."""
 
 
 @asynccontextmanager

@@ -169,8 +169,27 @@ def test_qpidd_lets_each_agent_speak_in_its_own_name_and_be_reached_by_no_other(
     taken = rules.index("acl deny-log a@QPID bind exchange name=qmf.default.direct routingkey=fencebus.host.b")
     assert taken < rules.index("acl allow a@QPID bind exchange name=qmf.default.direct")
     for rule in rules:
-        if "watcher@QPID" in rule and " publish " in rule:
+        if ("watcher@QPID" in rule or "consoles" in rule) and " publish " in rule:
             assert rule.endswith("routingkey=console.request.agent_locate")
+    heard = rules.index("acl deny-log consoles bind exchange name=qmf.default.direct routingkey=fencebus.host.b")
+    assert heard < rules.index("acl allow consoles bind exchange name=qmf.default.direct")
+    assert not any(" create exchange " in rule for rule in rules)
+
+
+def test_qpidd_lets_hosts_make_the_exchanges_of_a_domain_which_it_does_not_make_itself(folder: Path) -> None:
+    render("qpidd", site("a,b", domain="blue"), folder)
+    rules = (folder / "brokers/a/etc/qpid/qpidd.acl").read_text().splitlines()
+    made = [rule for rule in rules if " create exchange " in rule]
+    assert made == [
+        f"acl allow hosts create exchange name=qmf.blue.{kind} type={kind} durable=false autodelete=false"
+        for kind in ("topic", "direct")
+    ]
+
+
+def test_qpidd_listens_to_nothing_but_tls(folder: Path) -> None:
+    render("qpidd", SITE, folder)
+    conf = (folder / "brokers/a/etc/qpid/qpidd.conf").read_text().splitlines()
+    assert {"listen-disable=tcp", "require-encryption=yes", "ssl-port=5671", "auth=yes"} <= set(conf)
 
 
 def test_qpidds_scripts_are_shell(folder: Path) -> None:

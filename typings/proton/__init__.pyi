@@ -12,8 +12,11 @@ class Described:
     value: Any
     def __init__(self, descriptor: Any, value: Any) -> None: ...
 
+UNDESCRIBED: object
+
 class Array:
     elements: Sequence[Any]
+    def __init__(self, descriptor: object, type: int, *elements: object) -> None: ...
 
 class Condition:
     name: str
@@ -21,6 +24,7 @@ class Condition:
     def __init__(self, name: str, description: str | None = ...) -> None: ...
 
 class Data:
+    SYMBOL: int
     def put_object(self, obj: Any) -> None: ...
 
 class Endpoint:
@@ -75,6 +79,8 @@ class Terminus:
     def capabilities(self) -> Data: ...
     @property
     def filter(self) -> FilterData: ...
+    @property
+    def properties(self) -> Data: ...
     def copy(self, source: Terminus) -> None: ...
 
 class FilterData(Data):
