@@ -20,6 +20,8 @@ from tests.components import missing, require_program, require_root
 SUITE = "bookworm"
 # What the C programs' packages need comes with them; what ours need is what their control file says.
 PACKAGES = ("fence-virt", "fence-virtd", "python3-libvirt", "python3-lark", "python3-click", "python3-rich")
+RETRIES = 3
+"""How often a mirror is asked again for what it did not give; each time later."""
 UNREAD = ("doc", "man", "locale", "i18n")
 BUILD = (
     "--mode=root",
@@ -58,13 +60,18 @@ OUTSIDE = 'exec env ROOT="$layer/root" "$@"\n'
 class FreshRoot:
     """A root folder of its own above the untouched one, and the programs in it; `shared` is seen inside as /mnt."""
 
-    def __init__(self, layer: Path, below: Path, shared: Path) -> None:
+    def __init__(self, layer: Path, below: Path | str, shared: Path) -> None:
         self._folders = (layer, below, shared)
         for name in ("above", "work", "root"):
             (layer / name).mkdir(parents=True)
         tried = self.run("true")
         if tried.returncode:
             missing(f"a root in layers ({tried.stderr.strip()})", "a kernel with overlayfs, and the right to mount")
+
+    def copied(self, layer: Path) -> FreshRoot:
+        """A root that holds what this one does, which is not to change from now on; it stays as it is."""
+        own, below, shared = self._folders
+        return FreshRoot(layer, f"{own}/above:{below}", shared)
 
     def run(self, *argv: str, stdin: str = "", last: str = CHROOT) -> subprocess.CompletedProcess[str]:
         """Run a program inside; whatever it leaves running is killed with it."""
@@ -121,7 +128,8 @@ def pristine() -> Path:
 def _make(root: Path) -> None:
     made = root.with_name(f"{root.name}.{os.getpid()}")
     mirror = os.environ.get("FENCEBUS_MIRROR")
-    command = ["mmdebstrap", *BUILD, SUITE, str(made), *([mirror] if mirror else [])]
+    patience = f'--aptopt=Acquire::Retries "{RETRIES}"'
+    command = ["mmdebstrap", *BUILD, patience, SUITE, str(made), *([mirror] if mirror else [])]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280)
         if done.returncode:

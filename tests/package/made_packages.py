@@ -13,6 +13,8 @@ from tests.components import CHECKOUT, require_file
 
 DEBIANS_ALONE = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 """The environment in which packages are made and looked into."""
+UNCOMPRESSED = {"DPKG_DEB_COMPRESSOR_TYPE": "none"}
+"""They are unpacked a moment later."""
 
 
 def made_packages(script: str, factory: pytest.TempPathFactory) -> Path:
@@ -34,5 +36,5 @@ def _make(script: str, target: Path) -> None:
         require_file(f"/usr/lib/python3/dist-packages/{module}", package=f"python3-{module.partition('.')[0]}")
     python = require_file("/usr/bin/python3", package="python3")
     command = [python, CHECKOUT / "packaging" / script, target]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=DEBIANS_ALONE)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, env=DEBIANS_ALONE | UNCOMPRESSED)
     assert done.returncode == 0, done.stdout + done.stderr

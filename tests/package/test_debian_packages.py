@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -63,16 +64,49 @@ class Site:
         return self.root.has(AT_BOOT)
 
 
-@pytest.fixture
-def site(packages: list[Path], tmp_path: Path) -> Site:
+def of_an_administrator(packages: list[Path], layer: Path) -> Site:
     """Debian's C programs with a changed configuration, and our packages in /mnt."""
-    root = FreshRoot(tmp_path, pristine(), packages[0].parent)
+    root = FreshRoot(layer, pristine(), packages[0].parent)
     root.must("sh", "-c", f"echo '# changed by the administrator' >>{CONFIG}; echo FENCE_VIRTD_ARGS=-w >{DEFAULTS}")
     return Site(root, tuple(f"/mnt/{package.name}" for package in packages))
 
 
+@pytest.fixture
+def site(packages: list[Path], tmp_path: Path) -> Site:
+    """A host with the C programs."""
+    return of_an_administrator(packages, tmp_path)
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A host on which dpkg has put ours in the place of the C programs; each test gets a copy."""
+
+    site: Site
+    before: str
+    """What had to survive, as it was."""
+
+    def copied(self, layer: Path) -> Site:
+        """The host, for one test."""
+        return replace(self.site, root=self.site.root.copied(layer))
+
+
+@pytest.fixture(scope="module")
+def moved(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Moved:
+    """The host, once: dpkg takes its time."""
+    site = of_an_administrator(packages, tmp_path_factory.mktemp("moved"))
+    before = site.kept()
+    site.to_ours("dpkg", "-i")
+    return Moved(site, before)
+
+
 def test_there_is_one_package_for_guests_and_one_for_hosts(packages: list[Path]) -> None:
     assert [package.name.partition("_")[0] for package in packages] == list(OURS)
+
+
+def test_neither_holds_byte_code_of_the_machine_that_made_it(packages: list[Path]) -> None:
+    listed = [subprocess.run(["dpkg-deb", "-c", each], capture_output=True, text=True, check=True) for each in packages]
+    assert all("/fencebus_schemas/" in each.stdout for each in listed)
+    assert [line for each in listed for line in each.stdout.splitlines() if "__pycache__" in line] == []
 
 
 def test_apt_puts_ours_in_the_place_of_debians_and_back_and_keeps_what_the_administrator_made(site: Site) -> None:
@@ -99,9 +133,8 @@ def test_apt_puts_ours_in_the_place_of_debians_and_back_and_keeps_what_the_admin
     assert site.at_boot()
 
 
-def test_purging_what_is_left_of_debians_daemon_takes_nothing_from_ours(site: Site) -> None:
-    before = site.kept()
-    site.to_ours("dpkg", "-i")
+def test_purging_what_is_left_of_debians_daemon_takes_nothing_from_ours(moved: Moved, tmp_path: Path) -> None:
+    site, before = moved.copied(tmp_path), moved.before
     assert site.root.has(AGENT)
     assert not site.root.has(AGENT_AT_BOOT), "nobody has asked for it"
     site.root.must("ln", "-s", AGENT, AGENT_AT_BOOT)  # as `systemctl enable` does, which is not here
@@ -163,10 +196,10 @@ def typed(lines: list[str]) -> str:
     return "\n".join([SYSTEMCTL, *watched, "cat /tmp/daemon.log"])
 
 
-def test_a_host_of_the_c_daemon_is_moved_as_the_page_says(site: Site) -> None:
+def test_a_host_of_the_c_daemon_is_moved_as_the_page_says(moved: Moved, tmp_path: Path) -> None:
     page = Page("docs/migration.md").section("A host with C's fence_virtd")
+    site = moved.copied(tmp_path)
     site.root.must("sed", "-i", OURS_URI, CONFIG)
-    site.to_ours("dpkg", "-i")
     # Debian's file names its own place for the key; the guests' copy lies where their client looks for it.
     copied = f"dd if=/dev/urandom of={KEY} bs=64 count=1; chmod 600 {KEY} {CONFIG}; install -D -m 600 {KEY} {GUEST_KEY}"
     said = site.root.must("sh", "-ec", f"{copied}\n{typed(lines_apart(page))}")
@@ -176,10 +209,9 @@ def test_a_host_of_the_c_daemon_is_moved_as_the_page_says(site: Site) -> None:
     assert site.root.has(f"{CONFIG}.bak")
 
 
-def test_the_quick_start_of_each_listener_needs_no_more_than_it_says(site: Site) -> None:
-    section = Page("README.md").section("A quick start per listener")
+def test_the_quick_start_of_each_listener_needs_no_more_than_it_says(moved: Moved, tmp_path: Path) -> None:
+    site, section = moved.copied(tmp_path), Page("README.md").section("A quick start per listener")
     (key,) = lines_apart(section)
-    site.to_ours("dpkg", "-i")
     site.root.must("sh", "-ec", key)
     for way, config, command in rows(section):
         uri = 'backends { libvirt { uri = "test:///default"; } }'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.package.fresh_root import pristine
+from tests.package import fresh_root
 from tests.ports import free_tcp_port
 
 
@@ -17,8 +17,9 @@ def test_a_mirror_that_does_not_answer_is_named_with_what_to_do(
     monkeypatch.setenv("FENCEBUS_MIRROR", mirror)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr(fresh_root, "RETRIES", 0)
     with pytest.raises(pytest.fail.Exception) as failure:
-        pristine()
+        fresh_root.pristine()
     said = str(failure.value)
     assert said.startswith("a fresh Debian bookworm (")
     assert "127.0.0.1" in said

@@ -6,9 +6,9 @@ import ast
 import statistics
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from tests.components import CHECKOUT
 
@@ -28,15 +28,36 @@ def modules(folder: str) -> list[Path]:
 
 SOURCES = [path for folder in FOLDERS for path in modules(folder)]
 MODULES = [path for path in SOURCES if path.name != "__init__.py"]
+IN_GUESTS = [path for folder in STANDARD_LIBRARY_ONLY for path in modules(folder)]
 
 
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+@cache
+def text_of(path: Path) -> str:
+    """What stands in a file, read once."""
+    return path.read_text(encoding="utf-8")
 
 
-def functions(path: Path) -> Iterator[Function]:
-    """Yield the functions and methods written in `path`."""
-    return (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+def length_of(path: Path) -> int:
+    return len(text_of(path).splitlines())
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules ask of a file's syntax; the tree itself, which is large, is not kept."""
+
+    says: str
+    """The first line of its docstring."""
+    functions: tuple[tuple[str, int], ...]
+    """The functions and methods, each with its lines."""
+    imports: frozenset[str]
+
+
+@cache
+def facts_of(path: Path) -> Facts:
+    """Read a file's syntax, once."""
+    nodes = list(ast.walk(tree := ast.parse(text_of(path), filename=str(path))))
+    sizes = tuple((node.name, lines_of(node)) for node in nodes if isinstance(node, Function))
+    return Facts((ast.get_docstring(tree) or "").partition("\n")[0], sizes, frozenset(imported(nodes)))
 
 
 def lines_of(function: Function) -> int:
@@ -47,9 +68,9 @@ def lines_of(function: Function) -> int:
     return (body[-1].end_lineno or body[-1].lineno) - body[0].lineno + 1
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the top-level name of everything `path` imports, wherever in it."""
-    for node in ast.walk(tree_of(path)):
+def imported(nodes: list[ast.AST]) -> Iterator[str]:
+    """Yield the top-level name of everything that is imported, wherever."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -60,65 +81,60 @@ def shown(path: Path) -> str:
     return str(path.relative_to(CHECKOUT))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_a_module_says_first_what_it_decides_or_converts(path: Path) -> None:
-    said = ast.get_docstring(tree_of(path))
-    assert said
-    assert said.splitlines()[0]
+def sources_with(*words: str) -> list[str]:
+    """The sources in which one of the words stands."""
+    return [shown(path) for path in SOURCES if any(word in text_of(path) for word in words)]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_a_module_is_not_longer_than_400_lines(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+def test_a_module_says_first_what_it_decides_or_converts() -> None:
+    assert [shown(path) for path in SOURCES if not facts_of(path).says] == []
+
+
+def test_a_module_is_not_longer_than_400_lines() -> None:
+    assert [(shown(path), length_of(path)) for path in SOURCES if length_of(path) > 400] == []
 
 
 def test_neither_is_a_module_of_tests() -> None:
-    assert [shown(path) for path in modules("tests") if len(path.read_text(encoding="utf-8").splitlines()) > 400] == []
+    assert [(shown(path), length_of(path)) for path in modules("tests") if length_of(path) > 400] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_no_function_is_longer_than_60_lines(path: Path) -> None:
-    assert [f"{each.name}: {lines_of(each)} lines" for each in functions(path) if lines_of(each) > 60] == []
+def test_no_function_is_longer_than_60_lines() -> None:
+    found = [(shown(path), name, lines) for path in SOURCES for name, lines in facts_of(path).functions]
+    assert [each for each in found if each[2] > 60] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
-    assert path.stem not in FORBIDDEN_NAMES
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    assert [shown(path) for path in SOURCES if path.stem in FORBIDDEN_NAMES] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_no_module_switches_a_type_check_off(path: Path) -> None:
-    assert "type: " + "ignore" not in path.read_text(encoding="utf-8")
+def test_no_module_switches_a_type_check_off() -> None:
+    assert sources_with("type: " + "ignore") == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=shown)
-def test_nobody_waits_in_a_way_that_swallows_a_cancellation(path: Path) -> None:
+def test_nobody_waits_in_a_way_that_swallows_a_cancellation() -> None:
     """See fencebus_agent.patience."""
-    assert "asyncio." + "wait_for(" not in path.read_text(encoding="utf-8")
+    assert sources_with("asyncio." + "wait_for(") == []
 
 
 def test_half_of_the_modules_are_at_most_150_lines() -> None:
-    assert statistics.median(len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES) <= 150
+    assert statistics.median(map(length_of, MODULES)) <= 150
 
 
 def test_half_of_the_functions_are_at_most_8_lines_and_nine_tenths_at_most_30() -> None:
-    sizes = [lines_of(function) for path in SOURCES for function in functions(path)]
+    sizes = [lines for path in SOURCES for _, lines in facts_of(path).functions]
     assert statistics.median(sizes) <= 8
     assert statistics.quantiles(sizes, n=10)[8] <= 30
 
 
-@pytest.mark.parametrize("path", [path for folder in STANDARD_LIBRARY_ONLY for path in modules(folder)], ids=shown)
-def test_what_runs_in_guests_imports_only_pythons_own_library(path: Path) -> None:
-    ours = {"fencebus_schemas", "fencebus_guest"}
-    assert {name for name in imported(path) if name not in sys.stdlib_module_names} <= ours
+def test_what_runs_in_guests_imports_only_pythons_own_library() -> None:
+    known = {"fencebus_schemas", "fencebus_guest"} | sys.stdlib_module_names
+    assert {(shown(path), name) for path in IN_GUESTS for name in facts_of(path).imports - known} == set()
 
 
-@pytest.mark.parametrize("path", [path for folder in STANDARD_LIBRARY_ONLY for path in modules(folder)], ids=shown)
-def test_what_runs_in_guests_is_written_in_the_grammar_of_python_3_9(path: Path) -> None:
-    ast.parse(path.read_text(encoding="utf-8"), filename=str(path), feature_version=OLDEST_GUEST)
+def test_what_runs_in_guests_is_written_in_the_grammar_of_python_3_9() -> None:
+    for path in IN_GUESTS:
+        ast.parse(text_of(path), filename=shown(path), feature_version=OLDEST_GUEST)
 
 
 def test_there_are_at_least_as_many_lines_of_tests_as_of_source() -> None:
-    source = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES)
-    tests = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in modules("tests"))
-    assert tests >= source
+    assert sum(map(length_of, modules("tests"))) >= sum(map(length_of, SOURCES))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.components import require_program
+from tests.package.fresh_root import FreshRoot
 from tests.package.made_packages import DEBIANS_ALONE, made_packages
 from tests.package.rpm_root import DNF, make_stand_ins, rpm_root
 
@@ -23,6 +24,13 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     require_program("rpmbuild", package="rpm")
     target = made_packages("build_rpm.py", tmp_path_factory)
     return {path.name.rpartition("-")[0].rpartition("-")[0]: path for path in target.glob("*.rpm")}
+
+
+@pytest.fixture(scope="module")
+def of_c(tmp_path_factory: pytest.TempPathFactory) -> tuple[FreshRoot, Path]:
+    """A host with the C programs, of which each test gets a copy, and the stand-ins for their packages."""
+    stand_ins = make_stand_ins(tmp_path_factory.mktemp("made"))
+    return rpm_root(tmp_path_factory.mktemp("of-c"), stand_ins), stand_ins
 
 
 def ask(package: Path, *question: str) -> list[str]:
@@ -87,11 +95,9 @@ def test_every_file_belongs_to_root_and_nobody_else_may_write_it(packages: dict[
 
 
 def test_dnf_swaps_them_with_the_c_programs_and_back_and_keeps_what_the_administrator_made(
-    packages: dict[str, Path], tmp_path: Path
+    packages: dict[str, Path], of_c: tuple[FreshRoot, Path], tmp_path: Path
 ) -> None:
-    (tmp_path / "made").mkdir()
-    stand_ins = make_stand_ins(tmp_path / "made")
-    root = rpm_root(tmp_path / "layer", stand_ins)
+    root, stand_ins = of_c[0].copied(tmp_path), of_c[1]
     conf = 'fence_virtd { listener = "tcp"; backend = "libvirt"; } listeners { tcp { hash = "none"; auth = "none"; } }'
     root.must("sh", "-c", f"cat >{CONFIG}; chmod 600 {CONFIG}", stdin=conf)
     before = root.must("stat", "-c", "%U %a", CONFIG) + root.must("cat", CONFIG)
@@ -116,9 +122,10 @@ def test_dnf_swaps_them_with_the_c_programs_and_back_and_keeps_what_the_administ
         assert not root.has(folder), folder
 
 
-def test_a_host_without_the_c_daemon_gets_it_and_loses_it_whole(packages: dict[str, Path], tmp_path: Path) -> None:
-    (tmp_path / "made").mkdir()
-    root = rpm_root(tmp_path / "layer", make_stand_ins(tmp_path / "made"))
+def test_a_host_without_the_c_daemon_gets_it_and_loses_it_whole(
+    packages: dict[str, Path], of_c: tuple[FreshRoot, Path], tmp_path: Path
+) -> None:
+    root = of_c[0].copied(tmp_path)
     root.from_outside(f"{DNF} remove fence-virt fence-virtd")
     root.from_outside(f"{DNF} install {packages['fencebus-daemon']}")
     assert "enabled" not in root.run("systemctl", "is-enabled", "fence_virtd").stdout.split()
