@@ -57,11 +57,15 @@ class Cluster:
     prefix: tuple[str, ...]
     home: Path
 
+    @property
+    def at_home(self) -> tuple[str, ...]:
+        """What runs a program on the node for an administrator: pcs and crm keep caches and settings at home."""
+        folders = [f"{name}={self.home}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")]
+        return (*self.prefix, "env", *folders)
+
     def does(self, line: str) -> Answer:
         """Run one line in a shell."""
-        # pcs and crm keep caches and settings in the home folder of whoever calls them.
-        folders = [f"{name}={self.home}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")]
-        return run([*self.prefix, "env", *folders, "sh", "-c", line])
+        return run([*self.at_home, "sh", "-c", line])
 
 
 def _script(folder: Path, agent: Path, nodes: Sequence[str]) -> str:

@@ -16,9 +16,10 @@ from fencebus_host.ctl.doctor.hypervisors import check_resources
 from fencebus_host.ctl.survey import Guest, Hypervisor
 from fencebus_host.ctl.survey import Site as Host
 from fencebus_host.routers.checkpoint.reach import Reach
-from tests.components import CHECKOUT, require_program
+from tests.components import CHECKOUT
 from tests.interop.cluster import Cluster, cluster
 from tests.interop.programs import Make, Plan, Site, Transport, site
+from tests.interop.typed_lines import typed
 from tests.interop.worlds import Vm, write_world
 
 pytestmark = pytest.mark.timeout(120)
@@ -51,11 +52,9 @@ def lines_for(tool: str, folder: Path, key: Path) -> list[str]:
 
 
 def types(running: Cluster, lines: list[str]) -> None:
-    """Type the lines on the node."""
-    for line in lines:
-        require_program(line.partition(" ")[0], {"pcs": "pcs", "crm": "crmsh"}[line.partition(" ")[0]])
-        done = running.does(line)
-        assert done.status == 0, (line, done)
+    """Type the lines of one tool on the node."""
+    done = typed(lines, running.at_home)
+    assert done.status == 0, done
 
 
 def verdicts(place: Site, vm: str) -> list[str]:
@@ -99,7 +98,8 @@ def test_a_cluster_fences_by_itself_and_by_command_with_the_lines_of_pcs_and_wit
             assert running.does("stonith_admin --reboot node3").status == 0
             assert "reboot of node2" in running.does("stonith_admin --history node2").out
 
-            types(running, ["pcs stonith delete vm", *lines_for("crm", tmp_path, key)])
+            types(running, ["pcs stonith delete vm"])
+            types(running, lines_for("crm", tmp_path, key))
             assert running.does("pcs stonith fence node3").status == 0
             assert running.does("stonith_admin --fence node2").status == 0
             assert place.act(Make.OURS, "status", "vm2").told == (2, "Status: OFF\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from fencebus_host.config.load import load
 from tests.components import require_program
 from tests.interop.pacemaker import fencer
 from tests.interop.programs import Answer, Make, Plan, Transport, run, site
+from tests.interop.typed_lines import typed
 from tests.interop.worlds import EVERY_KIND, write_world
 
 NODES = ("node1", "node2")
@@ -59,13 +61,11 @@ class Cib:
             ET.SubElement(ET.SubElement(state, "lrm", id=str(number)), "lrm_resources")
         self.file.write_bytes(ET.tostring(root))
 
-    def run(self, command: str) -> Answer:
-        """Run one line, as a shell of an administrator would."""
-        tool, _, rest = command.partition(" ")
-        require_program(tool, {"pcs": "pcs", "crm": "crmsh"}[tool])
-        line = f"pcs -f {self.file} {rest}" if tool == "pcs" else f"CIB_file={self.file} {command}"
-        home = self.file.parent
-        return run(["env", f"HOME={home}", f"XDG_CONFIG_HOME={home}", f"XDG_CACHE_HOME={home}", "sh", "-c", line])
+    def typed(self, lines: Sequence[str], tool: str) -> Answer:
+        """Type the lines of a tool, as an administrator would."""
+        places = [f"{name}={self.file.parent}" for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")]
+        first = ["-f", str(self.file)] if tool == "pcs" else []
+        return typed(lines, ["env", f"CIB_file={self.file}", *places], first)
 
     def judged(self) -> Answer:
         """What Pacemaker's own check says."""
@@ -91,16 +91,15 @@ def applied(folder: Path, lines: Lines, examples: bool) -> Cib:
     folder.mkdir()
     cib = Cib(folder / "cib.xml")
     cib.make()
-    for command in commands(lines, examples):
-        done = cib.run(command)
-        assert done.status == 0, (command, done)
+    done = cib.typed(commands(lines, examples), lines.tool)
+    assert done.status == 0, done
     return cib
 
 
 TWO_LEVELS = (RENAMED, SERIAL)
 
 
-@pytest.mark.timeout(240)  # pcs and crm start an interpreter for each line
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("devices", ((RENAMED,), TWO_LEVELS), ids=("one device", "two levels"))
 def test_pcs_and_crm_make_of_them_what_pacemaker_finds_valid(tmp_path: Path, devices: tuple[GuestDevice, ...]) -> None:
     def apply(lines: Lines) -> Cib:
