@@ -6,6 +6,7 @@ What it tells is an objection: a dry run answers every power action with a failu
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from fencebus_host import control_rehearsal
@@ -55,10 +56,19 @@ class DryRun:
         uuids: set[Uuid] = {record.uuid for record in look.found.records}
         if self._others is None or look.found.inquiry is None or len(uuids) != 1:
             return ()
-        return await self._others.ask(request, uuids.pop(), request.deadline.sooner(ASK_SECONDS))
+        words = await self._others.ask(request, uuids.pop(), request.deadline.sooner(ASK_SECONDS))
+        return [_if_it_were_not_dry(word) for word in words]
 
     def _mute(self) -> Collection[HostId]:
         if self._others is None:
             return ()
         members, now = self._others.ownership, self._clock()
         return [host for host in members.member_list if members.is_silent(host, now)]
+
+
+def _if_it_were_not_dry(word: HostWord) -> HostWord:
+    """What is told is what would be done without --dry-run: this host, and others that run dry too, would obey then."""
+    if word.refusal is not Reason.PAUSED or word.sight is None:
+        return word
+    detail = "; ".join(part for part in (word.sight.detail, "its daemon runs dry") if part)
+    return replace(word, refusal=None, sight=replace(word.sight, detail=detail))

@@ -207,7 +207,8 @@ async def test_it_orders_nothing_of_another_host_and_says_what_that_would_do() -
             assert "a, asked now: it is running there" in text
             assert " by a" in text
         text = refused(await hosts["b"].ask(Action.OFF, "vm2"))
-        assert "it would refuse: its daemon runs with --dry-run" in text
+        assert "b, asked now: it is running there: its daemon runs dry" in text
+        assert "plan: it would be ended and its end proven by b" in text
         assert (await hosts["a"].state(1), await hosts["b"].state(2)) == (VmState.RUNNING, VmState.RUNNING)
 
 
