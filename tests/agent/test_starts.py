@@ -46,9 +46,9 @@ async def test_no_off_is_answered_while_a_start_that_timed_out_may_still_succeed
         await hypervisor.power_off(VM, Deadline.after(30), lambda _life: None)
         monkeypatch.setattr(libvirt.virDomain, "createWithFlags", hanging_create)
         with pytest.raises(HypervisorError):
-            await hypervisor.power_on(VM, Deadline.after(0.2), lambda _life: None)
+            await hypervisor.power_on(VM, Deadline.after(0.5), lambda _life: None)
         with pytest.raises(HypervisorError, match="may still succeed"):
-            await hypervisor.power_off(VM, Deadline.after(0.2), lambda _life: None)
+            await hypervisor.power_off(VM, Deadline.after(0.5), lambda _life: None)
         go_on.set()
         seen = await hypervisor.power_off(VM, Deadline.after(30), lambda _life: None)
         assert (seen.state, seen.was) == (VmState.OFF, VmState.RUNNING)

@@ -18,7 +18,7 @@ from tests.host_agent.house import House, always, begun
 
 async def test_a_vm_that_survives_its_kill_is_a_failure_at_the_deadline_that_says_so(house: House) -> None:
     house.hypervisor.faults(VM).survives_kill = True
-    outcome = (await house.ask(Action.OFF, patience=0.1)).outcome
+    outcome = (await house.ask(Action.OFF, patience=0.4)).outcome
     assert (outcome.ok, outcome.reason, outcome.text) == (False, Reason.NOT_PROVEN, "vm is running")
 
 
@@ -106,7 +106,7 @@ async def test_s5_a_failed_start_after_a_proven_off_is_a_success_and_logged(
 
 async def test_s5_a_start_that_lasts_until_the_deadline_takes_nothing_from_a_proven_off(house: House) -> None:
     house.hypervisor.faults(VM).start_takes = 10
-    outcome = (await house.ask(Action.REBOOT, patience=0.1)).outcome
+    outcome = (await house.ask(Action.REBOOT, patience=0.4)).outcome
     assert (outcome.ok, outcome.reason) == (True, Reason.REBOOTED_NOT_STARTED)
 
 
@@ -118,7 +118,7 @@ async def test_s5_a_start_that_never_ends_takes_nothing_from_a_proven_off(
 
     monkeypatch.setattr(house.router, "power_on", never)
     monkeypatch.setattr(fencing, "GRACE", 0.05)
-    outcome = (await house.ask(Action.REBOOT, patience=0.05)).outcome
+    outcome = (await house.ask(Action.REBOOT, patience=0.4)).outcome
     assert (outcome.ok, outcome.reason) == (True, Reason.REBOOTED_NOT_STARTED)
     assert "time for this request was over" in outcome.text
 

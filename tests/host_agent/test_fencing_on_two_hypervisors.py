@@ -25,7 +25,7 @@ async def test_s3_a_vm_that_survives_in_one_of_two_places_is_not_fenced(tmp_path
     twice = memory_hypervisor(MemoryVm(VM, "vm"), name="a"), memory_hypervisor(MemoryVm(VM, "vm"), name="b")
     twice[1].faults(VM).survives_kill = True
     async with opened(tmp_path, *twice) as house:
-        assert not (await house.ask(Action.OFF, patience=0.1)).outcome.ok
+        assert not (await house.ask(Action.OFF, patience=0.4)).outcome.ok
         assert [kill[0] for kill in await house.records.kills()] == [VM]
 
 
@@ -36,7 +36,7 @@ async def test_s2_a_silent_hypervisor_does_not_hinder_the_end_of_a_life_that_ano
     async with opened(tmp_path, a, b) as house:
         b.hangs = True
         assert (await house.ask(Action.OFF)).outcome.reason is Reason.PROVEN_OFF
-        assert (await house.ask(Action.STATUS, patience=0.1)).outcome.reason is Reason.NOT_PROVEN
+        assert (await house.ask(Action.STATUS, patience=0.4)).outcome.reason is Reason.NOT_PROVEN
 
 
 @pytest.mark.parametrize("state", (VmState.OFF, VmState.SAVED))
@@ -46,7 +46,7 @@ async def test_s2_at_rest_here_says_nothing_about_a_silent_hypervisor(
     a, b = memory_hypervisor(MemoryVm(VM, "vm", state), name="a"), memory_hypervisor(MemoryVm(VM, "vm"), name="b")
     async with opened(tmp_path, a, b) as house:
         b.hangs = True
-        assert not (await house.ask(Action.OFF, patience=0.15)).outcome.ok
+        assert not (await house.ask(Action.OFF, patience=0.4)).outcome.ok
         b.hangs = False
         assert await house.state(VM, 1) is VmState.RUNNING
 
@@ -55,7 +55,7 @@ async def test_s8_no_name_is_resolved_while_a_hypervisor_is_silent(tmp_path: Pat
     a, b = memory_hypervisor(MemoryVm(VM, "twin"), name="a"), memory_hypervisor(MemoryVm(OTHER, "twin"), name="b")
     async with opened(tmp_path, a, b) as house:
         b.hangs = True
-        outcome = (await house.ask(Action.OFF, "twin", patience=0.15)).outcome
+        outcome = (await house.ask(Action.OFF, "twin", patience=0.4)).outcome
         assert (outcome.ok, outcome.reason) == (False, Reason.NOT_PROVEN)
         assert await house.state(VM) is VmState.RUNNING
 

@@ -134,7 +134,7 @@ async def test_an_on_is_proven_by_a_status(tmp_path: Path) -> None:
 
 async def test_an_on_that_does_nothing_is_a_failure_with_the_agents_words(tmp_path: Path) -> None:
     agent = WrittenAgent(tmp_path, "on_on() { echo 'no capacity' >&2; exit 1; }", plugs={"100": "off"})
-    router, deadline = agent.router(NODE), Deadline.after(1.2)
+    router, deadline = agent.router(NODE), Deadline.after(2.0)
     found = await router.find("node1", deadline)
     with pytest.raises(HypervisorError, match="no capacity"):
         await router.power_on(vm_of(found), found, deadline, free)
@@ -158,7 +158,7 @@ async def test_an_agent_that_tells_what_it_sends_tells_no_password_to_the_log(
 ) -> None:
     agent = WrittenAgent(tmp_path, "on_status() { echo 'POST password=geheim' >&2; exit 1; }")
     with caplog.at_level(logging.DEBUG):
-        evidence = await off(agent.router(NODE, options=(("password", "geheim"),)), "node1", seconds=1.0)
+        evidence = await off(agent.router(NODE, options=(("password", "geheim"),)), "node1", seconds=2.0)
     assert "POST password=***" in caplog.text
     assert "geheim" not in caplog.text + evidence.observations[0].detail
 
@@ -191,8 +191,8 @@ async def test_metadata_that_does_not_come_keeps_nobody_beyond_his_deadline(tmp_
 async def test_an_off_that_does_not_happen_is_never_a_success(tmp_path: Path, changed: str) -> None:
     agent = WrittenAgent(tmp_path, changed)
     watch = Stopwatch()
-    outcome = decided(await off(agent.router(NODE), "node1", seconds=1.2))
-    assert watch.undisturbed < 2.0
+    outcome = decided(await off(agent.router(NODE), "node1", seconds=1.8))
+    assert watch.undisturbed < 2.6
     assert not outcome.ok
     assert outcome.reason is Reason.NOT_PROVEN
     assert "fence_agent: its off" in outcome.text
