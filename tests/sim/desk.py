@@ -63,7 +63,7 @@ class Desk:
             return
         known = self._daemon.federation.recall(digest_of(request), self._daemon.now())
         if known is not None:
-            self._answer(asked, known.ok, known.reason, known.text)
+            self._answer(asked, known.ok, known.reason, known.text, repeated=True)
             return
         self._new(asked, request)
 
@@ -76,7 +76,8 @@ class Desk:
 
     def _recalled(self, asked: Asked, admission: Admission) -> None:
         if admission.outcome is not None:
-            self._tell(asked, admission.outcome)
+            outcome = admission.outcome
+            self._answer(asked, outcome.ok, outcome.reason, outcome.text, repeated=True)
         elif admission.leader is not None:
             self._cases[admission.leader].same.append(asked)
 
@@ -193,8 +194,8 @@ class Desk:
     def _tell(self, asked: Asked, outcome: FenceOutcome) -> None:
         self._answer(asked, outcome.ok, outcome.reason, outcome.text)
 
-    def _answer(self, asked: Asked, ok: bool, reason: Reason, text: str) -> None:
-        self._daemon.sim.oracle.answered(asked, ok, reason, text)
+    def _answer(self, asked: Asked, ok: bool, reason: Reason, text: str, repeated: bool = False) -> None:
+        self._daemon.sim.oracle.answered(asked, ok, reason, text, repeated)
 
 
 def _outcome(request: FenceRequest, evidence: Evidence, start: Evidence | None) -> FenceOutcome:

@@ -232,6 +232,7 @@ class Driver:
             seen.power,
             seen.job,
             self._life(seen),
+            saved_image=seen.process is not None and seen.image is not None,
             left_before=bool(story.left) and not seen.process,
         )
         gap = 0.0002 + self._ground.pace.look * self._ground.chance() * 0.5
@@ -303,6 +304,10 @@ class Driver:
         if self._waits(partial(self._caught_up, effect, look, exited_at, answer, then)):
             return
         seen = self._world.look(self._place, effect.vm)
+        if seen.image is not None and seen.process is None:
+            # One that was in the making, or older than the life that was killed (as ``killing`` does).
+            self._telling(effect.vm).killed(self._world.drop_image(self._place, effect.vm))
+            seen = self._world.look(self._place, effect.vm)
         spoken = self._spoken.get(effect.vm, -math.inf) >= look.at or self._missed_since(look.at)
         end = End(answer, seen.power, seen.image is not None, spoken)
         self._dead(effect.vm, look, death.judge(look, exited_at, end), then)

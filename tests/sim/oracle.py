@@ -12,6 +12,7 @@ from fencebus_host.federation.rules import LEASE
 from fencebus_schemas.model import HostId, Life, Reason, RequestId, Uuid, VmState
 from fencebus_schemas.peer import GuardAnswer
 from tests.sim.asked import Asked
+from tests.sim.happening import Kind
 
 if TYPE_CHECKING:
     from tests.sim.host import SimHost
@@ -22,6 +23,7 @@ DRIFT = 0.005
 CONFIRMED = "an operator's word that a host was off, and stayed off, was wrong"
 SWITCHED_ON = "a host that its cluster had switched off was switched on by hand, and has not been heard yet"
 SAVED_UNHEARD = "an image on a dead host, of a VM that was saved there just before and unheard by the coordinator"
+ANOTHER_PART = "a host of another part of the network, of which nobody here knows since all state folders were removed"
 ANSWERED_BY = 1.0
 """Seconds past its deadline after which every request must have been answered."""
 
@@ -128,6 +130,8 @@ class Oracle:
             self.residues[cause] += 1
         elif self._is_outside(copy):
             self.residues["second copy beside one on a host that was never a member"] += 1
+        elif self._is_in_another_part(asked, copy):
+            self.residues[ANOTHER_PART] += 1
         elif self._came_between(asked, copy):
             self.residues["an administrator's start between a member's last denial and ours"] += 1
         else:
@@ -136,17 +140,21 @@ class Oracle:
     def _came_between(self, asked: Asked, copy: Writer) -> bool:
         """Somebody else started it after the member's denial: libvirt knows no claim that would forbid it."""
         began = self._sim.began(copy.life)
-        return began > asked.at and began not in self._our_starts and asked.heard_from.get(copy.host, False)
+        # What the coordinator's own host says to itself is no message.
+        denied = asked.heard_from.get(copy.host, copy.host == asked.place)
+        return began > asked.at and began not in self._our_starts and denied
 
-    def answered(self, asked: Asked, ok: bool, reason: Reason, text: str) -> None:
-        """A requester hears of it."""
+    def answered(self, asked: Asked, ok: bool, reason: Reason, text: str, repeated: bool = False) -> None:
+        """A requester hears of it; ``repeated``: what was told to the first who asked the same (S7)."""
         if asked.answered_at is not None:
             return
         asked.answered_at, asked.ok, asked.reason, asked.text = self._sim.now, ok, reason.value, text
         self._sim.note(f"{asked}: {'ok' if ok else 'no'}, {reason.value} {text}")
         if ok and asked.action.kills:
             for writer in self._old_writers(asked):
-                self._false_ok(asked, writer)
+                # What was wrong with the first answer was found then.
+                if not (repeated and (asked.number, writer.life) in self._told):
+                    self._false_ok(asked, writer)
 
     def _old_writers(self, asked: Asked) -> list[Writer]:
         writers = (writer for writer in self._sim.world.writers() if writer.vm == asked.vm)
@@ -162,6 +170,8 @@ class Oracle:
             self.residues[cause] += 1
         elif self._is_outside(writer):
             self.residues["ok while an old life is on a host that was never a member"] += 1
+        elif self._is_in_another_part(asked, writer):
+            self.residues[ANOTHER_PART] += 1
         elif origin not in asked.heard_from and origin != asked.place and self._killed_plainly(asked):
             self.residues["ok by a plain kill while a second copy is on a host that had not answered"] += 1
         else:
@@ -190,6 +200,21 @@ class Oracle:
         """On a machine that nobody's member list holds: it runs no daemon, or was never heard."""
         name = self._sim.name_of(writer.host)
         return not any(name in members for host, members in self._sim.memberships() if host != writer.host)
+
+    def _is_in_another_part(self, asked: Asked, writer: Writer) -> bool:
+        """Without a list of hosts, and when all that knew of each other have forgotten it: neither the coordinator nor
+        anybody whom it can ask, nor whom they can, has that machine on its list.
+        """
+        if self._sim.configured or not any(each.kind is Kind.WIPE_ALL for each in self._sim.plan.happenings):
+            return False
+        lists: dict[HostId, set[HostId]] = {}
+        for host, members in self._sim.memberships():
+            lists.setdefault(self._sim.name_of(host), set()).update(members)
+        reached, new = set[HostId](), {self._sim.name_of(asked.place)}
+        while new:
+            reached |= new
+            new = {name for host in new for name in lists.get(host, ())} - reached
+        return self._sim.name_of(writer.host) not in reached
 
     def _is_known(self, vm: Uuid) -> bool:
         """A machine that is a member has it, in whatever state."""

@@ -53,7 +53,11 @@ class Table:
     """This host coordinates; ``a`` and ``b`` are the other members."""
 
     def __init__(
-        self, action: Action = Action.OFF, source: Uuid | None = None, state: VmState = VmState.RUNNING
+        self,
+        action: Action = Action.OFF,
+        source: Uuid | None = None,
+        state: VmState = VmState.RUNNING,
+        life: str = "",
     ) -> None:
         self.now, self.out, self.evidence = 100.0, list[Message](), list[Evidence]()
         self.mine, self.refusal = OFF, list[Reason]()
@@ -61,7 +65,7 @@ class Table:
         self.acts: list[Kill | Boot] = []
         self.ownership = Ownership(ME, MINE, frozenset((ME, A, B)))
         self.machine = Federation(ME, MINE, self.ownership, lambda _order: True, counting(), 0.0)
-        record = VmRecord(VM, "vm7", state, A, incarnation(A))
+        record = VmRecord(VM, "vm7", state, A, incarnation(A), life=life)
         for host, records in ((A, (record,)), (B, ())):
             self.hear(Inventory(host, incarnation(host), ME, 1, "", records, (ME, A, B), ()))
             self.hear(Announce(host, incarnation(host), EVERYONE, 1, "", "", f"token-{host}"))

@@ -77,6 +77,16 @@ def test_s3_a_copy_that_was_heard_of_and_left_before_its_host_answered_is_a_clai
     assert "nobody saw it end" in lack.text
 
 
+def test_s3_what_was_known_when_the_request_came_counts_from_the_first_word_on() -> None:
+    for life, over in (("other", True), ("copy", False)):
+        table = Table(life=life)
+        table.says(A, Sight(VM, VmState.OFF, left=("copy",)))
+        table.says(B, RUNNING)
+        table.fenced(A, replace(killed(A), was=VmState.OFF, ended=None))
+        table.fenced(B, killed(B))
+        assert table.over is over
+
+
 def test_s3_a_copy_that_has_left_is_no_claim_any_more_once_it_was_seen_to_end() -> None:
     table = Table()
     copy = VmRecord(VM, "vm7", VmState.RUNNING, B, incarnation(B), 2, life="life")

@@ -95,6 +95,15 @@ def test_s3_what_was_known_to_be_there_and_had_left_before_its_host_was_heard_is
     assert rounds.claims() == ()
 
 
+def test_s3_what_has_left_by_a_word_of_an_earlier_round_ends_where_it_went() -> None:
+    rounds = Rounds()
+    rounds.recorded((VmRecord(VM, "vm1", VmState.RUNNING, A, MINE, life="life"),))
+    rounds.heard(answer(A, replace(OFF, left=("life",)), 0), 1.0)
+    assert rounds.claims()
+    rounds.ended(B, Life("life"))
+    assert rounds.claims() == ()
+
+
 def test_s3_who_was_known_to_have_it_and_denies_without_having_seen_it_leave_claims_nothing() -> None:
     rounds = Rounds()
     rounds.recorded((VmRecord(VM, "vm1", VmState.RUNNING, A, MINE, life="life"),))
