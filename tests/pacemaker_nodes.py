@@ -89,10 +89,15 @@ class Pacemaker:
     """Pacemaker on all nodes."""
 
     folder: Path
+    switch: Switch
 
     def has_fenced(self, node: Node) -> bool:
         """Whether its agent has killed what ran on a node."""
         return (self.folder / f"{node.name}.fenced").exists()
+
+    def lets_agents_end(self, node: Node) -> None:
+        """They say that the node was fenced, whatever runs there."""
+        (self.folder / f"{node.name}.fenced").touch()
 
     def all_online(self, nodes: int, on: Node) -> bool:
         """Whether one node sees so many online, and their fence device at work."""
@@ -118,7 +123,7 @@ class Switch(threading.Thread):
                     (self._folder / f"{node.name}.fenced").touch()
 
     def stop(self) -> None:
-        """It watches no more."""
+        """It watches no more, so that no agent comes to an end."""
         self._over.set()
         self.join()
 
@@ -160,7 +165,7 @@ def pacemaker(cluster: Cluster, folder: Path) -> Iterator[Pacemaker]:
             server = NodeProcess([*node.prefix, "unshare", "--mount", "sh", "-ec", script], own / "output")
             server.start()
             stack.callback(server.stop)
-        made = Pacemaker(folder)
+        made = Pacemaker(folder, switch)
         assert program.exists()
         wait_for(lambda: made.all_online(len(cluster.nodes), cluster.nodes[0]), "Pacemaker on all nodes", 120.0)
         yield made

@@ -7,6 +7,7 @@ two hours ahead of the daemons'.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -28,7 +29,7 @@ from tests.corosync_migration import migrate
 from tests.corosync_site import Site, site
 from tests.daemon_process import uuid_of
 from tests.libvirtd import Libvirtd, guest_xml
-from tests.pacemaker_nodes import Pacemaker, pacemaker
+from tests.pacemaker_nodes import Pacemaker, kill_all_on, pacemaker
 
 pytestmark = [pytest.mark.xdist_group("corosync"), pytest.mark.timeout(300)]
 
@@ -174,3 +175,17 @@ def test_a_vm_is_off_once_pacemaker_has_fenced_its_host_and_not_a_moment_before(
     assert "rebooted" not in place.verdict("node33").rpartition(" text=")[2]
     assert first.fences("off", "node31")
     assert not place.libvirtd.admin.lookupByName("node31").hasManagedSaveImage()
+
+
+@pytest.mark.skipif("FENCEBUS_LONG" not in os.environ, reason="takes half a minute; FENCEBUS_LONG=1 runs it")
+def test_who_confirms_to_pacemaker_that_a_host_is_down_has_confirmed_it_to_us(place: Place) -> None:
+    first, node = place.site[1], place.cluster.nodes[2]
+    place.pacemaker.switch.stop()  # as where the power switch does not answer: the cluster's own fencing hangs
+    kill_all_on(node)
+    assert not first.fences("off", "node32")
+    assert "reason=host-silent" in place.verdict("node32")
+    first.node.does("stonith_admin", "--confirm", node.name)
+    wait_for(lambda: first.fences("off", "node32"), "success by an operator's word")
+    assert "somebody confirmed to pacemaker that node3 is down" in place.verdict("node32")
+    assert first.fences("off", "node31")  # it stands for later requests, too
+    place.pacemaker.lets_agents_end(node)

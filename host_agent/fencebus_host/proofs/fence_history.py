@@ -81,7 +81,7 @@ class FenceHistory:
         if view.not_power:
             return _unknown(f"pacemaker may have fenced {host} by {view.not_power[0]}, which leaves it running")
         done = self._done.get(node)
-        if done is None or _latest(view, node) != done.event:
+        if done is None or _latest(view, node, done.event.delegate == HUMAN) != done.event:
             return _unknown(f"pacemaker has not been seen to fence {host}")
         return _found(host, done)
 
@@ -97,9 +97,18 @@ def _found(host: str, done: _Done) -> Finding:
     return Finding(Witness.PACEMAKER, fate, text, done.not_before, done.done_after)
 
 
-def _latest(view: ClusterView, node: str) -> FenceEvent | None:
-    """crm_mon prints the latest first."""
-    return next((event for event in view.events if event.target == node), None)
+def _latest(view: ClusterView, node: str, by_hand: bool) -> FenceEvent | None:
+    """crm_mon prints what is under way first, then the latest.
+
+    Somebody's word is given because the cluster does not get the node off: attempts that hang and fail say nothing
+    against it, be they told as later ones.
+    """
+    of_node = (event for event in view.events if event.target == node)
+    return next((event for event in of_node if not (by_hand and _came_to_nothing(event))), None)
+
+
+def _came_to_nothing(event: FenceEvent) -> bool:
+    return event.is_power and event.result is not Result.SUCCESS
 
 
 def _unknown(text: str) -> Finding:

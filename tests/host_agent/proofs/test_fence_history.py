@@ -39,6 +39,16 @@ def test_a_word_given_by_hand_is_an_operators() -> None:
     assert (found.by, found.fate) == (Witness.OPERATOR, Fate.OFF)
 
 
+def test_a_word_given_by_hand_stands_against_attempts_that_hang_or_fail_and_against_nothing_else() -> None:
+    for nothing in (PENDING, replace(REBOOT, result=Result.FAILED, completed="later")):
+        found = after(view(b="online"), view(PENDING), view(nothing, BY_HAND)).says("b")
+        assert (found.by, found.fate) == (Witness.OPERATOR, Fate.OFF)
+    ended_by = (replace(OFF, action="on", result=result, completed="later") for result in Result)
+    for event in (*ended_by, replace(REBOOT, completed="later")):
+        assert after(view(b="online"), view(BY_HAND), view(event, BY_HAND)).says("b").fate is not Fate.OFF
+    assert after(view(b="online"), view(OFF), view(PENDING, OFF)).says("b").fate is Fate.UNKNOWN
+
+
 def test_what_the_first_look_shows_may_be_of_any_time() -> None:
     assert after(view(OFF)).says("b").fate is Fate.UNKNOWN
     assert after(view(OFF), view(OFF)).says("b").fate is Fate.UNKNOWN
