@@ -139,4 +139,5 @@ def group(*uuids: str, ips: tuple[str, ...] = ()) -> Group:
 
 async def begun() -> None:
     """Wait a moment, so that what waits for a hypervisor waits there."""
-    await asyncio.sleep(0.03)
+    for _ in range(6):  # a machine that stands still for a moment swallows one pause, not all of them
+        await asyncio.sleep(0.005)
