@@ -76,6 +76,7 @@ ALL = (
     Subject("federation/fence_course", COURSES),
     Subject("federation/start_course", ("federation/test_start_course", *COURSES)),
     Subject("federation/proving", ("federation/test_proving", SINCE, "federation/test_coordinator")),
+    Subject("routers/federated/echoes", ("routers/test_echoes",)),
     Subject(
         "federation/machine",
         (
