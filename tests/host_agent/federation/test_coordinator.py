@@ -11,7 +11,7 @@ from fencebus_host.federation.coordinator import RENEW
 from fencebus_host.federation.fence_course import GRACE, MOST_YOUNG
 from fencebus_host.federation.rules import LEASE
 from fencebus_host.federation.tokens import Tokens
-from fencebus_schemas.model import Action, Life, Reason, Sight, VmState
+from fencebus_schemas.model import Action, Life, Reason, VmState
 from fencebus_schemas.peer import Fence, Guard, Lift, Purpose, Start
 from tests.host_agent.federation import courses
 from tests.host_agent.federation.courses import A, B, Table, incarnation, killed, runs
@@ -237,47 +237,6 @@ def test_a_refusal_that_can_be_overcome_is_repeated_and_told_at_the_deadline() -
     objection = table.evidence[0].objection
     assert objection is not None
     assert objection.text == "libvirt says no"
-
-
-def test_what_a_host_that_carries_out_nothing_plainly_has_is_not_waited_for() -> None:
-    for saw_first in (True, False):
-        table = Table()
-        if saw_first:
-            table.says(A, RUNNING)
-        table.fenced(A, None, Reason.PAUSED)
-        assert table.over is saw_first
-        table.says(A, RUNNING)
-        (evidence,) = table.evidence
-        assert evidence.objection is not None
-        assert evidence.objection.text.startswith("a: its daemon runs with --dry-run")
-        outcome = verdict.decide_off(table.request, evidence)
-        assert (outcome.ok, outcome.reason) == (False, Reason.PAUSED)
-
-
-@pytest.mark.parametrize("there", (OFF, replace(RUNNING, in_flight=True)))
-def test_what_a_host_that_carries_out_nothing_may_not_keep_another_one_can_still_end(there: Sight) -> None:
-    table = Table()
-    table.says(A, there)
-    table.out.clear()
-    table.fenced(A, None, Reason.PAUSED)
-    table.says(B, RUNNING)
-    assert [each.to for each in table.sent(Fence)] == [B]
-    table.says(A, OFF)
-    table.fenced(B, killed(B))
-    table.deny(A, B)
-    table.wait(GRACE + 0.2)
-    assert verdict.decide_off(table.request, table.evidence[0]).ok
-
-
-def test_s2_the_refusal_of_a_host_that_carries_out_nothing_is_no_denial() -> None:
-    table = Table()
-    for _ in range(60):
-        table.fenced(A, None, Reason.PAUSED)
-        table.deny(B)
-        table.wait(0.5)
-    assert table.over
-    outcome = verdict.decide_off(table.request, table.evidence[0])
-    assert (outcome.ok, outcome.reason) == (False, Reason.PAUSED)
 
 
 def test_a_life_that_seems_too_young_is_asked_for_again_with_a_fresher_token_and_believed_the_third_time() -> None:
