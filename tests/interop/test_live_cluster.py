@@ -57,6 +57,11 @@ def types(running: Cluster, lines: list[str]) -> None:
     assert done.status == 0, done
 
 
+def devices(running: Cluster) -> list[str]:
+    """The words of Pacemaker's list of the devices that it would fence with."""
+    return running.does("stonith_admin --list-registered").out.split()
+
+
 def verdicts(place: Site, vm: str) -> list[str]:
     """The daemon's lines on what became of the fences of a VM."""
     return [line for line in place.log.splitlines() if " verdict " in f" {line}" and f"target='{vm}'" in line]
@@ -98,7 +103,10 @@ def test_a_cluster_fences_by_itself_and_by_command_with_the_lines_of_pcs_and_wit
             assert running.does("stonith_admin --reboot node3").status == 0
             assert "reboot of node2" in running.does("stonith_admin --history node2").out
 
-            types(running, ["pcs stonith delete vm"])
+            assert "vm" in devices(running)
+            # As `pcs stonith delete` does, which waits for seconds in between.
+            assert running.does("cibadmin --delete --scope resources --xml-text '<primitive id=\"vm\"/>'").status == 0
+            place.daemon.wait_until(lambda: "vm" not in devices(running), 30, "rid of the device")
             types(running, lines_for("crm", tmp_path, key))
             assert running.does("pcs stonith fence node3").status == 0
             assert running.does("stonith_admin --fence node2").status == 0
