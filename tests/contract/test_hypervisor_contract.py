@@ -124,7 +124,8 @@ async def test_two_lives_have_two_marks_and_the_second_one_a_beginning(world: Wo
     for _ in range(2):
         await world.hypervisor.power_off(vm, soon(), lives.append)
         await world.hypervisor.power_on(vm, soon(), allow)
-        await asyncio.sleep(0.15)  # the test driver's start is known from its event
+        while (life := (await world.hypervisor.look(vm, soon())).life) is None or life.began_at is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # the test driver's start is known from its event
     first, second = lives
     assert first is not None
     assert second is not None

@@ -112,7 +112,7 @@ class Intruder(threading.Thread):
                 connection.sendall(behaviour)
 
     def _connect(self) -> socket.socket:
-        for _ in range(100):
+        for _ in range(1500):
             try:
                 self.connections.append(socket.create_connection(("127.0.0.1", self.port), timeout=30))
             except ConnectionRefusedError:

@@ -114,7 +114,7 @@ async def test_virsh_metadata_on_a_running_vm_labels_it_at_once(libvirtd: Libvir
         metadata = ["--uri", "urn:fencebus:domain:1", "--key", "fencebus", "--set", "<cluster>alpha</cluster>"]
         command: list[str | Path] = [virsh, "-c", libvirtd.uri, "metadata", "labelled", *metadata, "--live", "--config"]
         assert await (await asyncio.create_subprocess_exec(*command)).wait() == 0
-        for _ in range(250):
+        for _ in range(1500):
             if hypervisor.cluster_of(Uuid(vm)):
                 break
             await asyncio.sleep(0.02)

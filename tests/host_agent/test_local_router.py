@@ -16,6 +16,7 @@ from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Life, Observation, Proof, Reason, Uuid, VmState
 from tests.host_agent.evidence import HERE, INCARNATION, OTHER, VM
 from tests.host_agent.house import memory_hypervisor
+from tests.hypervisors import eventually
 
 
 def soon(seconds: float = 0.1) -> Deadline:
@@ -104,8 +105,7 @@ async def test_nothing_keeps_asking_after_find_has_returned(monkeypatch: pytest.
     a, b = places(VmState.RUNNING, VmState.OFF)
     b.hangs = True
     await LocalRouter([a, b]).find(VM, soon(30))
-    await asyncio.sleep(0.01)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
 
 # -- the list ----------
@@ -245,9 +245,7 @@ async def test_s15_a_hypervisor_that_does_not_know_the_vm_is_no_obstacle() -> No
 
 async def test_run_keeps_every_hypervisor_running_until_it_is_cancelled() -> None:
     running = asyncio.create_task(LocalRouter(places(VmState.OFF, VmState.OFF)).run())
-    await asyncio.sleep(0.01)
-    names = {task.get_name() for task in asyncio.all_tasks()}
-    assert {"hypervisor a", "hypervisor b"} <= names
+    await eventually(lambda: {"hypervisor a", "hypervisor b"} <= {task.get_name() for task in asyncio.all_tasks()})
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

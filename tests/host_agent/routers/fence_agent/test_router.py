@@ -354,7 +354,7 @@ async def test_the_router_says_in_the_log_whether_its_agent_works(
     for folder, changed, text in (("a", "", "the agent answers"), ("b", "on_monitor() { exit 1; }", "monitor failed")):
         with caplog.at_level(logging.INFO):
             task = asyncio.create_task(WrittenAgent(tmp_path / folder, changed).router(NODE).run())
-            for _ in range(300):
+            for _ in range(3000):
                 if text in caplog.text:
                     break
                 await asyncio.sleep(0.01)
