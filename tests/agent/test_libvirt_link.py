@@ -8,14 +8,15 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
+import libvirt
 import pytest
 
-from fencebus_agent.hypervisor import HypervisorUnreachable
+from fencebus_agent.hypervisor import MISSED, DomainEvent, HypervisorUnreachable
 from fencebus_agent.libvirt_driver import LibvirtHypervisor, link
 from fencebus_schemas.model import Uuid
 from tests.components import require_program
 from tests.elapsed import Stopwatch
-from tests.hypervisors import HOST, INCARNATION, allow, eventually, soon
+from tests.hypervisors import EMPTY_TEST_WORLD, HOST, INCARNATION, allow, eventually, soon
 
 VM = Uuid("00000000-0000-0000-0000-0000000000aa")
 
@@ -29,6 +30,27 @@ def deaf(tmp_path: Path) -> Iterator[socket.socket]:
         listener.listen()
         listener.setblocking(False)
         yield listener
+
+
+@contextlib.asynccontextmanager
+async def running(hypervisor: LibvirtHypervisor) -> AsyncIterator[None]:
+    """One run, which is cancelled."""
+    task = asyncio.create_task(hypervisor.run())
+    try:
+        await hypervisor.wait_ready(soon())
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def is_closed(conn: libvirt.virConnect) -> bool:
+    """libvirt knows no such connection any more."""
+    try:
+        conn.isAlive()
+    except libvirt.libvirtError:
+        return True
+    return False
 
 
 @contextlib.asynccontextmanager
@@ -85,3 +107,21 @@ async def test_without_libvirt_every_call_ends_at_its_deadline(tmp_path: Path) -
             assert watch.undisturbed < 1
         assert hypervisor.neighbours() == []
         assert hypervisor.name.endswith("nothing")
+
+
+async def test_a_link_that_runs_again_has_one_connection_for_events_and_tells_that_some_were_missed(
+    tmp_path: Path,
+) -> None:
+    """As after a failure of the router: of two connections each event would come twice."""
+    (tmp_path / "world.xml").write_text(EMPTY_TEST_WORLD)
+    hypervisor = LibvirtHypervisor(f"test://{tmp_path}/world.xml", HOST, INCARNATION)
+    async with running(hypervisor):
+        await hypervisor.look(VM, soon())
+    first, heard = hypervisor.link._events, list[DomainEvent]()
+    assert first is not None
+    hypervisor.subscribe(heard.append)
+    async with running(hypervisor):
+        await eventually(lambda: hypervisor.link._events not in (first, None))
+        assert heard == [DomainEvent(VM, MISSED)]
+        await eventually(lambda: is_closed(first))
+    await hypervisor.close()

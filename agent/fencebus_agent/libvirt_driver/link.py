@@ -82,6 +82,8 @@ class Link:
     async def run(self) -> None:
         """Connect, and connect again whenever the connection breaks; returns only when cancelled."""
         event_thread.ensure_running()
+        if self._events is not None:  # of a run before, which was cancelled: each event would be heard twice
+            self._lose()
         pause = FIRST_PAUSE
         while True:
             self._broken.clear()
@@ -97,8 +99,7 @@ class Link:
             self._ready.set()
             log.info("%s: connected", self.uri)
             await self._broken.wait()
-            self._drop()
-            self._owner.lost()
+            self._lose()
             log.warning("%s: connection lost", self.uri)
 
     async def wait_ready(self, deadline: Deadline) -> None:
@@ -224,6 +225,10 @@ class Link:
         with contextlib.suppress(libvirt.libvirtError):  # the test driver has no keepalive, and needs none
             conn.setKeepAlive(*KEEPALIVE)
         return conn
+
+    def _lose(self) -> None:
+        self._drop()
+        self._owner.lost()
 
     def _drop(self) -> None:
         self._ready.clear()
