@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from fencebus_host.control_view import CONFLICT, View
+from fencebus_schemas.model import Reason
 from fencebus_schemas.status import (
     FinishedFence,
     Health,
@@ -17,6 +18,8 @@ from fencebus_schemas.status import (
 
 NAMED = 5
 """So many VMs of one kind of trouble are named; the others are counted."""
+MISTYPED = ("control", Reason.UNKNOWN_VM.value)
+"""By what such an order comes, and what comes of it."""
 
 
 def problems(
@@ -77,11 +80,11 @@ def _conflicts(view: View) -> Iterable[Problem]:
 
 
 def _failed(finished: Sequence[FinishedFence]) -> Iterable[Problem]:
-    """The newest word about each target counts."""
+    """The newest word about each target counts; who mistyped a name at this host's prompt was told so there."""
     newest: dict[str, FinishedFence] = {}
     for fence in finished:
         newest.setdefault(fence.target.lower(), fence)
     for fence in newest.values():
-        if not fence.ok:
+        if not fence.ok and (fence.via, fence.reason) != MISTYPED:
             text = f"the last {fence.action} of {fence.target} failed: {fence.reason}; fence_virtctl explain {fence.id}"
             yield Problem("fence-failed", Health.WARN, text)

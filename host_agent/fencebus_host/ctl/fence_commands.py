@@ -17,6 +17,7 @@ from fencebus_schemas.status import FinishedFence, Rehearsal
 ACTIONS = click.Choice(["off", "reboot", "on"])
 ANSWER_SECONDS = 10.0
 """Beyond the patience of the request itself."""
+LEFT = "nobody waits for it any more; whether it was done all the same, `fence_virtctl history` says\n"
 
 vm_argument = click.argument("vm", metavar="VM", shell_complete=vm_names)
 action_option = click.option("--action", type=ACTIONS, default="off", help="What is done; off by default.")
@@ -43,10 +44,14 @@ def fence(vm: str, action: str, dry_run: bool, yes: bool, patience: float, form:
     """
     if dry_run:
         return _rehearse(vm, action, "", form, file)
-    if not yes:
-        click.confirm(f"{action} of {vm}: really?", abort=True, err=True)
+    if not yes and not _confirmed(f"{action} of {vm}: really?"):
+        return ExitCode.DECLINED
     about = {"vm": vm, "action": action, "patience": patience}
-    found = asked(FinishedFence, file, "fence", about, patience + ANSWER_SECONDS)
+    try:
+        found = asked(FinishedFence, file, "fence", about, patience + ANSWER_SECONDS)
+    except KeyboardInterrupt:
+        sys.stderr.write(LEFT)
+        return ExitCode.FAILED
     if form == "text":
         from fencebus_host.ctl.explain_text import outcome_line
 
@@ -78,6 +83,17 @@ def test_fence(vm: str, action: str, guest: str, form: str, file: Path | None) -
       fence_virtctl test-fence node1 --from node2
     """
     return _rehearse(vm, action, guest, form, file, ways=True)
+
+
+def _confirmed(question: str) -> bool:
+    try:
+        said = click.confirm(question, err=True)
+    except click.Abort:
+        sys.stderr.write("\n")
+        said = False
+    if not said:
+        sys.stderr.write("nothing was done\n")
+    return said
 
 
 def _rehearse(vm: str, action: str, guest: str, form: str, file: Path | None, ways: bool = False) -> ExitCode:

@@ -43,6 +43,11 @@ class Chosen:
     every: bool = False
 
     @property
+    def is_a_choice(self) -> bool:
+        """Whether a VM has to fit something to be shown."""
+        return bool(self.names or self.host or self.cluster or self.problems)
+
+    @property
     def most(self) -> int | None:
         """How many VMs are asked for: programs get all of them."""
         return LIMIT if self.form == "text" and not self.every else None
@@ -103,7 +108,7 @@ def ask(chosen: Chosen) -> Status:
 def _text(chosen: Chosen) -> RenderableType:
     from fencebus_host.ctl.status_text import status_text
 
-    return status_text(ask(chosen), chosen.by, limited=chosen.most is not None)
+    return status_text(ask(chosen), chosen.by, limited=chosen.most is not None, chosen=chosen.is_a_choice)
 
 
 def _print(found: Status, chosen: Chosen) -> None:
@@ -127,7 +132,8 @@ def _print_text(found: Status, chosen: Chosen) -> None:
     from fencebus_host.ctl.status_text import status_text, vm_lines
 
     if len(found.vms) <= MANY:
-        status_print.show(status_text(found, chosen.by, limited=chosen.most is not None))
+        limited = chosen.most is not None
+        status_print.show(status_text(found, chosen.by, limited=limited, chosen=chosen.is_a_choice))
         return
     status_print.show(status_text(replace(found, vms=()), chosen.by, limited=False))
     status_print.page(vm_lines(found.vms, chosen.by))

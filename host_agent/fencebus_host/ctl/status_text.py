@@ -28,21 +28,30 @@ STATES = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "
 HOSTS = {HostState.SILENT: "bold red", HostState.UNHEARD: "red", HostState.CONFLICT: "bold red"}
 
 
-def status_text(status: Status, by: str, limited: bool) -> RenderableType:
-    """Everything; ``by`` is host, vm or cluster, ``limited`` says that not all VMs were asked for."""
+def status_text(status: Status, by: str, limited: bool, chosen: bool = False) -> RenderableType:
+    """Everything; ``by`` is host, vm or cluster, ``limited`` says that not all VMs were asked for, ``chosen`` that they
+    had to fit something.
+    """
     pieces: list[RenderableType] = [heading(status), *(_problem(one) for one in status.problems)]
     if len(status.hosts) > 1:
         pieces += ["", hosts_table(status.hosts)]
     if status.vms:
         pieces += ["", vms_table(status.vms, by, status.at)]
     if limited and status.vms_known > len(status.vms):
-        hint = "--all shows them; names, --problems and --host choose among them"
-        pieces.append(Text(f"{status.vms_known - len(status.vms)} more VMs: {hint}", style="dim"))
+        pieces.append(Text(_others(status, chosen=chosen), style="dim"))
     if status.parts:
         pieces += ["", *map(_part, status.parts), *map(router_line, status.routers)]
     if status.running or status.finished:
         pieces += ["", fences_table(status.finished, status.running)]
     return Group(*pieces)
+
+
+def _others(status: Status, *, chosen: bool) -> str:
+    """What is to be said of the VMs that are not shown."""
+    if chosen:
+        return f"{len(status.vms) or 'none'} of {many(status.vms_known, 'VM')} shown, as chosen"
+    more = many(status.vms_known - len(status.vms), "more VM")
+    return f"{more}: --all shows them; names, --problems and --host choose among them"
 
 
 def heading(status: Status) -> RenderableType:

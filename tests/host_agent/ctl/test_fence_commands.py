@@ -18,6 +18,7 @@ from fencebus_host.ctl.history_command import since_when
 from fencebus_host.ctl.status_print import FORMATS
 from fencebus_schemas.model import Action
 from fencebus_schemas.status_schema import ROOTS, schema_of
+from fencebus_schemas.xvm import REPLY_FAILURE
 from tests.daemon_process import DaemonProcess, uuid_of
 from tests.host_agent.ctl.calls import Called, call, ended_by_ctrl_c, started
 from tests.host_agent.ctl.watched import watched
@@ -112,9 +113,31 @@ def test_a_fence_that_fails_has_a_status_of_its_own_and_says_where_to_read_on(ct
 
 def test_nothing_is_fenced_unless_somebody_means_it(ctl: Ctl) -> None:
     assert ctl("fence", "node2", answers="n\n").status == ExitCode.DECLINED
-    assert ctl("fence", "node2").status == ExitCode.DECLINED
+    unanswered = ctl("fence", "node2")
+    assert (unanswered.status, unanswered.err.splitlines()[-1]) == (ExitCode.DECLINED, "nothing was done")
     assert ctl("status", "node2", "--format", "tsv").out.splitlines()[1].split("\t")[2] == "running"
     assert ctl("fence", "node2", answers="y\n").status == ExitCode.OK
+
+
+def test_whoever_leaves_a_fence_is_told_where_its_end_stands(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fencebus_host.ctl.fence_commands.asked", interrupted)
+    left = ctl("fence", "node2", "--yes")
+    assert (left.status, "`fence_virtctl history` says" in left.err) == (ExitCode.FAILED, True)
+
+
+def test_a_name_mistyped_at_the_prompt_is_no_warning_and_a_guests_is(ctl: Ctl) -> None:
+    assert ctl("fence", "nosuch1", "--yes").status == ExitCode.NOT_FENCED
+    assert "nosuch1" not in " ".join(problem_texts(ctl))
+    assert ctl.daemon.ask(Action.OFF, "nosuch2").code == REPLY_FAILURE
+    assert "the last off of nosuch2 failed" in " ".join(problem_texts(ctl))
+
+
+def problem_texts(ctl: Ctl) -> list[str]:
+    found = json.loads(ctl("status", "--format", "json").out)["problems"]
+    return [one["text"] for one in found]
 
 
 def test_a_dry_run_says_what_would_be_done_and_by_whom_and_does_nothing(ctl: Ctl) -> None:

@@ -60,6 +60,8 @@ def test_all_are_shown_to_whoever_wants_all_and_chosen_ones_to_whoever_chooses(
     chosen = status(capsys, daemon, "node5?", "--by", "host").out
     assert re.findall(r"^node\d+", chosen, re.MULTILINE) == [f"node{number}" for number in range(50, 60)]
     assert "node" not in status(capsys, daemon, "--problems").out
+    assert "none of 60 VMs shown, as chosen" in status(capsys, daemon, "nosuch").out
+    assert "10 of 60 VMs shown, as chosen" in status(capsys, daemon, "node5?").out
     assert "node1 " in status(capsys, daemon, "--host", "host1", "--by", "cluster").out
     assert "node" not in status(capsys, daemon, "--host", "host2").out
 
