@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from fencebus_host.control import Declined, Once, Question
 from fencebus_host.control_members import members_of
@@ -40,9 +40,7 @@ class HostOrders:
         rows = []
         for member in members_of(ownership, self._me, self._clock()):
             host = HostId(member.name)
-            claims = (record for record in ownership.everything() if record.host == host and record.state.is_claim)
-            claimed = sorted({record.name for record in claims})
-            rows.append({"host": to_plain(member), "vms": claimed})
+            rows.append({"host": to_plain(member), "vms": self._claimed(host)})
         return rows
 
     async def confirm_dead(self, question: Question) -> object:
@@ -57,14 +55,26 @@ class HostOrders:
         return {"host": host, "who": who, "when": when}
 
     async def forget(self, question: Question) -> object:
-        """End a membership; the record spreads to all."""
+        """End a membership; the record spreads to all.  Only by a spelled-out ``with_vms`` that of a host that has VMs,
+        as far as is known: with it goes what is known of them, and another life of theirs that has ended would be taken
+        for the last (S2).
+        """
         router = self._federation()
         if question.text("host") in router.ownership.configured:
             raise Declined("configured", "it stands in `hosts` of the configuration here: remove it there first")
         host = self._other(question)
+        claimed = self._claimed(host)
+        if claimed and not question.flag("with_vms"):
+            text = f"{host} was last known to have {', '.join(claimed)}: see them run elsewhere, or `host confirm-dead`"
+            raise Declined("has-vms", f"{text}; `host forget --with-vms` forgets them too")
         router.forget(host)
-        log.warning("host %s forgotten by %s", host, question.by)
+        log.warning("host %s forgotten by %s, with %s", host, question.by, ", ".join(claimed) or "no VM")
         return {"host": host}
+
+    def _claimed(self, host: HostId) -> Sequence[str]:
+        """Names of the VMs that it has, as far as is known."""
+        everything = self._federation().ownership.everything()
+        return sorted({record.name for record in everything if record.host == host and record.state.is_claim})
 
     def _federation(self) -> FederatedRouter:
         if self._router is None:

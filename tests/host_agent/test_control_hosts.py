@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -72,5 +73,10 @@ async def test_a_host_that_is_gone_for_good_is_forgotten_unless_the_configuratio
             await orders(hosts["a"]).forget(about("b"))
     async with site({"a": [described(1)], "b": [described(2)], "c": [described(3)]}, configured=False) as (_, hosts):
         await hosts["b"].stop()
-        await orders(hosts["a"], 20.0).forget(about("b"))
+        with pytest.raises(Declined, match=r"to have vm2: .*--with-vms") as declined:
+            await orders(hosts["a"], 20.0).forget(about("b"))
+        assert declined.value.code == "has-vms"
+        assert B in hosts["a"].router.ownership.members
+        question = about("b")
+        await orders(hosts["a"], 20.0).forget(replace(question, about={**question.about, "with_vms": True}))
         await until(lambda: B not in hosts["c"].router.ownership.members)

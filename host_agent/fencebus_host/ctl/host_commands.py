@@ -84,17 +84,21 @@ def confirm_dead(name: str, file: Path | None) -> int:
 
 @host.command("forget")
 @click.argument("name")
+@click.option("--with-vms", is_flag=True, help="Also where VMs are last known to be there: that is forgotten too.")
 @config_option
-def forget(name: str, file: Path | None) -> int:
+def forget(name: str, with_vms: bool, file: Path | None) -> int:
     """End the membership of the host NAME, which was taken out of service for good.
 
+    Refused while VMs are last known to run there: once they are seen elsewhere they are not.
+
     \b
-    Example:
+    Examples:
       fence_virtctl host forget host3
+      fence_virtctl host forget --with-vms host3
     """
     if not _typed(name, GONE.format(host=name)):
         return ExitCode.DECLINED
-    ask_daemon(socket_of(file), "forget-host", {"host": name})
+    ask_daemon(socket_of(file), "forget-host", {"host": name, "with_vms": with_vms})
     click.echo(f"{name} is no member any more; the other hosts are told.")
     return ExitCode.OK
 

@@ -75,10 +75,10 @@ class Ground:
         """The last on a VM, by its name or its UUID, in the log of a host."""
         return self.side.host(number).daemon.says(f"verdict request=.* target='{vm}'")[-1]
 
-    def operator(self, number: int, word: str, host: str) -> subprocess.CompletedProcess[str]:
-        """`fence_virtctl host WORD HOST` on a host."""
+    def operator(self, number: int, host: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """`fence_virtctl host WORDS HOST` on a host."""
         here = self.side.host(number)
-        argv = [*here.node.prefix, sys.executable, "-m", "fencebus_host.ctl", "host", word, host]
+        argv = [*here.node.prefix, sys.executable, "-m", "fencebus_host.ctl", "host", *words, host]
         config = ["-f", str(here.daemon.config_file)]
         return subprocess.run([*argv, *config], input=f"{host}\n", capture_output=True, text=True, timeout=60)
 
@@ -135,7 +135,8 @@ def test_a_host_that_was_forgotten_on_one_host_alone_while_its_vm_runs_makes_no_
     for number in (2, 3):
         ground.daemon(number).stop(signal.SIGKILL)
     wait_for(lambda: ground.side.host(1).sees("node3") == "", "silence of the third host")
-    forgotten = ground.operator(1, "forget", "node3")
+    assert "last known to have" in ground.operator(1, "node3", "forget").stderr
+    forgotten = ground.operator(1, "node3", "forget", "--with-vms")
     assert forgotten.returncode == 0, forgotten
     ground.wake(2)  # it knows nothing of that yet
     assert ground.refused(2, "node3") in UNKNOWN
@@ -171,7 +172,7 @@ def test_s13_a_vm_that_left_just_before_its_host_died_with_the_news_runs_and_is_
         ground.daemon(number).send(signal.SIGSTOP)
     ground.world.migrate("node3", 3, 2)
     ground.third_dies()
-    confirmed = ground.operator(1, "confirm-dead", "node3")
+    confirmed = ground.operator(1, "node3", "confirm-dead")
     assert confirmed.returncode == 0, confirmed
     # The word is true, and stands for that host alone: the other has not denied.
     assert ground.refused(1, "node3") == "host-silent"
