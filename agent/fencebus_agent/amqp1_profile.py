@@ -27,7 +27,7 @@ class Node:
     """What a link says of the thing at its end, so that the broker takes no other thing of that name for it."""
 
     capabilities: tuple[str, ...] = ()
-    properties: tuple[tuple[str, str], ...] = ()
+    properties: tuple[tuple[str, str | bool], ...] = ()
 
 
 class Profile(Protocol):

@@ -106,6 +106,9 @@ def acl(site: Site) -> Iterator[str]:
     if site.domain != DOMAIN:  # those of the default one are there from the start
         for kind, exchange in (("topic", site.topic), ("direct", site.direct)):
             yield f"acl allow hosts create exchange name={exchange} type={kind} durable=false autodelete=false"
+    # A name without a type is taken for a queue's: nobody is to put one before an exchange.
+    for exchange in (site.topic, site.direct):
+        yield f"acl deny-log all create queue name={exchange}"
     yield from _shared(site, "hosts")
     for host in site.hosts:
         yield from _of_host(site, host)
@@ -166,10 +169,23 @@ def _of_consoles(site: Site) -> Iterator[str]:
         key = f"direct-console.{user.partition('@')[0]}.#"
         yield f"acl allow {user} bind exchange name={site.topic} routingkey={key}"
     yield f"acl allow consoles bind exchange name={site.direct}"
+    if site.domain == DOMAIN:  # of others the old programs know nothing
+        yield from OLD_CONSOLES
     for user in map(_user, site.operators):
         yield f"acl allow {user} publish exchange name={site.topic} routingkey=direct-agent.route.#"
         for host in site.hosts:
             yield f"acl allow {user} publish exchange name={site.direct} routingkey={agent(host)}"
+
+
+OLD_CONSOLES = (
+    "# What qpid-tool and its like say to the broker itself before they look for agents.",
+    "acl allow consoles bind exchange name=amq.direct",
+    "acl allow consoles access query name=agent",
+    "acl allow consoles access exchange name=qpid.management",
+    "acl allow consoles bind exchange name=qpid.management",
+    "acl allow consoles publish exchange name=qpid.management routingkey=broker",
+    "acl allow consoles publish exchange name=qmf.default.direct routingkey=broker",
+)
 
 
 def _reserved(site: Site, who: str, hosts: Iterable[str]) -> Iterator[str]:

@@ -53,6 +53,21 @@ def test_qpidd_and_peers_bind_by_filters() -> None:
         assert profile.target(Address("", "queue")) == "queue"
 
 
+def test_of_qpidd_no_queue_is_taken_for_an_exchange_and_what_it_does_not_make_itself_is_to_be_made() -> None:
+    own = Qpidd().node("qmf.blue.direct", ours=True)
+    assert own == Node(("topic", "create-on-demand"), (("exchange-type", "direct"),))
+    assert Qpidd().node("qmf.blue.topic", ours=True).properties == (("exchange-type", "topic"),)
+    for exchange, ours in ((DIRECT.exchange, True), (TOPIC.exchange, True), ("qmf.blue.topic", False)):
+        assert Qpidd().node(exchange, ours=ours) == Node(("topic",))
+    assert Qpidd().node("", ours=False) == Node(("queue",))
+
+
+@pytest.mark.parametrize("profile", (Peer(), RabbitMq3(), RabbitMq4()))
+def test_others_are_told_nothing_of_the_kind(profile: Profile) -> None:
+    for exchange in ("qmf.blue.topic", ""):
+        assert profile.node(exchange, ours=True) == Node()
+
+
 def test_rabbitmq_has_both_in_one_address() -> None:
     assert RabbitMq3().source(TOPIC).address == "/exchange/qmf.default.topic/agent.ind.#"
     assert RabbitMq3().source(DIRECT).address == "/exchange/qmf.default.direct/fencebus:libvirt-qmf:a%2Fb"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,29 +20,32 @@ pytestmark = [pytest.mark.xdist_group("federated-brokers"), pytest.mark.timeout(
 NAMES = ("host1", "host2")
 
 
-def lines(brokers: Brokers, host: str) -> str:
+def lines(papers: Path) -> str:
     """What was rendered for a host, where its files are."""
-    papers = brokers.papers(host)
     return (papers / "bus.conf").read_text("utf-8").replace("/etc/fencebus", str(papers))
 
 
-@pytest.fixture(scope="module")
-def two(federation: Brokers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BusHost, BusHost]]:
-    """They know each other."""
+def daemon_on(text: str, number: int, folder: Path) -> DaemonProcess:
+    """The daemon of one of the first two hosts, on its lines."""
+    # The others are in no cluster of these tests: nobody is to wait for their word.
+    text = re.sub(r'host \{ name = "host[3-6]"; \}', "", text)
+    return DaemonProcess(
+        folder,
+        backend="qmf",
+        daemon=f'host = "{NAMES[number - 1]}"; request_timeout = "15";',
+        backends=text.partition("backends {")[2].rpartition("}")[0],
+        rest=f"hosts {{{text.partition('hosts {')[2].partition('backends')[0]}",
+        vms={f"node{number}": f"52:54:00:00:02:0{number}"},
+    )
+
+
+@contextmanager
+def two_on(papers: Callable[[str], Path], folder: Callable[[str], Path]) -> Iterator[tuple[BusHost, BusHost]]:
+    """Both daemons, which know each other; ``papers`` says where what was rendered for a host is."""
     with ExitStack() as stack:
         hosts = []
         for number, name in enumerate(NAMES, 1):
-            # The others are in no cluster of these tests: nobody is to wait for their word.
-            text = re.sub(r'host \{ name = "host[3-6]"; \}', "", lines(federation, name))
-            bus = text.partition("backends {")[2].rpartition("}")[0]
-            daemon = DaemonProcess(
-                tmp_path_factory.mktemp(name),
-                backend="qmf",
-                daemon=f'host = "{name}"; request_timeout = "15";',
-                backends=bus,
-                rest=f"hosts {{{text.partition('hosts {')[2].partition('backends')[0]}",
-                vms={f"node{number}": f"52:54:00:00:02:0{number}"},
-            )
+            daemon = daemon_on(lines(papers(name)), number, folder(name))
             hosts.append(BusHost(name, stack.enter_context(daemon)))
         for host in hosts:
             host.daemon.process.wait_for_output("fence_virtd ready", 60)
@@ -49,16 +53,27 @@ def two(federation: Brokers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield hosts[0], hosts[1]
 
 
+@pytest.fixture(scope="module")
+def two(federation: Brokers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BusHost, BusHost]]:
+    """They know each other."""
+    with two_on(federation.papers, tmp_path_factory.mktemp) as hosts:
+        yield hosts
+
+
 def test_the_daemon_takes_the_lines_as_they_stand(federation: Brokers) -> None:
     for name in federation.site.hosts:
-        read = load_text(lines(federation, name), "bus.conf", read_keys=False)
+        read = load_text(lines(federation.papers(name)), "bus.conf", read_keys=False)
         assert (read.backend.kind, read.daemon.host_name, read.hosts) == ("qmf", name, federation.site.hosts)
         assert isinstance(read.backend, QmfSettings)
         assert read.backend.trusted_users == (OPERATOR,)
 
 
 def test_the_c_client_at_one_broker_has_a_vm_fenced_at_the_other(two: tuple[BusHost, BusHost]) -> None:
-    first, second = two
+    ask_by_the_c_client(*two)
+
+
+def ask_by_the_c_client(first: BusHost, second: BusHost) -> None:
+    """Every action at the first one on the VM of the second."""
     first.sees("node2", STATUS_ON)
     assert first.ask("off", "node2").status == DONE
     first.sees("node2", STATUS_OFF)
