@@ -89,9 +89,9 @@ def _print(found: HistoryStatus, form: str) -> None:
     if form == "text" and not found.fences and not found.running:
         status_print.say("no such power action")
     elif form == "text":
-        from fencebus_host.ctl.status_text import fences_table
+        from fencebus_host.ctl.status_fences import Fences
 
-        status_print.show(fences_table(found.fences, found.running))
+        status_print.show(Fences(found.fences, found.running))
     else:
         from fencebus_schemas.status_tables import FENCE_HEAD, fence_rows
 

@@ -9,19 +9,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from fencebus_host.ctl.status_fences import Fences
 from fencebus_schemas.status import (
-    FinishedFence,
     Health,
     HostState,
     HostStatus,
     PartStatus,
     Problem,
     RouterStatus,
-    RunningFence,
     Status,
     VmStatus,
 )
-from fencebus_schemas.status_tables import age, clock, many, visible
+from fencebus_schemas.status_tables import age, many, visible
 
 HEALTH = {Health.OK: "bold green", Health.WARN: "bold yellow", Health.ERROR: "bold red"}
 STATES = {"running": "green", "paused": "yellow", "incoming": "cyan", "saved": "blue", "unknown": "bold red"}
@@ -42,7 +41,7 @@ def status_text(status: Status, by: str, limited: bool, chosen: bool = False) ->
     if status.parts:
         pieces += ["", *map(_part, status.parts), *map(router_line, status.routers)]
     if status.running or status.finished:
-        pieces += ["", fences_table(status.finished, status.running)]
+        pieces += ["", Fences(status.finished, status.running)]
     return Group(*pieces)
 
 
@@ -138,21 +137,3 @@ def ordered(vms: Iterable[VmStatus], by: str) -> list[VmStatus]:
     if by == "cluster":
         return sorted(vms, key=lambda vm: (vm.cluster is None, vm.cluster or ""))
     return list(vms)
-
-
-def fences_table(finished: Iterable[FinishedFence], running: Iterable[RunningFence] = ()) -> Table:
-    """A row for each power action, those that run first."""
-    made = table("TIME", "ACTION", "VM", "BY", "RESULT", "SECONDS", "ID")
-    for one in running:
-        made.add_row(*_asked(one), Text("running", "cyan"), f"{one.seconds:.2f}", one.id[:12])
-    for each in finished:
-        result = Text(each.reason, "green" if each.ok else "bold red")
-        if each.text and not each.ok:
-            result.append(f": {visible(each.text)}", "default")
-        made.add_row(*_asked(each), result, f"{each.seconds:.2f}", each.id[:12])
-    return made
-
-
-def _asked(fence: RunningFence | FinishedFence) -> tuple[str, str, str, str]:
-    by = f"{fence.by or fence.source} ({fence.via})"
-    return clock(fence.at)[:19], fence.action, escape(visible(fence.target)), escape(visible(by))
