@@ -18,6 +18,8 @@ from tests.components import CHECKOUT, missing, require_file, require_program, r
 READY = 30.0
 TARGET = "bare.target"
 # $1 is the layer, $2 a folder that is seen inside as /mnt, $3 the checkout, which may lie in /tmp.
+# The layer is volatile: what dpkg has written to the disk at once need not outlive this machine.
+# man-db is told not to index the pages of this whole machine whenever dpkg brings one.
 # The own hierarchy of systemd is the oldest, or the only one.
 BOOT = f"""
 layer=$1 shared=$2 checkout=$3
@@ -29,7 +31,7 @@ echo $$ >"$group/cgroup.procs"
 exec unshare --mount --pid --fork --kill-child --net --uts --ipc --cgroup sh -ec '
 layer=$1 shared=$2 old=$3 checkout=$4 root=$1/root
 mount --make-rprivate /
-mount -t overlay -o "lowerdir=/,upperdir=$layer/above,workdir=$layer/work" overlay "$root"
+mount -t overlay -o "lowerdir=/,upperdir=$layer/above,workdir=$layer/work,volatile" overlay "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
@@ -48,7 +50,7 @@ mount --bind "$checkout" "$root$checkout"
 mount -o remount,bind,ro "$root$checkout"
 ip link set lo up
 cd "$root"
-rm -rf etc/systemd/system/*.wants etc/fence_virt* var/lib/fencebus
+rm -rf etc/systemd/system/*.wants etc/fence_virt* var/lib/fencebus var/lib/man-db/auto-update
 printf "[Unit]\\nDescription=Nothing\\nDefaultDependencies=no\\n" >etc/systemd/system/{TARGET}
 export container=other
 exec chroot "$root" /lib/systemd/systemd --system --unit={TARGET} --show-status=no --log-target=null
