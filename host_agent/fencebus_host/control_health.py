@@ -86,5 +86,6 @@ def _failed(finished: Sequence[FinishedFence]) -> Iterable[Problem]:
         newest.setdefault(fence.target.lower(), fence)
     for fence in newest.values():
         if not fence.ok and (fence.via, fence.reason) != MISTYPED:
-            text = f"the last {fence.action} of {fence.target} failed: {fence.reason}; fence_virtctl explain {fence.id}"
+            more = f"fence_virtctl explain {fence.id[:12]}"
+            text = f"the last {fence.action} of {fence.target} failed: {fence.reason}; {more}"
             yield Problem("fence-failed", Health.WARN, text)
