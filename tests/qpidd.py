@@ -22,6 +22,7 @@ from fencebus_broker.rendering import render
 from fencebus_broker.site import Site
 from fencebus_broker.site import site as described
 from fencebus_schemas.bus_url import Tls
+from tests.agent.qpid.released import require_released
 from tests.components import require_program
 from tests.ports import free_tcp_port
 from tests.server_process import ServerProcess
@@ -60,15 +61,16 @@ def served_qpidd(program: Path, folder: Path) -> Iterator[tuple[int, ServerProce
 
 @dataclass(frozen=True, slots=True)
 class RenderedQpidd:
-    """One that runs on what was rendered for it."""
+    """One that runs on what was rendered for it, or several that fetch from each other."""
 
     site: Site
     folder: Path
-    server: ServerProcess
 
-    def url(self, user: str) -> str:
-        """What was rendered for a user."""
-        return (self.papers(user) / "url").read_text("utf-8").strip()
+    def url(self, user: str, *only: int) -> str:
+        """What was rendered for a user; of certain brokers only, if their numbers are given."""
+        urls = (self.papers(user) / "url").read_text("utf-8").strip()
+        wanted = [self.site.brokers[each].location for each in only] or [""]
+        return ",".join(url for place in wanted for url in urls.split(",") if url.endswith(place))
 
     def password(self, user: str) -> str:
         """As it was drawn."""
@@ -82,33 +84,60 @@ class RenderedQpidd:
     def terms(self, user: str) -> BusTerms:
         """With the certificate that was rendered for the user."""
         etc = self.papers(user)
-        return BusTerms(
-            self.site.domain, tls=Tls(str(etc / "ca.pem"), str(etc / f"{user}.pem"), str(etc / f"{user}.key"))
-        )
+        tls = Tls(str(etc / "ca.pem"), str(etc / f"{user}.pem"), str(etc / f"{user}.key"))
+        return BusTerms(self.site.domain, tls=tls)
 
     def bus(self, user: str, *only: int) -> Bus:
-        """A client with all that was rendered for the user; there is one broker."""
-        del only
-        return bus_at(self.url(user), self.terms(user))
+        """A client with all that was rendered for the user; of certain brokers only, if their numbers are given."""
+        return bus_at(self.url(user, *only), self.terms(user))
 
 
 @contextlib.contextmanager
-def rendered_qpidd(folder: Path, domain: str = "default") -> Iterator[RenderedQpidd]:
-    """One on the settings that `fencebus_broker render` makes; what is changed of them is where its files lie."""
+def rendered_qpidd(folder: Path, domain: str = "default", *, federated: bool = False) -> Iterator[RenderedQpidd]:
+    """One on the settings that `fencebus_broker render` makes, or two; what is changed is where their files lie."""
     program = require_qpidd()
     for name, package in (("saslpasswd2", "sasl2-bin"), ("certutil", "libnss3-tools"), ("openssl", "openssl")):
         require_program(name, package=package)
-    port = free_tcp_port()
-    site = described(HOSTS, f"127.0.0.1:{port}", operators=OPERATOR, domain=domain)
+    route = _qpid_route(folder) if federated else None
+    places = [f"{address}:{free_tcp_port()}" for address in ("127.0.0.1", "localhost")[: 1 + federated]]
+    site = described(HOSTS, ",".join(places), federated=federated, operators=OPERATOR, domain=domain)
     render("qpidd", site, folder)
-    etc = folder / "brokers" / "127.0.0.1" / ETC.lstrip("/")
-    for path in (etc / "qpidd.conf", etc / "sasl2" / "qpidd.conf"):
+    folders = [folder / "brokers" / broker.address / ETC.lstrip("/") for broker in site.brokers]
+    with contextlib.ExitStack() as stack:
+        for etc, broker in zip(folders, site.brokers, strict=True):
+            _settle(etc)
+            server = ServerProcess(_command(program, etc / "qpidd.conf"), folder / f"{broker.address}.log")
+            stack.enter_context(server).wait_for_tcp(broker.port)
+        for etc in folders if route else ():
+            _run(etc / "make-routes", {"PATH": f"{route}:{os.environ['PATH']}"})
+        yield RenderedQpidd(site, folder)
+
+
+def _settle(etc: Path) -> None:
+    """Where the files of one broker are; and its databases."""
+    for path in filter(Path.exists, (etc / name for name in ("qpidd.conf", "sasl2/qpidd.conf", "make-routes"))):
         path.write_text(path.read_text("utf-8").replace(ETC, str(etc)), "utf-8")
-    made = subprocess.run(["sh", etc / "make-databases"], capture_output=True, text=True, timeout=50)
-    assert made.returncode == 0, made.stderr
-    with ServerProcess(_command(program, etc / "qpidd.conf"), folder / "qpidd.log") as server:
-        server.wait_for_tcp(port)
-        yield RenderedQpidd(site, folder, server)
+    conf = etc / "qpidd.conf"
+    if "interface=" not in conf.read_text("utf-8"):  # as for one that is reached by name
+        with conf.open("a") as more:
+            more.write("interface=127.0.0.1\n")
+    _run(etc / "make-databases", {})
+
+
+def _run(script: Path, env: dict[str, str]) -> None:
+    done = subprocess.run(["sh", script], capture_output=True, text=True, timeout=60, env={**os.environ, **env})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _qpid_route(folder: Path) -> Path:
+    """A folder with the released program, as a shell finds it."""
+    released, found = require_released(), folder / "bin"
+    found.mkdir()
+    program = found / "qpid-route"
+    variables = " ".join(f"{name}='{value}'" for name, value in released.environment.items())
+    program.write_text(f'#!/bin/sh\n{variables} exec {released.python} {released.program("qpid-route")} "$@"\n')
+    program.chmod(0o700)
+    return found
 
 
 def _command(program: Path, config: Path) -> list[str | Path]:

@@ -199,14 +199,19 @@ def _reserved(site: Site, who: str, hosts: Iterable[str]) -> Iterator[str]:
 
 def routes(site: Site, broker: Broker, secured: Secured) -> Iterator[str]:
     """The commands that make this broker fetch from the others; each other one runs its own."""
-    login = f"{LINK_USER}/{secured.password(LINK_USER)}@"
+    login = f"amqps://{LINK_USER}/{secured.password(LINK_USER)}@"
     yield "#!/bin/sh"
     yield "# Messages move from the second to the first broker, for what is bound at the first."
+    yield "# They are gone when it ends: to be run again after each start."
     yield "set -eu"
+    yield "add() {"
+    yield "\tqpid-route --transport=ssl --client-sasl-mechanism=PLAIN \\"
+    yield f"\t\t--ssl-certificate={ETC}/server.pem --ssl-key={ETC}/server.key \\"
+    yield '\t\tdynamic add "$1" "$2" "$3" "" "" PLAIN'
+    yield "}"
     for other in (each for each in site.brokers if each != broker):
         for exchange in (site.topic, site.direct, "amq.direct"):
-            ends = f"{login}{broker.location} {login}{other.location}"
-            yield f"qpid-route --transport=ssl dynamic add {ends} {exchange}"
+            yield f"add {login}{broker.location} {login}{other.location} {exchange}"
 
 
 def _group(name: str, users: tuple[str, ...] | list[str]) -> str:

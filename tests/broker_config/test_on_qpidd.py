@@ -99,6 +99,13 @@ async def test_a_user_does_not_hear_what_is_for_another(qpidd: RenderedQpidd, us
     await stay_outside(bus)
 
 
+async def test_hosts_at_brokers_that_fetch_from_each_other_fence_each_others_vms(tmp_path: Path) -> None:
+    with rendered_qpidd(tmp_path, federated=True) as brokers:
+        async with hosts_at(brokers, {"host1": (0,), "host2": (1,)}) as hosts:
+            await ask_everything(hosts["host1"], hosts["host2"], 2)
+            await ask_everything(hosts["host2"], hosts["host1"], 1)
+
+
 async def test_nobody_makes_a_queue_that_is_named_like_an_exchange(qpidd: RenderedQpidd) -> None:
     (broker,) = brokers(qpidd.url(WATCHER), AMQP_1)
     with pytest.raises(BusUnreachable, match="ACL denied queue create request from watcher"):
