@@ -17,7 +17,7 @@ from pathlib import Path
 
 from fencebus_host.routers.checkpoint.connection import Connect, Connection, connect
 from tests.components import require_file, require_program, require_root
-from tests.server_process import GRACE, NotReadyError, ServerProcess
+from tests.server_process import GRACE, NotReadyError, ServerProcess, stands_still
 
 CLONE_FS = 0x200
 TOKEN = 1000
@@ -74,9 +74,12 @@ class NodeProcess(ServerProcess):
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program; what brought it there stops with it, and goes on with it."""
-        os.kill(self.pid, number)
+        pid = self.pid
+        os.kill(pid, number)
         if number is signal.SIGCONT:
             self.process.send_signal(number)
+        if number is signal.SIGSTOP:
+            wait_for(lambda: stands_still(pid), "standstill")
 
     def stop(self, number: signal.Signals = signal.SIGTERM, grace: float = GRACE) -> int:
         """End the program, by SIGKILL after ``grace`` seconds; returns its exit status as what brought it tells it."""
@@ -84,6 +87,7 @@ class NodeProcess(ServerProcess):
             if self.running:
                 with contextlib.suppress(ProcessLookupError):
                     self.send(each)
+                    self.send(signal.SIGCONT)  # whoever stands still would not hear it
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self.process.wait(grace)
         raise NotReadyError(f"{self.argv} does not end")
