@@ -44,7 +44,7 @@ On each broker's machine, as root, with the files of brokers/ADDRESS/ copied to 
     systemctl restart qpidd
 """
 ROUTES = """
-and, once all of them run:
+and, once all of them run, and again after each start of one, with qpid-route of qpid-tools:
 
     sh /etc/qpid/make-routes
 """
