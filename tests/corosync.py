@@ -86,8 +86,9 @@ class NodeProcess(ServerProcess):
         for each in (number, signal.SIGKILL):
             if self.running:
                 with contextlib.suppress(ProcessLookupError):
-                    self.send(each)
-                    self.send(signal.SIGCONT)  # whoever stands still would not hear it
+                    os.kill(pid := self.pid, each)
+                    os.kill(pid, signal.SIGCONT)  # whoever stands still would not hear it
+                self.process.send_signal(signal.SIGCONT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return self.process.wait(grace)
         raise NotReadyError(f"{self.argv} does not end")
