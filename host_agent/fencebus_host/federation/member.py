@@ -219,9 +219,8 @@ class Member:
             self._tasks[key].askers.append((order.sender, order.request))
             return []
         refusal = self._objection(order, now)
-        if refusal:
-            done = deed or Deed(order.identity, order.request, None, refusal)
-            return [self._told(order.sender, order.request, done, isinstance(order, Start), now)]
+        if refusal:  # nor then is a deed of before attested, for the same reason
+            return [self._refuse(order, refusal, now)]
         begin_by = fresh.requested_at + order.quote.age + begin
         return self._enter(key, _Task(order, fresh, begin_by, [(order.sender, order.request)], deed), now)
 
