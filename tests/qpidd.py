@@ -65,6 +65,7 @@ class RenderedQpidd:
 
     site: Site
     folder: Path
+    servers: tuple[ServerProcess, ...]
 
     def url(self, user: str, *only: int) -> str:
         """What was rendered for a user; of certain brokers only, if their numbers are given."""
@@ -104,13 +105,15 @@ def rendered_qpidd(folder: Path, domain: str = "default", *, federated: bool = F
     render("qpidd", site, folder)
     folders = [folder / "brokers" / broker.address / ETC.lstrip("/") for broker in site.brokers]
     with contextlib.ExitStack() as stack:
+        servers = []
         for etc, broker in zip(folders, site.brokers, strict=True):
             _settle(etc)
             server = ServerProcess(_command(program, etc / "qpidd.conf"), folder / f"{broker.address}.log")
-            stack.enter_context(server).wait_for_tcp(broker.port)
+            servers.append(stack.enter_context(server))
+            server.wait_for_tcp(broker.port)
         for etc in folders if route else ():
             _run(etc / "make-routes", {"PATH": f"{route}:{os.environ['PATH']}"})
-        yield RenderedQpidd(site, folder)
+        yield RenderedQpidd(site, folder, tuple(servers))
 
 
 def _settle(etc: Path) -> None:

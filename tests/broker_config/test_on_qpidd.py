@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from fencebus_agent.bus_tls import context_of
 from fencebus_broker import rights
 from fencebus_schemas.bus_url import AMQP_1, Broker, Tls, brokers
 from fencebus_schemas.deadline import Deadline
-from fencebus_schemas.model import Action
+from fencebus_schemas.model import Action, VmState
 from fencebus_schemas.qmf2_names import LOCATE_KEY, TO_AGENTS
-from tests.broker_config.hosts import LIMIT, ask_everything, comes_true, hosts_at
+from tests.broker_config.hosts import LIMIT, ask_everything, comes_true, hosts_at, kills, succeeds_at_last
 from tests.broker_config.test_amqp1_on_rabbitmq import stay_outside
 from tests.broker_config.test_daemons import ask_by_the_c_client, two_on
 from tests.broker_config.test_rights_on_rabbitmq import AGENT2, ALL_HOSTS, DIRECT, HOST2, LOCATE, TOPIC, beat
@@ -104,6 +105,26 @@ async def test_hosts_at_brokers_that_fetch_from_each_other_fence_each_others_vms
         async with hosts_at(brokers, {"host1": (0,), "host2": (1,)}) as hosts:
             await ask_everything(hosts["host1"], hosts["host2"], 2)
             await ask_everything(hosts["host2"], hosts["host1"], 1)
+
+
+@pytest.mark.parametrize("trouble", ("killed", "frozen"))
+async def test_a_fence_outlives_its_broker_or_fails_and_is_never_done_twice(tmp_path: Path, trouble: str) -> None:
+    with rendered_qpidd(tmp_path) as broker:
+        (server,) = broker.servers
+        async with hosts_at(broker, {"host1": (), "host2": ()}) as hosts:
+            asker, owner = hosts["host1"], hosts["host2"]
+            asked = asyncio.create_task(asker.ask(Action.OFF, "vm2", seconds=15))
+            server.send(signal.SIGKILL if trouble == "killed" else signal.SIGSTOP)
+            await asyncio.sleep(0.2)
+            if trouble == "killed":
+                server.process.wait(30)
+                server.start()
+            else:
+                server.send(signal.SIGCONT)
+            answer = await asked
+            assert not answer.outcome.ok or await owner.state(2) is VmState.OFF
+            await succeeds_at_last(asker, owner, 2)
+            assert kills(owner) == 1
 
 
 async def test_nobody_makes_a_queue_that_is_named_like_an_exchange(qpidd: RenderedQpidd) -> None:
