@@ -25,7 +25,7 @@ HOST = ["lark>=1.1.9,<2", "libvirt-python>=9.0", "click>=8.1,<9", "rich>=13.3,<1
 QMF = ["python-qpid-proton>=0.39,<1"]
 RABBITMQ = ["kombu>=5.3,<6"]
 # What makes settings for brokers, and looks at one; certificates are made by the program openssl.
-BROKER = ["click>=8.1,<9", "kombu>=5.3,<6"]
+BROKER = ["click>=8.1,<9", "kombu>=5.3,<6", "python-qpid-proton>=0.39,<1"]
 SERIAL = ["pyserial>=3.5"]
 WEB = ["aiohttp>=3.8.4,<4"]
 # What the daemon tells Prometheus.

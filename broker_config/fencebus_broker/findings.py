@@ -10,7 +10,7 @@ import ssl
 from dataclasses import dataclass
 from enum import Enum
 
-from fencebus_schemas.bus_url import Broker
+from fencebus_schemas.bus_url import AMQP_1, Broker
 
 
 class Step(Enum):
@@ -56,7 +56,7 @@ def _remedy(place: Broker, step: Step, error: BaseException) -> str:
         return _unreached(place, error)
     if step is Step.ENCRYPT:
         return _untrusted(place, error)
-    if step is Step.LOG_IN:
+    if step is Step.LOG_IN or getattr(error, "reply_code", None) == 530:
         return _shut_out(place, error)
     if getattr(error, "reply_code", None) == 404:
         return "The exchanges are missing: import the definitions that were rendered."
@@ -81,7 +81,8 @@ def _untrusted(place: Broker, error: BaseException) -> str:
             return f"Its certificate is for another name than {place.host}: use the name that it was rendered for."
         return "Its certificate is not signed by a CA that is believed here: name the CA with --ca."
     if isinstance(error, ssl.SSLError) and "WRONG_VERSION" in str(error):
-        return "It does not speak TLS on this port: amqps:// is for port 5671, amqp:// for 5672."
+        plain = place.scheme.removesuffix("s")
+        return f"It does not speak TLS on this port: {plain}s:// is for port 5671, {plain}:// for 5672."
     return "It may want a certificate of this site's CA (--cert, --key), or speak no TLS on this port."
 
 
@@ -91,9 +92,22 @@ def _shut_out(place: Broker, error: BaseException) -> str:
         return f"It does not know user {place.user}, or the password is another one."
     if code == 530:
         return f"The virtual host {place.vhost} is not there, or {place.user} may not enter it."
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) or "[SSL: " in str(error):
         return "It wants a certificate of this site's CA: name one with --cert and --key."
-    return "It broke the connection off: is this the port of AMQP 0-9-1? The broker's own log says more."
+    if isinstance(error, TimeoutError):
+        return "It takes connections and does not answer: does it stand still, or is this another program's port?"
+    return _cut_off(place)
+
+
+def _cut_off(place: Broker) -> str:
+    if place.scheme not in AMQP_1:
+        return "It broke the connection off: is this the port of AMQP 0-9-1? The broker's own log says more."
+    if not place.user:
+        return "It may let in nobody without a name: name a user and a password in the URL."
+    return (
+        "It broke the connection off: does it speak AMQP 1.0 on this port? RabbitMQ needs its plugin "
+        "rabbitmq_amqp1_0, qpidd its module amqp. The broker's own log says more."
+    )
 
 
 def _line(error: BaseException) -> str:

@@ -59,7 +59,7 @@ CHECK = """
     fencebus_broker check - --credentials /etc/fencebus{domain} </etc/fencebus/url
 """
 DOCTOR = """
-    fence_virtctl doctor    # {modern}: AMQP 1.0
+    fence_virtctl doctor
 """
 CONSOLES = """
 consoles/USER/ is for those who look with a QMF console; {operators}.
@@ -69,14 +69,12 @@ consoles/USER/ is for those who look with a QMF console; {operators}.
 def rabbitmq(site: Site) -> Iterator[str]:
     """For RabbitMQ."""
     own = CLUSTER if site.clustered else FEDERATION if site.federated else ""
-    # What goes to the brokers step by step speaks 0-9-1 alone.
-    looks = (CHECK if set(site.hosts) - set(site.amqp1) else "", DOCTOR if site.amqp1 else "")
-    yield from _page(site, "RabbitMQ", HEAD, RABBITMQ.rstrip("\n") + own, SHARED, HOSTS, *looks, CONSOLES)
+    yield from _page(site, "RabbitMQ", HEAD, RABBITMQ.rstrip("\n") + own, SHARED, HOSTS, CHECK, CONSOLES)
 
 
 def qpidd(site: Site) -> Iterator[str]:
     """For qpidd."""
-    yield from _page(site, "qpidd", HEAD, QPIDD, ROUTES if site.federated else "", HOSTS, DOCTOR, CONSOLES)
+    yield from _page(site, "qpidd", HEAD, QPIDD, ROUTES if site.federated else "", HOSTS, CHECK, CONSOLES)
 
 
 def untested(site: Site, broker: str) -> Iterator[str]:
@@ -87,12 +85,11 @@ def untested(site: Site, broker: str) -> Iterator[str]:
 def _page(site: Site, broker: str, *parts: str) -> Iterator[str]:
     who = f"the hosts let only these act: {', '.join(site.operators)}" if site.operators else "nobody acts that way"
     text = "".join(dedent(part) for part in parts)
-    names, modern = ", ".join(site.hosts), ", ".join(site.amqp1 or site.hosts)
+    names = ", ".join(site.hosts)
     domain = "" if site.domain == DOMAIN else f" --domain {site.domain}"
     filled = {
         "broker": broker,
         "hosts": names,
-        "modern": modern,
         "vhost": site.vhost,
         "operators": who,
         "domain": domain,

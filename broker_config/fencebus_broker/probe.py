@@ -1,4 +1,4 @@
-"""Goes to brokers as a host does, step by step: connects, looks for the exchanges, binds, has a message come back.
+"""Goes to brokers of AMQP 0-9-1 as a host does: logs in, looks for the exchanges, binds, has a message come back.
 
 Through kombu's transport, as the bus; but the bus heals what breaks, and here each step is to fail by itself.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import socket
 import ssl
 import time
 from collections.abc import Iterator, Sequence
@@ -15,17 +14,13 @@ from collections.abc import Iterator, Sequence
 import kombu
 from kombu.transport.pyamqp import Channel, Connection
 
-from fencebus_broker.findings import Finding, Step, explained
+from fencebus_broker.findings import Finding, Step
+from fencebus_broker.visiting import SECONDS, Todo, echoed, visited
 from fencebus_schemas.bus_url import Broker, Tls, bracketed
 
-SECONDS = 5.0
-"""For each step."""
-PASSED_ON, AGAIN = 2.0, 0.2
-"""Seconds until a message has arrived at another broker, which has to learn what is bound here, and between two."""
 
-
-class Visit:
-    """A connection with a queue of its own, bound to a key that nobody else has."""
+class KombuVisit:
+    """See Visit."""
 
     def __init__(self, place: Broker, tls: Tls, domain: str) -> None:
         self.place = place
@@ -34,38 +29,14 @@ class Visit:
         self.heard: set[bytes] = set()
         self._vouched = ""
 
-    def steps(self) -> Iterator[Finding]:
-        """What comes of each step; ends after the first that fails."""
-        todo = (
-            (Step.CONNECT, self._connect),
-            (Step.ENCRYPT, self._encrypt),
+    def todo(self) -> Todo:
+        """See Visit."""
+        return (
             (Step.LOG_IN, self._log_in),
             (Step.EXCHANGES, self._look),
             (Step.QUEUE, self._bind),
             (Step.ROUND_TRIP, self._echo),
         )
-        for step, do in todo:
-            if step is Step.ENCRYPT and not self.place.secure:
-                continue
-            try:
-                yield Finding(self.place, step, do())
-            except Exception as error:  # noqa: BLE001 -- the root of a step: whatever happens in it is its finding
-                yield explained(self.place, step, error)
-                return
-
-    def _connect(self) -> str:
-        with socket.create_connection((self.place.host, self.place.port), SECONDS) as there:
-            return f"as {there.getpeername()[0]}"
-
-    def _encrypt(self) -> str:
-        context = ssl.create_default_context(cafile=self._files.ca_file)
-        if self._files.cert_file is not None:
-            context.load_cert_chain(self._files.cert_file, self._files.key_file)
-        with (
-            socket.create_connection((self.place.host, self.place.port), SECONDS) as plain,
-            context.wrap_socket(plain, server_hostname=self.place.host) as there,
-        ):
-            return there.version() or ""
 
     def _log_in(self) -> str:
         place = self.place
@@ -110,12 +81,8 @@ class Visit:
     def _echo(self) -> str:
         if not self.may_send():
             return "left out: this user may not send to others (a console)"
-        began = time.monotonic()
-        self.send(self.key, b"echo")
-        if not self.wait_for(b"echo", SECONDS):
-            raise TimeoutError(f"nothing came within {SECONDS:g} s")
-        vouched = f"; the broker vouches for user {self._vouched}" if self._vouched else ""
-        return f"after {1000 * (time.monotonic() - began):.1f} ms{vouched}"
+        took = echoed(self)
+        return took + (f"; the broker vouches for user {self._vouched}" if self._vouched else "")
 
     def may_send(self) -> bool:
         """True if this user may write where hosts are reached; whoever may not loses its channel by trying."""
@@ -158,42 +125,5 @@ class Visit:
 
 
 def probe(places: Sequence[Broker], tls: Tls, domain: str) -> Iterator[Finding]:
-    """Each broker by itself, then whether what is sent at one arrives at the others."""
-    visits = [Visit(place, tls, domain) for place in places]
-    fit = []
-    try:
-        for visit in visits:
-            findings = []
-            for finding in visit.steps():
-                findings.append(finding)
-                yield finding
-            if all(finding.good for finding in findings):
-                fit.append(visit)
-        yield from _between([visit for visit in fit if visit.may_send()])
-    finally:
-        for visit in visits:
-            visit.leave()
-
-
-def _between(visits: Sequence[Visit]) -> Iterator[Finding]:
-    """Two brokers that know nothing of each other look well, each by itself, while no fence gets across."""
-    for one in visits:
-        others = [other for other in visits if other is not one]
-        deaf = [str(other.place) for other in others if not _passes(one, other)]
-        if deaf:
-            detail = f"nothing arrives at {', '.join(deaf)}"
-            yield Finding(
-                one.place, Step.PASSES_ON, detail, "Look at the cluster's nodes, or at the federation's links."
-            )
-        elif others:
-            yield Finding(one.place, Step.PASSES_ON, f"{len(others)} of {len(others)}")
-
-
-def _passes(one: Visit, other: Visit) -> bool:
-    body = f"from {one.key}".encode("ascii")
-    until = time.monotonic() + PASSED_ON
-    while time.monotonic() < until:
-        one.send(other.key, body)
-        if other.wait_for(body, AGAIN):
-            return True
-    return False
+    """What is to be said of each broker, and of them all together."""
+    return visited([KombuVisit(place, tls, domain) for place in places], tls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
@@ -14,7 +15,7 @@ from fencebus_broker.rendering import KINDS, render
 from fencebus_broker.site import site
 from fencebus_broker.where import of_folder, places
 from fencebus_schemas import __version__
-from fencebus_schemas.bus_url import Broker, Tls
+from fencebus_schemas.bus_url import AMQP_1, Broker, Tls
 from fencebus_schemas.errors import FencebusError
 from fencebus_schemas.libraries import is_there, to_install
 
@@ -91,6 +92,8 @@ def check_command(
 ) -> ExitCode:
     """Go to the brokers of URL, and say what each lets its user do, and what to mend.
 
+    It speaks AMQP 0-9-1 (amqp://, amqps://) or 1.0 (amqp1://, amqp1s://: qpidd, or RabbitMQ's plugin), as URL says.
+
     URL may be a list with commas in between; then it is also tried whether what is sent at one broker arrives at the
     others. "-" reads it from standard input, where nobody sees its password.
 
@@ -98,6 +101,7 @@ def check_command(
     Examples:
       fencebus_broker check - --credentials /etc/fencebus < /etc/fencebus/url
       fencebus_broker check amqp://guest:guest@localhost
+      fencebus_broker check amqp1://localhost:5672
     """
     found = places(sys.stdin.readline().strip() if url == "-" else url)
     given = Tls(*(str(path) if path else None for path in (ca, cert, key)))
@@ -110,11 +114,17 @@ def check_command(
 
 
 def _probe(found: Sequence[Broker], tls: Tls, domain: str) -> Iterator[Finding]:
-    if not is_there("kombu"):
-        raise click.ClickException(f"not installed: kombu; {to_install('kombu', 'broker')}")
-    from fencebus_broker.probe import probe
+    library = "proton" if found[0].scheme in AMQP_1 else "kombu"
+    if not is_there(library):
+        raise click.ClickException(f"not installed: {library}; {to_install(library, 'broker')}")
+    if library == "kombu":
+        from fencebus_broker.probe import probe
 
-    return probe(found, tls, domain)
+        return probe(found, tls, domain)
+    from fencebus_broker.probe_amqp1 import probe as probe_amqp1
+
+    logging.getLogger("fencebus_agent").addHandler(logging.NullHandler())  # the findings say it all
+    return probe_amqp1(found, tls, domain)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -1,17 +1,18 @@
 """Decides which brokers can be looked at, one after the other, and as whom to go there.
 
-Pure.  Only AMQP 0-9-1 is looked at.
+Pure.  The brokers of a list all speak AMQP 0-9-1, or all 1.0, as in a host's configuration.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fencebus_schemas.bus_url import AMQP_0, BadBusUrl, Broker, Tls, brokers
+from fencebus_schemas.bus_url import AMQP_0, AMQP_1, BadBusUrl, Broker, Tls, brokers
 
 ANYBODY = "guest"
-"""The user, and the password, where a URL names none."""
+"""The user, and the password, where a URL of AMQP 0-9-1 names none; in 1.0 it is the certificate's, or nobody."""
 
 
 class UnfitUrl(BadBusUrl):
@@ -32,14 +33,21 @@ def of_folder(folder: Path, user: str) -> Tls:
 
 def places(text: str) -> tuple[Broker, ...]:
     """The brokers of one or more URLs with commas in between; raises UnfitUrl."""
+    schemes = AMQP_1 if _begins(text, AMQP_1) else AMQP_0
     try:
-        found = brokers(text, AMQP_0)
+        found = brokers(text, schemes)
     except BadBusUrl as error:
         raise UnfitUrl(error.number, _why(text.split(",")[error.number - 1], error)) from None
+    if schemes is AMQP_1:
+        return found
     return tuple(replace(one, user=one.user or ANYBODY, password=one.password or ANYBODY) for one in found)
 
 
 def _why(url: str, error: BadBusUrl) -> str:
-    if url.strip().startswith(tuple(f"{scheme}://" for scheme in AMQP_0)):
+    if _begins(url, (*AMQP_0, *AMQP_1)):
         return error.detail
-    return "only amqp:// and amqps:// can be checked; fence_virtctl doctor looks at the others"
+    return "only amqp://, amqps://, amqp1:// and amqp1s:// can be checked; fence_virtctl doctor looks at the others"
+
+
+def _begins(url: str, schemes: Sequence[str]) -> bool:
+    return url.strip().startswith(tuple(f"{scheme}://" for scheme in schemes))

@@ -43,6 +43,8 @@ def badly_signed(code: int) -> ssl.SSLCertVerificationError:
         (Step.LOG_IN, Said(530), "The virtual host fencebus is not there"),
         (Step.LOG_IN, ssl.SSLError(1, "alert"), "name one with --cert and --key"),
         (Step.LOG_IN, ConnectionResetError(), "broke the connection off"),
+        (Step.LOG_IN, TimeoutError(), "does not answer"),
+        (Step.EXCHANGES, Said(530), "may not enter it"),
         (Step.EXCHANGES, Said(404), "import the definitions"),
         (Step.QUEUE, Said(403), "User host1 may not do that"),
         (Step.ROUND_TRIP, TimeoutError(), "The broker's own log"),
@@ -54,6 +56,17 @@ def test_each_failure_has_a_remedy(step: Step, error: Exception, remedy: str) ->
     assert remedy in found.remedy
     assert str(found).startswith(f"FAIL  amqps://host1@b1:5671/fencebus -- {step.name.lower().replace('_', ' ')}: ")
     assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("user", "remedy"), (("host1", "its plugin rabbitmq_amqp1_0, qpidd its module"), ("", "name a user and a password"))
+)
+def test_who_is_cut_off_in_amqp_1_0_is_told_what_that_needs(user: str, remedy: str) -> None:
+    place = Broker("amqp1", "b1", 5672, "/", user, "secret")
+    assert remedy in explained(place, Step.LOG_IN, ConnectionResetError()).remedy
+    wrong = explained(place, Step.ENCRYPT, ssl.SSLError(1, "WRONG_VERSION_NUMBER")).remedy
+    assert "amqp1s:// is for port 5671, amqp1:// for 5672" in wrong
+    assert "wants a certificate" in explained(place, Step.LOG_IN, OSError("[SSL: ALERT] certificate required")).remedy
 
 
 def test_what_is_well_is_said_in_one_line() -> None:

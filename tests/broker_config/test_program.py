@@ -63,6 +63,17 @@ class TestCheckingAFederation:
         assert "vouches for user host1" in done.stdout
         assert done.stdout.count("passes on to the others: 1 of 1") == 2
 
+    def test_all_is_well_for_a_host_on_amqp_1_0_too(self, federation: Brokers) -> None:
+        host = "host4"
+        done = run("check", "-", "--credentials", federation.papers(host), given=federation.url(host))
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = done.stdout.splitlines()
+        assert len(lines) == 2 * 7
+        assert all(line.startswith("ok    amqp1s://") for line in lines)
+        assert done.stdout.count("vouches for nobody on AMQP 1.0") == 2
+        assert done.stdout.count("passes on to the others: 1 of 1") == 2
+        assert done.stderr == ""
+
     def test_a_watcher_is_told_that_it_may_only_look(self, federation: Brokers) -> None:
         done = run("check", "-", "--credentials", federation.papers("watcher"), given=federation.url("watcher"))
         assert done.returncode == 0, done.stdout
@@ -109,7 +120,7 @@ class TestCheckingAnyRabbitMq:
         assert done.returncode == 1
         assert "The exchanges are missing" in done.stdout
 
-    def test_what_is_no_url_of_amqp_0_9_1_is_refused(self) -> None:
-        done = run("check", "amqp1://b1")
+    def test_a_url_of_no_broker_is_refused(self) -> None:
+        done = run("check", "peers://b1")
         assert done.returncode == 1
-        assert "only amqp:// and amqps:// can be checked" in done.stderr
+        assert "amqp1:// and amqp1s:// can be checked" in done.stderr

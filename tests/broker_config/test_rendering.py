@@ -238,15 +238,15 @@ def test_hosts_that_speak_amqp_1_0_have_a_url_a_plugin_and_queues_of_that_kind(f
     assert named == {"a": False, "b": True, "c": True, "watcher": False}
     readme = (folder / "README").read_text()
     assert "fencebus_broker check" in readme
-    assert "fence_virtctl doctor    # b, c: AMQP 1.0" in readme
 
 
-@pytest.mark.parametrize("kind", ("qpidd", "artemis", "qdrouterd"))
-def test_where_every_host_speaks_amqp_1_0_nobody_is_sent_to_a_check_that_does_not(kind: str, folder: Path) -> None:
+@pytest.mark.parametrize("kind", ("rabbitmq", "qpidd", "artemis", "qdrouterd"))
+def test_the_check_is_recommended_where_it_has_been_tried(kind: str, folder: Path) -> None:
     render(kind, SITE, folder)
     readme = (folder / "README").read_text()
-    assert "fencebus_broker check" not in readme
-    assert "fence_virtctl doctor    # a, b, c: AMQP 1.0" in readme
+    tried = kind in ("rabbitmq", "qpidd")
+    assert ("fencebus_broker check" in readme) == tried
+    assert ("fence_virtctl doctor" in readme) != tried
 
 
 def test_another_domain_has_exchanges_a_virtual_host_and_a_user_for_links_of_its_own(folder: Path) -> None:

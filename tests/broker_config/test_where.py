@@ -20,12 +20,23 @@ def test_a_list_of_urls_names_its_brokers_in_order() -> None:
     assert "s@cret" not in repr(found)
 
 
-@pytest.mark.parametrize("url", ("http://b1", "amqp1://b1", "amqp://", "amqp://b1:x", "amqp://[", ""))
+@pytest.mark.parametrize("url", ("http://b1", "amqp1://b1", "peers://b1", "amqp://", "amqp://b1:x", "amqp://[", ""))
 def test_what_cannot_be_looked_at_is_refused_without_quoting_it(url: str) -> None:
     with pytest.raises(UnfitUrl) as caught:
         places(f"amqp://b0,{url}")
     assert caught.value.number == 2
     assert str(caught.value).startswith("URL 2: ")
+
+
+def test_a_list_of_amqp_1_0_has_no_user_unless_it_names_one() -> None:
+    found = places("amqp1s://a:s@b1, amqp1://b2")
+    assert found == (Broker("amqp1s", "b1", 5671, "/", "a", "s"), Broker("amqp1", "b2", 5672, "/", "", ""))
+
+
+def test_both_versions_in_a_list_are_refused() -> None:
+    for text, scheme in (("amqp1://b0,amqp://b1", "amqp1"), ("amqp://b0,amqp1://b1", "amqp")):
+        with pytest.raises(UnfitUrl, match=f"URL 2: it has to begin with {scheme}://"):
+            places(text)
 
 
 def test_papers_of_a_folder_are_those_that_are_there(tmp_path: Path) -> None:

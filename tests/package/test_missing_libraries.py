@@ -40,8 +40,9 @@ def run_without(*words: str, **environment: str) -> subprocess.CompletedProcess[
         (("fencebus_agent", "-b", "amqp1://b", "-u", "test:///default"), PROTON),
         (("fencebus_host.ctl", "web", "--port", "0", "--bus", "amqps://b"), KOMBU.format("rabbitmq")),
         (("fencebus_broker", "check", "amqp://b"), KOMBU.format("broker")),
+        (("fencebus_broker", "check", "amqp1://b"), PROTON.replace("qmf", "broker")),
     ),
-    ids=("agentd", "agentd on AMQP 1.0", "web", "broker check"),
+    ids=("agentd", "agentd on AMQP 1.0", "web", "broker check", "broker check on AMQP 1.0"),
 )
 def test_a_program_without_the_library_of_its_bus_says_what_to_install(words: tuple[str, ...], said: str) -> None:
     ended = run_without(*words)
