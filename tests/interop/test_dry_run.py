@@ -26,12 +26,14 @@ pytestmark = [pytest.mark.xdist_group("rabbitmq"), pytest.mark.timeout(180)]
 
 REAL = "node31"
 """The machine of the host that runs dry."""
+PLAIN = "node32"
+"""The VM of the other.  No machine of another test has that name: the host that runs dry sees all processes here."""
 DRY = "host2: its daemon runs with --dry-run and carries out nothing"
 
 
 @dataclass(frozen=True)
 class Two:
-    """A host as ever with node1, and one that runs dry with the machine."""
+    """A host as ever with a VM of its own, and one that runs dry with the machine."""
 
     site: BusSite
     able: BusHost
@@ -50,13 +52,13 @@ def two(tmp_path: Path, rabbitmq: RabbitMq, libvirtd: Libvirtd) -> Iterator[Two]
     machine = libvirtd.admin.defineXML(guest_xml(REAL, uuid_of(REAL)))
     machine.create()
     site = BusSite(tmp_path, rabbitmq, ("host1", "host2"))
-    able, dry = site.host("host1", {"node1": "52:54:00:00:00:01"}), site.host("host2", {}, uri=libvirtd.uri)
+    able, dry = site.host("host1", {PLAIN: "52:54:00:00:00:01"}), site.host("host2", {}, uri=libvirtd.uri)
     dry.daemon.options = ["--dry-run"]
     dry.daemon.__post_init__()
     try:
         with able.daemon, dry.daemon:
             for host in (able, dry):
-                host.knows("node1", REAL)
+                host.knows(PLAIN, REAL)
             yield Two(site, able, dry, machine)
     finally:
         libvirtd.discard(uuid_of(REAL))
@@ -69,7 +71,7 @@ async def test_no_guest_no_host_and_no_console_has_a_machine_ended_by_it(two: Tw
         (said,) = two.able.verdicts(REAL)[-1:]
         assert "reason=paused" in said
         assert DRY in said
-    for target, owner in ((REAL, "host2"), ("node1", "host1")):
+    for target, owner in ((REAL, "host2"), (PLAIN, "host1")):
         assert (await asyncio.to_thread(two.dry.ask, "off", target)).status == FAILED
         (said,) = two.dry.verdicts(target)[-1:]
         assert "reason=paused" in said
@@ -79,7 +81,7 @@ async def test_no_guest_no_host_and_no_console_has_a_machine_ended_by_it(two: Tw
     assert two.is_untouched(life)
     assert "urn:fencebus:life:1" in two.machine.XMLDesc(), "its life is marked all the same"
     assert (await asyncio.to_thread(two.able.ask, "status", REAL)) == STATUS_ON
-    assert (await asyncio.to_thread(two.able.ask, "off", "node1")).status == DONE, "what it has nobody needs it for"
+    assert (await asyncio.to_thread(two.able.ask, "off", PLAIN)).status == DONE, "what it has nobody needs it for"
 
 
 async def told_by_a_console(two: Two) -> None:
