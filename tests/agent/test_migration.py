@@ -50,6 +50,8 @@ class Traveller:
 
     def __init__(self, road: Road) -> None:
         self._road = road
+        for host in (road.source, road.target):
+            host.revive()
         self.name = fresh_name()
         xml = guest_xml(self.name).replace(
             "<domain type='qemu'>", "<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"

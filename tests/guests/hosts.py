@@ -44,6 +44,14 @@ class TwinHost:
         (self.libvirtd.folder / "run" / "libvirtd.pid").unlink(missing_ok=True)
         self.libvirtd.start()
 
+    def revive(self) -> None:
+        """Start libvirtd if it has died: Debian's has a segmentation fault at times, over a kill in mid-migration."""
+        try:
+            self.libvirtd.admin.listAllDomains()
+        except libvirt.libvirtError:
+            (self.libvirtd.folder / "run" / "libvirtd.pid").unlink(missing_ok=True)
+            self.libvirtd.start()
+
     def receive(self, domain: libvirt.virDomain, flags: int = MOVE, speed: int = 0, *, p2p: bool = False) -> None:
         """Migrate a running domain of the other host to this one; ``speed`` in MiB/s, 0: as fast as it goes.
 
