@@ -97,13 +97,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what did not run, and each gate's reading."""
+    """Show each gate's reading, and what did not run where one is closed.
+
+    Never the lines of all files: they would drown the tests that failed. `coverage report` tells them afterwards.
+    """
     readings = terminalreporter.config.stash.get(READINGS, [])
     if not readings:
         return
     terminalreporter.section("coverage")
-    terminalreporter.write_line(readings[-1].report)
     for reading in readings:
+        if not reading.passed:
+            terminalreporter.write_line(reading.report)
         terminalreporter.write_line(str(reading), red=not reading.passed, green=reading.passed)
 
 

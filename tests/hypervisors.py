@@ -135,15 +135,24 @@ class LibvirtWorld:
 
 
 @contextlib.asynccontextmanager
-async def serving(hypervisor: Hypervisor) -> AsyncIterator[None]:
-    """Run a driver as long as the context lasts."""
+async def one_run(hypervisor: Hypervisor) -> AsyncIterator[None]:
+    """Run a driver as long as the context lasts; it may run again."""
     task = asyncio.create_task(hypervisor.run())
     try:
-        await hypervisor.wait_ready(soon())
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def serving(hypervisor: Hypervisor) -> AsyncIterator[None]:
+    """The only run of a driver, from when it is ready."""
+    try:
+        async with one_run(hypervisor):
+            await hypervisor.wait_ready(soon())
+            yield
+    finally:
         await hypervisor.close()
 
 

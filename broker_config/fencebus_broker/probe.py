@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 import kombu
 from kombu.transport.pyamqp import Channel, Connection
 
-from fencebus_broker.findings import Finding, Step
-from fencebus_broker.visiting import SECONDS, Todo, echoed, visited
+from fencebus_broker.findings import Finding
+from fencebus_broker.visiting import SECONDS, visited
 from fencebus_schemas.bus_url import Broker, Tls, bracketed
 
 
@@ -29,16 +29,8 @@ class KombuVisit:
         self.heard: set[bytes] = set()
         self._vouched = ""
 
-    def todo(self) -> Todo:
+    def log_in(self) -> str:
         """See Visit."""
-        return (
-            (Step.LOG_IN, self._log_in),
-            (Step.EXCHANGES, self._look),
-            (Step.QUEUE, self._bind),
-            (Step.ROUND_TRIP, self._echo),
-        )
-
-    def _log_in(self) -> str:
         place = self.place
         self._transport = kombu.Connection(
             bracketed(place.host),
@@ -65,24 +57,24 @@ class KombuVisit:
             "server_hostname": self.place.host,
         }
 
-    def _look(self) -> str:
+    def look(self) -> str:
+        """See Visit."""
         self._channel: Channel = self.connection.channel()
         for name, kind in ((self._topic, "topic"), (self._direct, "direct")):
             self._channel.exchange_declare(name, kind, passive=True)
         return f"{self._topic}, {self._direct}"
 
-    def _bind(self) -> str:
+    def bind(self) -> str:
+        """See Visit."""
         self._channel.auto_decode = False
         self._channel.queue_declare(self.key, exclusive=True, auto_delete=True)
         self._channel.queue_bind(self.key, self._direct, self.key)
         self._channel.basic_consume(self.key, no_ack=True, callback=self._hear)
         return ""
 
-    def _echo(self) -> str:
-        if not self.may_send():
-            return "left out: this user may not send to others (a console)"
-        took = echoed(self)
-        return took + (f"; the broker vouches for user {self._vouched}" if self._vouched else "")
+    def vouched(self) -> str:
+        """See Visit."""
+        return f"the broker vouches for user {self._vouched}" if self._vouched else ""
 
     def may_send(self) -> bool:
         """True if this user may write where hosts are reached; whoever may not loses its channel by trying."""

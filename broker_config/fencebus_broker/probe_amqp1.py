@@ -14,8 +14,8 @@ from typing import TypeVar
 from fencebus_agent.bus import Address, BusMessage, direct_exchange, topic_exchange
 from fencebus_broker.amqp1_reasons import REFUSED, Refused, vouching
 from fencebus_broker.amqp1_stages import StagedLink
-from fencebus_broker.findings import Finding, Step
-from fencebus_broker.visiting import SECONDS, Todo, echoed, visited
+from fencebus_broker.findings import Finding
+from fencebus_broker.visiting import ECHO, SECONDS, visited
 from fencebus_schemas.bus_url import Broker, Tls
 
 LIFETIME = 10.0
@@ -35,14 +35,24 @@ class Amqp1Visit:
         self._news = asyncio.Event()
         self._link: StagedLink | None = None
 
-    def todo(self) -> Todo:
+    def log_in(self) -> str:
         """See Visit."""
-        return (
-            (Step.LOG_IN, self._log_in),
-            (Step.EXCHANGES, self._look),
-            (Step.QUEUE, self._bind),
-            (Step.ROUND_TRIP, self._echo),
-        )
+        return self._do(self._opened())
+
+    def look(self) -> str:
+        """See Visit."""
+        self._do(self._there.find_exchanges(SECONDS))
+        return f"{topic_exchange(self._domain)}, {direct_exchange(self._domain)}"
+
+    def bind(self) -> str:
+        """See Visit."""
+        self._do(self._there.bind_own(SECONDS))
+        return ""
+
+    def vouched(self) -> str:
+        """See Visit."""
+        assert self._there.kind is not None
+        return vouching(self.heard[ECHO], self._there.kind)
 
     def may_send(self) -> bool:
         """See Visit."""
@@ -70,27 +80,9 @@ class Amqp1Visit:
 
     # ---- inside
 
-    def _log_in(self) -> str:
-        return self._do(self._opened())
-
     async def _opened(self) -> str:
         self._link = StagedLink(self.place, self._tls, self._domain, self.key, self._hear)
         return await self._link.log_in(SECONDS)
-
-    def _look(self) -> str:
-        self._do(self._there.find_exchanges(SECONDS))
-        return f"{topic_exchange(self._domain)}, {direct_exchange(self._domain)}"
-
-    def _bind(self) -> str:
-        self._do(self._there.bind_own(SECONDS))
-        return ""
-
-    def _echo(self) -> str:
-        if not self.may_send():
-            return "left out: this user may not send to others (a console)"
-        took = echoed(self)
-        assert self._there.kind is not None
-        return f"{took}; {vouching(self.heard[b'echo'], self._there.kind)}"
 
     @property
     def _there(self) -> StagedLink:

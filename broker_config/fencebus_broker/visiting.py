@@ -15,13 +15,15 @@ SECONDS = 5.0
 """For each step."""
 PASSED_ON, AGAIN = 2.0, 0.2
 """Seconds until a message has arrived at another broker, which has to learn what is bound here, and between two."""
-
-Todo = tuple[tuple[Step, Callable[[], str]], ...]
-"""What does each step; it returns what is worth to be said, or raises what went wrong."""
+ECHO = b"echo"
+"""What is sent to the own queue."""
 
 
 class Visit(Protocol):
-    """A connection with a queue of its own, bound to a key that nobody else has."""
+    """A connection with a queue of its own, bound to a key that nobody else has.
+
+    Each step returns what is worth to be said, or raises what went wrong; it is done once the one before it is.
+    """
 
     @property
     def place(self) -> Broker:
@@ -31,11 +33,20 @@ class Visit(Protocol):
     def key(self) -> str:
         """What is sent there on the direct exchange comes here."""
 
-    def todo(self) -> Todo:
-        """From the login on."""
+    def log_in(self) -> str:
+        """With this user's name, over TLS where the place says so."""
+
+    def look(self) -> str:
+        """For the exchanges of QMF."""
+
+    def bind(self) -> str:
+        """A queue of its own to the key."""
+
+    def vouched(self) -> str:
+        """Whom the broker vouches for as the sender of what came back; not a step, and may be empty."""
 
     def may_send(self) -> bool:
-        """True if this user may write where hosts are reached; asked only once all steps are done."""
+        """True if this user may write where hosts are reached."""
 
     def send(self, key: str, body: bytes) -> None:
         """To whoever has bound the key, at any broker."""
@@ -64,22 +75,20 @@ def visited(visits: Sequence[Visit], tls: Tls) -> Iterator[Finding]:
             visit.leave()
 
 
-def echoed(visit: Visit) -> str:
-    """How long a message takes to the broker and back; raises TimeoutError."""
-    began = time.monotonic()
-    visit.send(visit.key, b"echo")
-    if not visit.wait_for(b"echo", SECONDS):
-        raise TimeoutError(f"nothing came within {SECONDS:g} s")
-    return f"after {1000 * (time.monotonic() - began):.1f} ms"
-
-
 def _steps(visit: Visit, tls: Tls) -> Iterator[Finding]:
     """What comes of each step; ends after the first that fails."""
     place = visit.place
-    reaching: Todo = ((Step.CONNECT, lambda: _connect(place)),)
-    if place.secure:
-        reaching += ((Step.ENCRYPT, lambda: _encrypt(place, tls)),)
-    for step, do in reaching + visit.todo():
+    course: tuple[tuple[Step, Callable[[], str]], ...] = (
+        (Step.CONNECT, lambda: _connect(place)),
+        (Step.ENCRYPT, lambda: _encrypt(place, tls)),
+        (Step.LOG_IN, visit.log_in),
+        (Step.EXCHANGES, visit.look),
+        (Step.QUEUE, visit.bind),
+        (Step.ROUND_TRIP, lambda: _echo(visit)),
+    )
+    for step, do in course:
+        if step is Step.ENCRYPT and not place.secure:
+            continue
         try:
             yield Finding(place, step, do())
         except Exception as error:  # noqa: BLE001 -- the root of a step: whatever happens in it is its finding
@@ -101,6 +110,19 @@ def _encrypt(place: Broker, tls: Tls) -> str:
         context.wrap_socket(plain, server_hostname=place.host) as there,
     ):
         return there.version() or ""
+
+
+def _echo(visit: Visit) -> str:
+    """How long a message takes to the broker and back."""
+    if not visit.may_send():
+        return "left out: this user may not send to others (a console)"
+    began = time.monotonic()
+    visit.send(visit.key, ECHO)
+    if not visit.wait_for(ECHO, SECONDS):
+        raise TimeoutError(f"nothing came within {SECONDS:g} s")
+    took = f"after {1000 * (time.monotonic() - began):.1f} ms"
+    vouched = visit.vouched()
+    return f"{took}; {vouched}" if vouched else took
 
 
 def _between(visits: Sequence[Visit]) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from fencebus_agent.libvirt_driver import LibvirtHypervisor, link
 from fencebus_schemas.model import Uuid
 from tests.components import require_program
 from tests.elapsed import Stopwatch
-from tests.hypervisors import EMPTY_TEST_WORLD, HOST, INCARNATION, allow, eventually, soon
+from tests.hypervisors import EMPTY_TEST_WORLD, HOST, INCARNATION, allow, eventually, one_run, soon
 
 VM = Uuid("00000000-0000-0000-0000-0000000000aa")
 
@@ -32,18 +32,6 @@ def deaf(tmp_path: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-@contextlib.asynccontextmanager
-async def running(hypervisor: LibvirtHypervisor) -> AsyncIterator[None]:
-    """One run, which is cancelled."""
-    task = asyncio.create_task(hypervisor.run())
-    try:
-        await hypervisor.wait_ready(soon())
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 def is_closed(conn: libvirt.virConnect) -> bool:
     """libvirt knows no such connection any more."""
     try:
@@ -57,12 +45,10 @@ def is_closed(conn: libvirt.virConnect) -> bool:
 async def driving(path: Path) -> AsyncIterator[LibvirtHypervisor]:
     """A driver that does not wait until it is connected."""
     hypervisor = LibvirtHypervisor(f"qemu+unix:///system?socket={path}", HOST, INCARNATION)
-    task = asyncio.create_task(hypervisor.run())
     try:
-        yield hypervisor
+        async with one_run(hypervisor):
+            yield hypervisor
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
         await hypervisor.close()
 
 
@@ -115,12 +101,13 @@ async def test_a_link_that_runs_again_has_one_connection_for_events_and_tells_th
     """As after a failure of the router: of two connections each event would come twice."""
     (tmp_path / "world.xml").write_text(EMPTY_TEST_WORLD)
     hypervisor = LibvirtHypervisor(f"test://{tmp_path}/world.xml", HOST, INCARNATION)
-    async with running(hypervisor):
+    async with one_run(hypervisor):
+        await hypervisor.wait_ready(soon())
         await hypervisor.look(VM, soon())
     first, heard = hypervisor.link._events, list[DomainEvent]()
     assert first is not None
     hypervisor.subscribe(heard.append)
-    async with running(hypervisor):
+    async with one_run(hypervisor):
         await eventually(lambda: hypervisor.link._events not in (first, None))
         assert heard == [DomainEvent(VM, MISSED)]
         await eventually(lambda: is_closed(first))

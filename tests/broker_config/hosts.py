@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from fencebus_agent.bus import Bus
+import pytest
+
+from fencebus_agent.bus import Address, Bus, BusMessage, BusRefused, Priority
 from fencebus_host.effects import Deed
 from fencebus_host.policy import Policy
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Action, HostId, Reason, VmState
 from tests.host_agent.federated_site import Host, Terms, described
+from tests.rabbitmq_site import running
 
 LIMIT = 30.0
 """Seconds that anything may take on a loaded machine."""
@@ -78,6 +81,16 @@ def kills(host: Host) -> int:
     """How many lives it has ended."""
     deeds = [record for record in host.disk.records if isinstance(record, Deed)]
     return len([deed for deed in deeds if deed.observation and deed.observation.was is VmState.RUNNING])
+
+
+async def sends_only(bus: Bus, allowed: Iterable[Address], refused: Iterable[Address]) -> None:
+    """What a user's rights come to where it sends; asserts it."""
+    async with running(bus):
+        for to in allowed:
+            await bus.send(to, BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
+        for to in refused:
+            with pytest.raises(BusRefused):
+                await bus.send(to, BusMessage(), Deadline.after(LIMIT), Priority.COMMAND)
 
 
 async def ask_everything(asker: Host, owner: Host, number: int) -> None:

@@ -13,7 +13,7 @@ from fencebus_agent.amqp1_link import BrokerLink, Hooks
 from fencebus_agent.amqp1_login import greeting_of
 from fencebus_agent.amqp1_profile import Node, Qpidd, Source
 from fencebus_agent.amqp1_speaking import Boxes
-from fencebus_agent.bus import Address, BusMessage, BusRefused, BusUnreachable, Priority
+from fencebus_agent.bus import Address, BusMessage, BusUnreachable, Priority
 from fencebus_agent.bus_at import BusTerms, bus_at
 from fencebus_agent.bus_tls import context_of
 from fencebus_broker import rights
@@ -21,7 +21,7 @@ from fencebus_schemas.bus_url import AMQP_1, Broker, Tls, brokers
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Action, VmState
 from fencebus_schemas.qmf2_names import LOCATE_KEY, TO_AGENTS
-from tests.broker_config.hosts import LIMIT, ask_everything, comes_true, hosts_at, kills, succeeds_at_last
+from tests.broker_config.hosts import LIMIT, ask_everything, comes_true, hosts_at, kills, sends_only, succeeds_at_last
 from tests.broker_config.test_amqp1_on_rabbitmq import stay_outside
 from tests.broker_config.test_daemons import ask_by_the_c_client, two_on
 from tests.broker_config.test_rights_on_rabbitmq import AGENT2, ALL_HOSTS, DIRECT, HOST2, LOCATE, TOPIC, beat
@@ -60,13 +60,7 @@ async def test_three_hosts_fence_each_others_vms(qpidd: RenderedQpidd) -> None:
 
 @pytest.mark.parametrize("user", ALLOWED)
 async def test_a_user_sends_where_it_has_to_and_nowhere_else(qpidd: RenderedQpidd, user: str) -> None:
-    bus = qpidd.bus(user)
-    async with running(bus):
-        for to in ALLOWED[user]:
-            await bus.send(to, BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
-        for to in REFUSED[user]:
-            with pytest.raises(BusRefused):
-                await bus.send(to, BusMessage(), Deadline.after(LIMIT), Priority.COMMAND)
+    await sends_only(qpidd.bus(user), ALLOWED[user], REFUSED[user])
 
 
 async def test_others_are_told_who_sends(qpidd: RenderedQpidd) -> None:

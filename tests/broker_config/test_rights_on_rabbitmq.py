@@ -26,7 +26,7 @@ from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import HostId
 from fencebus_schemas.qmf2_classes import NODE
 from fencebus_schemas.qmf2_names import LOCATE_KEY
-from tests.broker_config.hosts import LIMIT, comes_true
+from tests.broker_config.hosts import LIMIT, comes_true, sends_only
 from tests.rabbitmq_rendered import OPERATOR, Brokers
 from tests.rabbitmq_site import running
 
@@ -57,13 +57,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("user", ALLOWED)
 async def test_a_user_sends_where_it_has_to_and_nowhere_else(federation: Brokers, user: str) -> None:
-    bus = federation.client(user, 0)
-    async with running(bus):
-        for to in ALLOWED[user]:
-            await bus.send(to, BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
-        for to in REFUSED[user]:
-            with pytest.raises(BusRefused):
-                await bus.send(to, BusMessage(), Deadline.after(LIMIT), Priority.COMMAND)
+    await sends_only(federation.client(user, 0), ALLOWED[user], REFUSED[user])
 
 
 @pytest.mark.parametrize(
