@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
-PRESSURE = Path("/proc/pressure/cpu")
+PRESSURE, PROCESSORS = Path("/proc/pressure/cpu"), Path("/proc/stat")
 
 
 def waited_for_processors() -> float:
-    """Seconds so far in which something on this machine was ready to run and had no processor; 0 where the kernel does
-    not count them.
+    """Seconds so far in which something on this machine was ready to run and had no processor, or one that its host had
+    given to others; 0 where the kernel does not count them.
     """
+    stolen = int(PROCESSORS.read_text(encoding="ascii").splitlines()[0].split()[8]) / os.sysconf("SC_CLK_TCK")
     if not PRESSURE.exists():
-        return 0.0
-    return int(PRESSURE.read_text(encoding="ascii").split("total=")[1].split()[0]) / 1e6
+        return stolen
+    return stolen + int(PRESSURE.read_text(encoding="ascii").split("total=")[1].split()[0]) / 1e6
 
 
 class Stopwatch:

@@ -131,9 +131,18 @@ def test_a_channel_that_is_hot_plugged_works_at_once_and_is_dropped_when_it_is_u
 
 def test_the_idle_daemon_takes_no_time(guests: GuestWorld) -> None:
     time.sleep(1.0)
+    assert any(spent(guests) <= 0.04 for _ in range(TRIES))
+
+
+TRIES = 4
+"""What comes back from another test, or from a machine that others use, passes; what a daemon does for ever stays."""
+
+
+def spent(guests: GuestWorld) -> float:
+    """Seconds of processor time of the daemon in two."""
     before = guests.host.cpu_seconds()
     time.sleep(2.0)
-    assert guests.host.cpu_seconds() - before <= 0.04
+    return guests.host.cpu_seconds() - before
 
 
 def test_after_the_end_of_a_line_the_c_daemon_takes_a_whole_core_and_ours_none(guests: GuestWorld) -> None:
@@ -157,10 +166,9 @@ def test_after_the_end_of_a_line_the_c_daemon_takes_a_whole_core_and_ours_none(g
         time.sleep(2.5)
         libvirtd.admin.lookupByName("pair").destroy()
         time.sleep(1.0)
-        before, ours = cpu_seconds(c_daemon.pid), guests.host.cpu_seconds()
-        time.sleep(2.0)
+        before = cpu_seconds(c_daemon.pid)
+        assert any(spent(guests) <= 0.06 for _ in range(TRIES))
         assert cpu_seconds(c_daemon.pid) - before > 0.4
-        assert guests.host.cpu_seconds() - ours <= 0.06
         c_daemon.send(signal.SIGKILL)
 
 
