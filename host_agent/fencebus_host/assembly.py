@@ -75,11 +75,21 @@ from fencebus_schemas.peer import Outcome
 LIVES_HERE_SECONDS = 2.0
 
 
-def this_incarnation(proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> Incarnation:
-    """This start of this host's daemon."""
-    boot = (proc / "sys/kernel/random/boot_id").read_text("ascii").strip()
-    machine = etc / "machine-id"
-    return Incarnation(boot, machine.read_text("ascii").strip() if machine.exists() else "", secrets.token_hex(8))
+MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
+NO_ID = ("", "uninitialized")
+"""What stands there in an image of which no machine has been made yet (machine-id(5))."""
+
+
+def this_incarnation(root: Path = Path("/")) -> Incarnation:
+    """This start of this host's daemon.
+
+    A machine that nobody has given an id counts as another one after each boot; two of one name are two all the same.
+    """
+    boot = (root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    places = (root / each for each in MACHINE_IDS)
+    named = (each.read_text("ascii", "replace").strip() for each in places if each.exists())
+    machine = next((each for each in named if each not in NO_ID), boot)
+    return Incarnation(boot, machine, secrets.token_hex(8))
 
 
 @dataclass(slots=True)

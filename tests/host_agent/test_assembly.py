@@ -48,8 +48,23 @@ def test_each_start_of_the_daemon_is_another_incarnation_of_the_same_machine() -
     assert len(one.nonce) == 16
 
 
-def test_a_machine_without_an_id_has_an_incarnation_too(tmp_path: Path) -> None:
-    assert this_incarnation(etc=tmp_path).machine_id == ""
+@pytest.mark.parametrize(
+    ("found", "machine"),
+    (
+        ({"etc/machine-id": "aa\n", "var/lib/dbus/machine-id": "bb\n"}, "aa"),
+        ({"etc/machine-id": "", "var/lib/dbus/machine-id": "bb\n"}, "bb"),
+        ({"etc/machine-id": "uninitialized\n"}, "this boot"),
+        ({}, "this boot"),
+    ),
+)
+def test_a_machine_without_an_id_is_one_until_its_next_boot(
+    tmp_path: Path, found: dict[str, str], machine: str
+) -> None:
+    """Nameless it could say nothing to the other hosts."""
+    for place, text in ({"proc/sys/kernel/random/boot_id": "this boot\n"} | found).items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(text)
+    assert this_incarnation(tmp_path).machine_id == machine
 
 
 def test_the_challenge_of_one_listener_is_not_answered_by_another(tmp_path: Path) -> None:
