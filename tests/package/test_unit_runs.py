@@ -147,6 +147,7 @@ def agent_says(machine: Machine, text: str) -> None:
 
 def test_the_agents_unit_looks_at_libvirt_as_nobody_in_particular_and_waits_for_its_bus(machine: Machine) -> None:
     require_file("/usr/lib/python3/dist-packages/kombu", package="python3-kombu")
+    require_file("/lib/x86_64-linux-gnu/libnss_systemd.so.2", package="libnss-systemd")
     start_libvirtd(machine)
     given = "FENCEBUS_BUS=amqp://hosta:secret@127.0.0.1:9/fencebus\nFENCEBUS_AGENTD_ARGS=--name hosta\n"
     machine.must("sh", "-c", "umask 077; cat >/etc/default/fencebus-agentd", stdin=given)
