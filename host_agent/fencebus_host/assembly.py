@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +65,7 @@ from fencebus_host.routers.local import LocalRouter
 from fencebus_host.routers.ordered import OrderedRouter
 from fencebus_host.routers.table import build
 from fencebus_host.service import FenceService, History, open_gate
+from fencebus_host.this_machine import this_incarnation
 from fencebus_host.watched_keeper import WatchedKeeper
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.digest import HASH_NAMES
@@ -73,23 +73,6 @@ from fencebus_schemas.model import FenceRequest, HostId, Incarnation, Uuid, VmRe
 from fencebus_schemas.peer import Outcome
 
 LIVES_HERE_SECONDS = 2.0
-
-
-MACHINE_IDS = ("etc/machine-id", "var/lib/dbus/machine-id")
-NO_ID = ("", "uninitialized")
-"""What stands there in an image of which no machine has been made yet (machine-id(5))."""
-
-
-def this_incarnation(root: Path = Path("/")) -> Incarnation:
-    """This start of this host's daemon.
-
-    A machine that nobody has given an id counts as another one after each boot; two of one name are two all the same.
-    """
-    boot = (root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    places = (root / each for each in MACHINE_IDS)
-    named = (each.read_text("ascii", "replace").strip() for each in places if each.exists())
-    machine = next((each for each in named if each not in NO_ID), boot)
-    return Incarnation(boot, machine, secrets.token_hex(8))
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -83,14 +83,15 @@ def kills(host: Host) -> int:
     return len([deed for deed in deeds if deed.observation and deed.observation.was is VmState.RUNNING])
 
 
-async def sends_only(bus: Bus, allowed: Iterable[Address], refused: Iterable[Address]) -> None:
-    """What a user's rights come to where it sends; asserts it."""
+async def sends_only(bus: Bus, allowed: Sequence[Address], refused: Iterable[Address]) -> None:
+    """What a user's rights come to where it sends, and that a refusal takes nothing else with it; asserts it."""
     async with running(bus):
         for to in allowed:
             await bus.send(to, BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
         for to in refused:
             with pytest.raises(BusRefused):
                 await bus.send(to, BusMessage(), Deadline.after(LIMIT), Priority.COMMAND)
+        await bus.send(allowed[0], BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
 
 
 async def ask_everything(asker: Host, owner: Host, number: int) -> None:

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from fencebus_agent.bus import Address, Bus, BusMessage, BusRefused, BusUnreachable, Priority
+from fencebus_agent.bus import Address, Bus, BusMessage, BusUnreachable, Priority
 from fencebus_agent.bus_at import BusTerms, bus_at
 from fencebus_schemas.deadline import Deadline
 from fencebus_schemas.model import Action
 from fencebus_schemas.qmf2_names import LOCATE_KEY
-from tests.broker_config.hosts import LIMIT, ask_everything, comes_true, hosts_at
+from tests.broker_config.hosts import LIMIT, ask_everything, comes_true, hosts_at, sends_only
 from tests.broker_config.test_rights_on_rabbitmq import AGENT2, ALL_HOSTS, DIRECT, TOPIC, beat
 from tests.rabbitmq_rendered import Brokers
 from tests.rabbitmq_site import running
@@ -34,7 +34,6 @@ async def test_hosts_on_both_versions_fence_each_others_vms(federation: Brokers)
 
 
 async def test_a_host_sends_where_it_has_to_and_never_as_another(federation: Brokers) -> None:
-    bus = federation.bus("host4", 0)
     allowed = (
         ALL_HOSTS,
         Address(DIRECT, "fencebus.host.host5"),
@@ -42,13 +41,7 @@ async def test_a_host_sends_where_it_has_to_and_never_as_another(federation: Bro
         Address(TOPIC, "direct-console.watcher.1"),
     )
     refused = (beat("host5"), beat("host44"), Address(TOPIC, LOCATE_KEY), AGENT2, Address("amq.direct", "x"))
-    async with running(bus):
-        for to in allowed:
-            await bus.send(to, BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
-        for to in refused:
-            with pytest.raises(BusRefused):
-                await bus.send(to, BusMessage(), Deadline.after(LIMIT), Priority.COMMAND)
-        await bus.send(ALL_HOSTS, BusMessage(ttl=0.001), Deadline.after(LIMIT), Priority.COMMAND)
+    await sends_only(federation.bus("host4", 0), allowed, refused)
 
 
 async def test_others_are_told_who_sends(federation: Brokers) -> None:

@@ -166,9 +166,9 @@ def test_after_the_end_of_a_line_the_c_daemon_takes_a_whole_core_and_ours_none(g
         time.sleep(2.5)
         libvirtd.admin.lookupByName("pair").destroy()
         time.sleep(1.0)
-        before = cpu_seconds(c_daemon.pid)
+        began, before = time.monotonic(), cpu_seconds(c_daemon.pid)
         assert any(spent(guests) <= 0.06 for _ in range(TRIES))
-        assert cpu_seconds(c_daemon.pid) - before > 0.4
+        assert cpu_seconds(c_daemon.pid) - before > 0.2 * (time.monotonic() - began)
         c_daemon.send(signal.SIGKILL)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_host.assembly import build_core, this_incarnation
+from fencebus_host.assembly import build_core
 from fencebus_host.config.load import load_text
 from fencebus_host.config.model import Config
 from fencebus_host.config.problems import ConfigError
@@ -39,32 +39,6 @@ async def test_one_hypervisor_is_built_for_each_different_uri(tmp_path: Path) ->
 async def test_a_backend_that_is_not_in_this_version_is_a_mistake_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"f:1.*null.*is not in this version"):
         build_core(_config(tmp_path, backend="null"))
-
-
-def test_each_start_of_the_daemon_is_another_incarnation_of_the_same_machine() -> None:
-    one, other = this_incarnation(), this_incarnation()
-    assert one != other
-    assert (one.boot_id, one.machine_id) == (other.boot_id, other.machine_id)
-    assert len(one.nonce) == 16
-
-
-@pytest.mark.parametrize(
-    ("found", "machine"),
-    (
-        ({"etc/machine-id": "aa\n", "var/lib/dbus/machine-id": "bb\n"}, "aa"),
-        ({"etc/machine-id": "", "var/lib/dbus/machine-id": "bb\n"}, "bb"),
-        ({"etc/machine-id": "uninitialized\n"}, "this boot"),
-        ({}, "this boot"),
-    ),
-)
-def test_a_machine_without_an_id_is_one_until_its_next_boot(
-    tmp_path: Path, found: dict[str, str], machine: str
-) -> None:
-    """Nameless it could say nothing to the other hosts."""
-    for place, text in ({"proc/sys/kernel/random/boot_id": "this boot\n"} | found).items():
-        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / place).write_text(text)
-    assert this_incarnation(tmp_path).machine_id == machine
 
 
 def test_the_challenge_of_one_listener_is_not_answered_by_another(tmp_path: Path) -> None:

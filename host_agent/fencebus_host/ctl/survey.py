@@ -120,7 +120,7 @@ class _Heard(logging.Handler):
 async def _guests(uri: str, patience: float) -> tuple[Guest, ...]:
     # Late: completion at every press of a key needs neither libvirt nor the daemon.
     from fencebus_agent.libvirt_driver import LibvirtHypervisor
-    from fencebus_host.assembly import this_incarnation
+    from fencebus_host.this_machine import this_incarnation
 
     host = LibvirtHypervisor(uri, HostId(system_host_name()), this_incarnation(), check_disks=False)
     running = asyncio.create_task(host.run())
