@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from itertools import cycle, islice
 from typing import Final
 
 from fencebus_agent.amqp1_link import BrokerLink, Hooks
@@ -30,8 +29,8 @@ from fencebus_agent.bus import (
 from fencebus_agent.bus_terms import DEFAULTS, Terms
 from fencebus_agent.bus_tls import context_of
 from fencebus_agent.flaws import UNSIGNED, refuse_flawed
+from fencebus_agent.knocking import Knocking
 from fencebus_agent.outbox import Outbox, Parcel
-from fencebus_agent.pauses import SOUND, pauses
 from fencebus_agent.promises import Promises
 from fencebus_agent.sinks import Sinks
 from fencebus_agent.standing import Standing
@@ -54,19 +53,11 @@ class Amqp1Bus:
         self._boxes = Boxes((self.own, Address(topic_exchange(terms.domain), "")))
         self._link: BrokerLink | None = None
         self._closed = False
-        self._turns = cycle(self._brokers)
 
     async def run(self) -> None:
         """See the port."""
-        loop = asyncio.get_running_loop()
-        waits = pauses()
         self._standing.begin()
-        while not self._closed:
-            began = loop.time()
-            if await self._round() and loop.time() - began > SOUND:
-                waits = pauses()
-            else:
-                await asyncio.sleep(next(waits))
+        await Knocking(self._brokers, self._connection).until(lambda: self._closed)
 
     async def wait_connected(self, deadline: Deadline) -> None:
         """See the port."""
@@ -105,18 +96,16 @@ class Amqp1Bus:
 
     # ---- inside
 
-    async def _round(self) -> bool:
-        """Try each broker once, beginning after the last one; True if one took us in, for whatever time."""
-        for broker in islice(self._turns, len(self._brokers)):
-            try:
-                link = await self._linked(broker)
-            except (BusError, OSError, TimeoutError) as error:
-                said = str(error) if isinstance(error, BusError) else f"{broker}: {_reason(error)}"
-                self._standing.failed(said)
-            else:
-                await self._attend(link)
-                return True
-        return False
+    async def _connection(self, broker: Broker) -> bool:
+        """One, from its making to its end; True if the broker took us in."""
+        try:
+            link = await self._linked(broker)
+        except (BusError, OSError, TimeoutError) as error:
+            said = str(error) if isinstance(error, BusError) else f"{broker}: {_reason(error)}"
+            self._standing.failed(said)
+            return False
+        await self._attend(link)
+        return True
 
     async def _linked(self, broker: Broker) -> BrokerLink:
         terms = self._terms

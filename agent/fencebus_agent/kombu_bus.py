@@ -1,8 +1,7 @@
-"""KombuBus converts the Bus port into AMQP 0-9-1 on RabbitMQ.
+"""KombuBus converts the Bus port into AMQP 0-9-1 on RabbitMQ, through kombu over a stream of asyncio's.
 
-kombu blocks, so it has one thread (kombu_courier); here, on the asyncio loop, messages are handed over to it and taken
-from it.  A broker that has not confirmed a command until its deadline may have it all the same; who receives it checks
-its age (S12), as with whatever lay in a queue.
+A broker that has not confirmed a command until its deadline may have it all the same; who receives it checks its age
+(S12), as with whatever lay in a queue.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import threading
 from functools import partial
 from typing import Final
 
@@ -26,19 +24,24 @@ from fencebus_agent.bus import (
     direct_exchange,
 )
 from fencebus_agent.bus_terms import DEFAULTS, Terms
+from fencebus_agent.bus_tls import context_of
 from fencebus_agent.flaws import SIGNED, refuse_flawed
-from fencebus_agent.kombu_courier import Courier, Reports
-from fencebus_agent.kombu_handover import Handover
-from fencebus_agent.kombu_link import ANSWER, FAREWELL, Hooks
+from fencebus_agent.knocking import Knocking
+from fencebus_agent.kombu_courier import Courier
+from fencebus_agent.kombu_link import ANSWER, FAREWELL, Hooks, Link
+from fencebus_agent.kombu_stream import Stream, on_loop
 from fencebus_agent.outbox import Outbox, Parcel
 from fencebus_agent.patience import set_by
 from fencebus_agent.promises import Promises
 from fencebus_agent.sinks import Sinks
 from fencebus_agent.standing import Standing
-from fencebus_schemas.bus_url import AMQP_0, brokers
+from fencebus_agent.worker_threads import WorkerThreads
+from fencebus_schemas.bus_url import AMQP_0, Broker, brokers
 from fencebus_schemas.deadline import Deadline
 
 log = logging.getLogger(__name__)
+
+IN_DOUBT = "sent, but not confirmed when the connection ended, so it may arrive, or not"
 
 
 class KombuBus:
@@ -54,26 +57,19 @@ class KombuBus:
         self._sinks, self._outbox, self._promises = Sinks(), Outbox(), Promises()
         self._standing = Standing(self.name, self._sinks)
         self._courier: Courier | None = None
+        self._stream: Stream | None = None
+        """Of a connection that is being made."""
         self._ended = asyncio.Event()
         self._blocked = self._closed = False
 
     async def run(self) -> None:
         """See the port."""
-        if self._closed:
-            return
-        courier = Courier(self._brokers, self._terms, self.own, self._outbox)
-        handover = Handover(asyncio.get_running_loop())
-        self._ended.clear()
         self._standing.begin()
-        self._courier = courier
-        self._want()
-        threading.Thread(
-            target=courier.run, args=(self._hooks(handover), self._reports(handover)), name="kombu", daemon=True
-        ).start()
+        self._ended.clear()
         try:
-            await self._ended.wait()
+            await Knocking(self._brokers, self._connection).until(lambda: self._closed)
         finally:
-            await self._leave()
+            self._ended.set()
 
     async def wait_connected(self, deadline: Deadline) -> None:
         """See the port."""
@@ -82,7 +78,8 @@ class KombuBus:
     def subscribe(self, address: Address, sink: MessageSink) -> None:
         """See the port."""
         self._sinks.add(address, sink)
-        self._want()
+        if self._courier is not None:
+            self._courier.bind()
 
     def watch(self, sink: StateSink) -> None:
         """See the port."""
@@ -102,11 +99,16 @@ class KombuBus:
             await self._command(Parcel(to, message, deadline, priority, asyncio.get_running_loop().create_future()))
 
     async def close(self) -> None:
-        """See the port."""
+        """See the port.  A connection that is just being made is given up at once."""
         self._closed = True
+        self._standing.leave()
         self._promises.break_all(BusClosed(self.name, "closed"))
         self._sinks.close()
-        await self._leave()
+        if self._courier is not None:
+            self._courier.stop()
+            await set_by(self._ended, Deadline.after(ANSWER + FAREWELL))
+        elif self._stream is not None:
+            self._stream.abort("closed")
 
     # ---- inside, on the loop
 
@@ -123,54 +125,93 @@ class KombuBus:
             full = "the broker is short of memory or disk, and takes nothing"
             raise self._standing.too_late(fate, full if self._blocked else "")
 
-    def _want(self) -> None:
-        if self._courier is not None:
-            self._courier.want([address for address in self._sinks.bindings if address.exchange])
-
     def _look(self) -> None:
         if self._courier is not None:
             self._courier.look()
 
-    async def _leave(self) -> None:
-        """Let the thread end; one that hangs in a broken connection's making is left to itself after a while."""
-        if self._courier is None:
-            return
-        self._standing.leave()
-        self._courier.stop()
-        await set_by(self._ended, Deadline.after(self._terms.connect_timeout + ANSWER + FAREWELL))
+    async def _connection(self, broker: Broker) -> bool:
+        """One, from its making to its end; True if the broker took us in."""
+        threads = WorkerThreads("kombu", limit=1)
+        try:
+            courier = await self._linked(broker, threads)
+            if courier is not None:
+                await self._attend(broker, courier)
+            return courier is not None
+        finally:
+            threads.close()
 
-    def _on_connected(self) -> None:
-        self._blocked = False
+    async def _linked(self, broker: Broker, threads: WorkerThreads) -> Courier | None:
+        """With a queue of its own; None if nothing has come of it."""
+        terms, stream = self._terms, Stream(ANSWER, self._look)
+        loop = asyncio.get_running_loop()
+        self._stream = stream
+        try:
+            context = context_of(terms.tls) if broker.secure else None
+            async with asyncio.timeout(terms.connect_timeout):
+                await loop.create_connection(
+                    lambda: stream,
+                    broker.host,
+                    broker.port,
+                    ssl=context,
+                    server_hostname=broker.host if context else None,
+                )
+            link = await threads.submit(partial(Link, broker, terms, self.own, self._hooks(loop), stream))
+        except Exception as error:  # noqa: BLE001 -- a connection's root: hostile bytes may do anything to a library
+            stream.abort("given up")
+            self._standing.failed(f"{broker}: {_reason(error)}")
+            return None
+        except BaseException:
+            stream.abort("given up")
+            raise
+        finally:
+            self._stream = None
+        return Courier(link, self._outbox, self._wanted, threads)
+
+    async def _attend(self, broker: Broker, courier: Courier) -> None:
+        reason = "closed"
+        self._courier, self._blocked = courier, False
         self._standing.came()
+        try:
+            await courier.serve(self._terms.heartbeat / 4)
+        except Exception as error:  # as above
+            reason = f"{broker}: {_reason(error)}"
+            log.debug("%s: the connection ends", broker, exc_info=True)
+        except asyncio.CancelledError:
+            self._standing.leave()
+            raise
+        finally:
+            await courier.leave(BusUnreachable(str(broker), f"{IN_DOUBT}: {reason}"))
+            self._courier = None
+            self.dropped += self._outbox.drop_indications()
+            self._standing.went(reason)
 
-    def _on_lost(self, reason: str) -> None:
-        self.dropped += self._outbox.drop_indications()
-        self._standing.went(reason)
-
-    def _on_blocked(self, on: bool) -> None:
-        self._blocked = on
-        log.warning("%s: the broker is %s", self.name, "short of memory or disk" if on else "well again")
+    def _wanted(self) -> tuple[Address, ...]:
+        return tuple(address for address in self._sinks.bindings if address.exchange)
 
     def _settled(self, parcel: Parcel, error: BusError | None) -> None:
         self.dropped += self._promises.settle(parcel, error)
 
-    # ---- called in the thread
+    def _block(self, on: bool) -> None:
+        self._blocked = on
+        log.warning("%s: the broker is %s", self.name, "short of memory or disk" if on else "well again")
 
-    def _hooks(self, handover: Handover) -> Hooks:
-        def arrived(message: BusMessage) -> None:
-            if not handover.full:
-                handover.give(partial(self._sinks.spread, message))
+    # ---- called on the loop, or in a thread that has the connection for a while
 
+    def _hooks(self, loop: asyncio.AbstractEventLoop) -> Hooks:
         def settle(parcel: Parcel, error: BusError | None) -> None:
             self._outbox.settle(parcel)
-            handover.give(partial(self._settled, parcel, error))
+            on_loop(loop, partial(self._settled, parcel, error))
 
-        return Hooks(arrived, settle, self._outbox.give_back, lambda on: handover.give(partial(self._on_blocked, on)))
-
-    def _reports(self, handover: Handover) -> Reports:
-        return Reports(
-            connected=partial(handover.give, self._on_connected),
-            lost=lambda reason: handover.give(partial(self._on_lost, reason)),
-            failed=lambda reason: handover.give(partial(self._standing.failed, reason)),
-            ended=partial(handover.give, self._ended.set),
+        return Hooks(
+            arrived=lambda message: on_loop(loop, partial(self._sinks.spread, message)),
+            settle=settle,
+            unsent=self._outbox.give_back,
+            blocked=lambda on: on_loop(loop, partial(self._block, on)),
         )
+
+
+def _reason(error: Exception) -> str:
+    """The error in a line, for people."""
+    return " ".join(str(error).split()) or (
+        "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    )

@@ -1,151 +1,123 @@
-"""Decides which broker is tried when, and keeps one connection alive: the thread behind a KombuBus."""
+"""Decides who is at a connection: the loop, which reads what has come and writes what waits, or a thread.
+
+py-amqp waits for some answers of the broker.  Then a thread has the connection, and the loop leaves it alone: for a new
+binding, the first message to an exchange, and after a refusal.  No other message needs that.
+"""
 
 from __future__ import annotations
 
-import logging
-import select
-import time
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import cycle, islice
+from functools import partial
 
-from fencebus_agent.bus import Address, BusUnreachable
-from fencebus_agent.bus_terms import Terms
-from fencebus_agent.kombu_handover import Wake
-from fencebus_agent.kombu_link import Hooks, Link
-from fencebus_agent.outbox import Outbox
-from fencebus_agent.pauses import SOUND, pauses
-from fencebus_schemas.bus_url import Broker
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """What is called in the thread."""
-
-    connected: Callable[[], None]
-    lost: Callable[[str], None]
-    """The connection is gone; the reason is for people."""
-    failed: Callable[[str], None]
-    """There is still none."""
-    ended: Callable[[], None]
-    """The last call."""
+from fencebus_agent.bus import Address, BusError
+from fencebus_agent.kombu_link import Link
+from fencebus_agent.outbox import Outbox, Parcel
+from fencebus_agent.patience import set_by
+from fencebus_agent.worker_threads import WorkerThreads
+from fencebus_schemas.deadline import Deadline
 
 
 class Courier:
-    """``run`` is the thread; the rest may be called from any other one."""
+    """One connection, from when it is ready to its end.  Everything here is for the loop."""
 
-    def __init__(self, brokers: Sequence[Broker], terms: Terms, own: Address, outbox: Outbox) -> None:
-        self._brokers, self._terms, self._own, self._outbox = tuple(brokers), terms, own, outbox
-        self._turns = cycle(self._brokers)
-        self._wake = Wake()
-        self._stopping = False
-        self._wanted: tuple[Address, ...] = ()
-
-    def want(self, addresses: Sequence[Address]) -> None:
-        """From now on what is sent to these is to come."""
-        self._wanted = tuple(addresses)
-        self._wake.set()
+    def __init__(
+        self, link: Link, outbox: Outbox, wanted: Callable[[], Sequence[Address]], threads: WorkerThreads
+    ) -> None:
+        """``wanted``: what is sent to these is to come."""
+        self._link, self._outbox, self._wanted, self._threads = link, outbox, wanted, threads
+        self._first: Parcel | None = None
+        """For an exchange that is not known yet."""
+        self._busy = self._stopping = False
+        self._trouble: Exception | None = None
+        self._wake = asyncio.Event()
 
     def look(self) -> None:
-        """There is something in the outbox."""
+        """Something has come, or is in the outbox, or there is room again."""
+        if self._busy or self._trouble is not None:
+            return
+        self._busy = True  # whoever is called with a message may send one
+        self._try(self._turn)
+        self._busy = False
+
+    def bind(self) -> None:
+        """More is wanted."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End, soon: at once unless a connection is just being made."""
+        """End, soon."""
         self._stopping = True
         self._wake.set()
 
-    # ---- in the thread
-
-    def run(self, hooks: Hooks, reports: Reports) -> None:
-        """Connect, serve, heal, until ``stop``."""
-        waits = pauses()
-        try:
-            while not self._stopping:
-                began = time.monotonic()
-                if self._round(hooks, reports) and time.monotonic() - began > SOUND:
-                    waits = pauses()
-                else:
-                    self._rest(next(waits))
-        finally:
-            self._wake.close()
-            reports.ended()
-
-    def _round(self, hooks: Hooks, reports: Reports) -> bool:
-        """Try each broker once, beginning after the last one; True if one took us in, for whatever time."""
-        for broker in islice(self._turns, len(self._brokers)):
-            if self._stopping:
-                break
-            if self._connection(broker, hooks, reports):
-                return True
-        return False
-
-    def _connection(self, broker: Broker, hooks: Hooks, reports: Reports) -> bool:
-        """One connection, from its making to its end; True if the broker took us in."""
-        link: Link | None = None
-        reason = "closed"
-        try:
-            link = self._linked(broker, hooks)
-            reports.connected()
-            self._serve(link)
-            link.close()
-        except Exception as error:  # the root of a connection: what hostile bytes do to a library ends no more than it
-            reason = f"{broker}: {_reason(error)}"
-            log.debug("%s: the connection ends", broker, exc_info=True)
-        if link is None:
-            reports.failed(reason)
-            return False
-        link.drop()
-        unknown = f"sent, but not confirmed when the connection ended, so it may arrive, or not: {reason}"
-        link.abandon(BusUnreachable(str(broker), unknown))
-        reports.lost(reason)
-        return True
-
-    def _linked(self, broker: Broker, hooks: Hooks) -> Link:
-        link = Link(broker, self._terms, self._own, hooks)
-        try:
-            link.bind(self._wanted)
-        except BaseException:
-            link.drop()
-            raise
-        return link
-
-    def _serve(self, link: Link) -> None:
-        poll = select.poll()
-        poll.register(link.fileno(), select.POLLIN)
-        poll.register(self._wake.fileno(), select.POLLIN)
-        every = self._terms.heartbeat / 4
-        beat_at = time.monotonic() + every
+    async def serve(self, every: float) -> None:
+        """Until ``stop``; raises what ends the connection.  A heartbeat is looked for ``every`` so many seconds."""
+        beat = Deadline.after(every)
         while not self._stopping:
-            self._wake.clear()
-            link.read()
-            link.bind(self._wanted)
-            self._send(link)
-            if time.monotonic() >= beat_at:
-                link.beat()
-                beat_at = time.monotonic() + every
-            poll.poll(0 if link.pending else max(0.0, beat_at - time.monotonic()) * 1000)
-
-    def _send(self, link: Link) -> None:
-        while link.takes_more and (parcel := self._outbox.take()) is not None:
-            try:
-                link.publish(parcel)
-            except BaseException:
-                self._outbox.give_back(parcel)
-                raise
-
-    def _rest(self, seconds: float) -> None:
-        """Wait, unless it is to end."""
-        poll = select.poll()
-        poll.register(self._wake.fileno(), select.POLLIN)
-        until = time.monotonic() + seconds
-        while not self._stopping and (left := until - time.monotonic()) > 0:
-            poll.poll(left * 1000)
+            await self._supply()
+            if beat.expired:
+                self._try(self._link.beat)
+                beat = Deadline.after(every)
+            self.look()
+            if self._trouble is not None:
+                raise self._trouble
+            await set_by(self._wake, beat)
             self._wake.clear()
 
+    async def leave(self, doubt: BusError) -> None:
+        """Close the connection, with a word of farewell if nothing is wrong; ``doubt`` is for what is in doubt then."""
+        self._busy = True
+        if self._trouble is None:
+            await self._threads.submit(self._link.close)
+        self._link.drop()
+        self._link.abandon(doubt)
+        if self._first is not None:
+            self._outbox.give_back(self._first)
 
-def _reason(error: Exception) -> str:
-    """The error in a line, for people."""
-    return " ".join(str(error).split()) or type(error).__name__
+    # ---- inside
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 -- a connection's root: hostile bytes may do anything to a library
+            self._trouble = error
+            self._wake.set()
+
+    def _turn(self) -> None:
+        self._link.read()
+        while self._link.takes_more and self._first is None and (parcel := self._outbox.take()) is not None:
+            if self._link.knows(parcel.to):
+                self._publish(parcel)
+            else:
+                self._first = parcel
+        if self._first is not None or self._link.lacks(self._wanted()):
+            self._wake.set()
+        elif self._link.pending:
+            asyncio.get_running_loop().call_soon(self.look)
+
+    def _publish(self, parcel: Parcel) -> None:
+        try:
+            self._link.publish(parcel)
+        except BaseException:
+            self._outbox.give_back(parcel)
+            raise
+
+    async def _supply(self) -> None:
+        """Have a thread do what waits for the broker."""
+        wanted = self._wanted()
+        if self._first is None and not self._link.lacks(wanted):
+            return
+        self._busy = True
+        try:
+            await self._threads.submit(partial(self._wait, wanted))
+        except Exception as error:
+            self._trouble = error
+            raise
+        self._busy = False
+
+    # ---- in a thread
+
+    def _wait(self, wanted: Sequence[Address]) -> None:
+        self._link.supply(wanted)
+        if self._first is not None:
+            self._link.publish(self._first)
+            self._first = None

@@ -1,11 +1,13 @@
-"""Converts one AMQP 0-9-1 connection, through kombu, into messages that come and go.  All of it runs in one thread."""
+"""Converts one AMQP 0-9-1 connection, through kombu, into messages that come and go.
+
+What waits for an answer of the broker says so, and is for a thread; the rest is for the loop, while no thread is at it
+(kombu_courier sees to that).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import secrets
-import select
-import ssl
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from kombu.transport import pyamqp
 
 from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, direct_exchange, topic_exchange
 from fencebus_agent.bus_terms import Terms
-from fencebus_agent.bus_tls import options_of, speaks_for_itself
+from fencebus_agent.bus_tls import speaks_for_itself
 from fencebus_agent.kombu_publisher import PUBLISH, Publisher, Settle
+from fencebus_agent.kombu_stream import Stream
 from fencebus_agent.kombu_wire import message_of
 from fencebus_agent.outbox import Parcel
 from fencebus_schemas.bus_url import Broker, bracketed
@@ -31,13 +34,11 @@ LAST_WORDS = 0.1
 """Seconds that are waited for confirms before leaving."""
 AT_ONCE = 200
 """Frames that are read before it is looked at what is to be written."""
-AHEAD = 8192
-"""Bytes that are taken from the kernel at once, where there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """What is called in the thread."""
+    """What is called on whichever side reads."""
 
     arrived: Callable[[BusMessage], None]
     settle: Settle
@@ -47,10 +48,26 @@ class Hooks:
     """True: the broker takes nothing more, as its memory or its disk is full; False: it does again."""
 
 
+class _Channel(pyamqp.Channel):
+    """One that stays closed when the broker has closed it.  The library would open it again, and wait."""
+
+    def _do_revive(self) -> None:
+        self.is_open = False
+
+
 class _Connection(pyamqp.Connection):
-    """One that is left at once when it comes to nothing.  The library closes it after errors of the socket alone; with
-    others it stays open until the garbage is collected, and as long the broker counts a client.
+    """One over a stream that is there already.  It is left at once when it comes to nothing: the library does so after
+    errors of the socket alone, and with others it would stay open until the garbage is collected.
     """
+
+    Channel = _Channel
+
+    def __init__(self, stream: Stream, **options: object) -> None:
+        super().__init__(**options)
+        self._stream = stream
+
+    def Transport(self, *_place: object, **_options: object) -> Stream:  # noqa: N802 -- the library's name
+        return self._stream
 
     def connect(self, callback: Callable[[], None] | None = None) -> None:
         try:
@@ -70,9 +87,11 @@ class Link:
     Everything may raise ``errors``; after that only ``drop`` makes sense.
     """
 
-    def __init__(self, broker: Broker, terms: Terms, own: Address, hooks: Hooks) -> None:
-        self._hooks = hooks
+    def __init__(self, broker: Broker, terms: Terms, own: Address, hooks: Hooks, stream: Stream) -> None:
+        """Log in, and make the queue; waits."""
+        self._hooks, self._stream = hooks, stream
         self._blocked = False
+        self._refusal = ""
         self._bound: set[Address] = set()
         by_certificate = speaks_for_itself(broker, terms.tls)
         user = broker.user or ("" if by_certificate else "guest")
@@ -82,20 +101,14 @@ class Link:
             password=broker.password or ("" if broker.user else "guest"),
             virtual_host=broker.vhost,
             port=broker.port,
-            ssl=options_of(broker, terms.tls),
             transport=_Transport,
             connect_timeout=terms.connect_timeout,
-            transport_options=self._options(terms),
+            transport_options=self._options(terms, stream),
             login_method="EXTERNAL" if by_certificate else "PLAIN",
             heartbeat=terms.heartbeat,
         ).transport
         self._amqp = self._transport.establish_connection()
         try:
-            # Not the socket's own time-outs: after those the library would go on reading for ever.
-            self._amqp.sock.settimeout(ANSWER)
-            self._read_ahead()
-            self._poll = select.poll()
-            self._poll.register(self._amqp.sock, select.POLLIN)
             self._publisher = Publisher(
                 str(broker), self._amqp, self._transport.channel_errors, user, hooks.settle, hooks.unsent
             )
@@ -105,15 +118,9 @@ class Link:
             self.drop()
             raise
 
-    def _read_ahead(self) -> None:
-        """The library asks the kernel for the head, the body and the end of each of a message's three frames; what it
-        gets on top it keeps.  Each time the other threads go first, which costs more than the reading.
-        """
-        receive, transport = self._amqp.sock.recv, self._amqp.transport
-        transport._quick_recv = lambda _missing: receive(AHEAD)  # noqa: SLF001 -- it has no other way
-
-    def _options(self, terms: Terms) -> dict[str, object]:
+    def _options(self, terms: Terms, stream: Stream) -> dict[str, object]:
         return {
+            "stream": stream,
             "client_properties": {"product": "fencebus", "connection_name": terms.client},
             "on_blocked": lambda _reason: self._block(True),
             "on_unblocked": lambda: self._block(False),
@@ -134,63 +141,70 @@ class Link:
         """What may go wrong with a connection."""
         return (*self._transport.connection_errors, *self._transport.channel_errors, BusError)
 
-    def fileno(self) -> int:
-        """What becomes readable."""
-        return self._amqp.sock.fileno()
-
     @property
     def takes_more(self) -> bool:
         """True if the broker takes messages now."""
-        return not self._blocked and self._publisher.has_room
+        return not self._blocked and not self._refusal and self._stream.has_room and self._publisher.has_room
 
     @property
     def pending(self) -> bool:
-        """True if bytes have been read from the socket that are no message yet."""
-        sock, kept = self._amqp.sock, self._amqp.transport._read_buffer  # noqa: SLF001 -- as above
-        return bool(kept) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+        """True if there is something to be read."""
+        return not self._refusal and self._stream.has_frame
+
+    def lacks(self, addresses: Iterable[Address]) -> bool:
+        """True if there is something for a thread to do: to mend what a refusal has closed, or to bind to these."""
+        return bool(self._refusal) or (not self._blocked and any(address not in self._bound for address in addresses))
+
+    def supply(self, addresses: Iterable[Address]) -> None:
+        """Do that; waits."""
+        if self._refusal:
+            refusal, self._refusal = self._refusal, ""
+            self._publisher.reopen(refusal)
+        self.bind(addresses)
 
     def bind(self, addresses: Iterable[Address]) -> None:
-        """Make what is sent to these come; not while the broker is full, as it reads nothing then."""
+        """Make what is sent to these come; waits.  Not while the broker is full, as it reads nothing then."""
         for address in addresses:
             if address not in self._bound and not self._blocked:
                 self._bound.add(address)
                 self._ensure(address.exchange)
                 self._consumer.queue_bind(self._queue, address.exchange, address.key)
 
+    def knows(self, to: Address) -> bool:
+        """True if ``publish`` will not wait."""
+        return self._publisher.knows(to.exchange)
+
     def publish(self, parcel: Parcel) -> None:
-        """See Publisher."""
+        """See Publisher; waits where it is the first one for its exchange."""
         self._publisher.publish(parcel)
 
     def read(self) -> None:
         """Take what has come, and call the hooks for it."""
         for _ in range(AT_ONCE):
-            if not self.pending and not self._poll.poll(0):
+            if not self.pending:
                 return
             try:
-                self._amqp.blocking_read(ANSWER)
+                self._amqp.blocking_read()
             except self._transport.channel_errors as error:
                 if getattr(error, "method_sig", None) != PUBLISH:
                     raise
-                self._publisher.reopen(str(error))
+                self._refusal = str(error)
 
     def beat(self) -> None:
         """To be called some times in each heartbeat interval; raises once the broker has been silent for too long."""
         self._transport.heartbeat_check(self._amqp, rate=2)
 
     def close(self) -> None:
-        """Take leave, for as long as that takes no time; never raises ``errors``."""
-        with contextlib.suppress(*self.errors):
+        """Take leave, for as long as that takes no time; waits, and never raises ``errors``."""
+        with contextlib.suppress(*self.errors), self._stream.having_timeout(FAREWELL):
             if self._amqp.connected:
-                self._amqp.sock.settimeout(FAREWELL)
                 self._hear_out()
                 self._transport.close_connection(self._amqp)
         self.drop()
 
     def drop(self) -> None:
-        """Close the socket."""
+        """Close the connection, without a word."""
         with contextlib.suppress(*self.errors):
-            if self._amqp.connected:
-                self._amqp.sock.settimeout(FAREWELL)
             self._amqp.collect()
 
     def abandon(self, error: BusError) -> None:
@@ -200,9 +214,9 @@ class Link:
     def _hear_out(self) -> None:
         """What was sent last is confirmed within moments, where nothing is wrong."""
         until = time.monotonic() + LAST_WORDS
-        while self._publisher.in_doubt and (left := until - time.monotonic()) > 0:
-            if self.pending or self._poll.poll(left * 1000):
-                self._amqp.blocking_read(FAREWELL)
+        with contextlib.suppress(TimeoutError):
+            while self._publisher.in_doubt and (left := until - time.monotonic()) > 0:
+                self._amqp.blocking_read(left)
 
     def _ensure(self, exchange: str) -> None:
         trouble = self._publisher.ensure(exchange)

@@ -23,11 +23,11 @@ PUBLISH = (60, 40)
 """The method of AMQP 0-9-1 that ``publish`` calls."""
 
 Settle = Callable[[Parcel, BusError | None], None]
-"""Called in the thread; ``None``: the broker has it."""
+"""``None``: the broker has it."""
 
 
 class Publisher:
-    """Everything here runs in the thread, and may raise any of the transport's errors."""
+    """Everything here may raise any of the transport's errors."""
 
     def __init__(
         self,
@@ -60,22 +60,25 @@ class Publisher:
         return bool(self._unconfirmed)
 
     def publish(self, parcel: Parcel) -> None:
-        """Write it; what becomes of it is told to ``settle``, perhaps only later.  It is not sent if this raises."""
+        """Write it; what becomes of it is told to ``settle``, perhaps only later.  It is not sent if this raises.
+
+        Waits where it is the first one for its exchange.
+        """
         trouble = self.ensure(parcel.to.exchange)
         if trouble is not None:
             self._settle(parcel, BusRefused(self._name, trouble))
             return
-        try:
-            self._write(parcel)
-        except self._refusals as error:  # of an earlier message: they are read before this one is written
-            self.reopen(str(error))
-            self._write(parcel)
+        self._write(parcel)
         self._tag += 1
         self._unconfirmed[self._tag] = parcel
         self._bytes += len(parcel.message.body)
 
+    def knows(self, exchange: str) -> bool:
+        """True if it is known to be there."""
+        return exchange in self._known
+
     def ensure(self, exchange: str) -> str | None:
-        """Why nothing can be sent to an exchange; ``None`` if it is there.
+        """Why nothing can be sent to an exchange; ``None`` if it is there.  Waits where that is not known.
 
         One of QMF's is made where it is missing.  It is looked for first: a host need not have the right to make any,
         and a broker would write down each refusal as an error.
@@ -92,9 +95,9 @@ class Publisher:
     def reopen(self, reason: str) -> None:
         """After the broker has closed the channel because of a message: what it has read after that one it threw away.
 
-        The library has opened the channel again by itself, but without confirms.
+        Waits.
         """
-        self._channel.close()
+        self._channel.collect()
         parcels = list(self._unconfirmed.values())
         guilty = blamed(reason, [parcel.to for parcel in parcels])
         self._unconfirmed = dict(enumerate(parcels[: guilty + 1], 1))
@@ -119,7 +122,7 @@ class Publisher:
             headers=headers_of(message),
             properties=dict(properties(message, self._user)),
         )
-        # Not basic_publish, which first asks the socket what the broker has said: the thread reads all that anyway.
+        # Not basic_publish, which first reads what the broker has said, and would wait for it.
         self._channel.send_method(PUBLISH, "Bssbb", (0, parcel.to.exchange, parcel.to.key, False, False), prepared)
 
     def _opened(self) -> Channel:
@@ -136,9 +139,9 @@ class Publisher:
         try:
             channel.exchange_declare(exchange, exchange_type(exchange), passive, durable=True, auto_delete=False)
         except self._refusals as error:
+            channel.collect()
             return str(error)
-        finally:
-            channel.close()
+        channel.close()
         return None
 
     def _acked(self, tag: int, multiple: bool) -> None:

@@ -111,13 +111,13 @@ class Inventory:
             elif self._stirred:
                 await self._read_some()
             await self._show()
-            await asyncio.sleep(APART)
             try:
                 # Not wait_for, which in Python 3.11 loses a cancellation that comes together with the event.
                 async with asyncio.timeout(REREAD_SECONDS):
                     await self._stir.wait()
             except TimeoutError:
                 self._stale = True
+            await asyncio.sleep(APART)  # what is told in the midst of a fence delays it, and more may come
 
     async def _read(self) -> None:
         self._stale, before = False, self._mine

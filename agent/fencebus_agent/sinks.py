@@ -15,15 +15,13 @@ class Sinks:
         self._sinks: list[tuple[Address, MessageSink]] = []
         self._watchers: list[StateSink] = []
         self._closed = False
-
-    @property
-    def bindings(self) -> tuple[Address, ...]:
+        self.bindings: tuple[Address, ...] = ()
         """Every address that somebody subscribed to, once."""
-        return tuple(dict.fromkeys(address for address, _ in self._sinks))
 
     def add(self, address: Address, sink: MessageSink) -> None:
         """Somebody subscribes."""
         self._sinks.append((address, sink))
+        self.bindings = tuple(dict.fromkeys((*self.bindings, address)))
 
     def watch(self, sink: StateSink) -> None:
         """Somebody wants to know of the connection."""
