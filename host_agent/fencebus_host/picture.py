@@ -11,10 +11,11 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+from fencebus_agent.worker_threads import WorkerThreads
 from fencebus_host import picture_tables
 from fencebus_host.effects import Deed, HostPicture, Kept, VmChanged
 from fencebus_host.fencing import RecordError
@@ -29,6 +30,10 @@ DiskErrors = (sqlite3.Error, OSError)
 """May be over as soon as there is room again."""
 Refused = (*DiskErrors, WireError, UnicodeError)
 """Why a record cannot be kept."""
+Told = asyncio.Future[bool]
+"""Whether a record is kept."""
+PRUNED_AFTER = 100
+"""Deeds that are written before it is looked for those that are too old or too many."""
 COMPANY_SECONDS = 0.05
 """For so long a change of a VM waits for whatever else is to be written: a deed that comes behind it, for which a fence
 waits (S4), would else find the disk busy with it.  A host that loses it hears of it again, as of one it never heard."""
@@ -40,12 +45,16 @@ class Picture:
     def __init__(self, folder: Path, wall_clock: Callable[[], float] = time.time) -> None:
         self._path = folder / "picture.sqlite"
         self._wall_clock = wall_clock
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="picture")
+        self._thread: WorkerThreads | None = None
         self._database: sqlite3.Connection | None = None
-        self._waiting: list[tuple[Kept, asyncio.Future[bool]]] = []
-        self._writing: asyncio.Task[None] | None = None
-        self._pressing = asyncio.Event()
+        self._waiting: list[tuple[Kept, Told]] = []
+        self._writing: asyncio.Future[list[bool]] | None = None
+        self._company: asyncio.TimerHandle | None = None
+        """Runs out when what waits has waited long enough."""
+        self._pressing = False
         """Something waits that is to be written at once, with all that came before it."""
+        self._unpruned = PRUNED_AFTER
+        """Deeds since it was last looked for those that are too old."""
         self._owed: dict[Kept, None] = {}
         """Records about members that could not be written: nobody will say them again."""
         self._torn: set[HostId] = set()
@@ -56,53 +65,61 @@ class Picture:
 
         Raises RecordError if it cannot be made, read or believed; then nothing is overwritten.
         """
+        self._thread = WorkerThreads("picture", limit=1)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+            return await self._thread.submit(self._open)
         except Refused as error:
             raise RecordError(f"{self._path}: {error}") from error
 
     async def keep(self, record: Kept) -> bool:
         """True once ``record`` is on the disk, false if it cannot be.  They are written in the order of the calls."""
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, done))
+        loop = asyncio.get_running_loop()
+        told: Told = loop.create_future()
+        self._waiting.append((record, told))
         if not isinstance(record, VmChanged):
-            self._pressing.set()
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_waiting(), name="picture")
-        return await done
+            self._write_waiting()
+        elif self._writing is None and self._company is None:
+            self._company = loop.call_later(COMPANY_SECONDS, self._write_waiting)
+        return await told
 
     async def close(self) -> None:
         """Write what is left and close; idempotent."""
-        if self._writing is not None:
-            self._pressing.set()
-            await self._writing
-        if self._database is not None:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._database.close)
+        self._write_waiting()
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+        if self._database is not None and self._thread is not None:
+            await self._thread.submit(self._database.close)
             self._database = None
-        self._thread.shutdown()
+        if self._thread is not None:
+            self._thread.close()
+            self._thread = None
 
-    async def _write_waiting(self) -> None:
-        while self._waiting:
-            await self._company()
-            batch, self._waiting = self._waiting, []
-            records = [record for record, _ in batch]
-            try:
-                results = await asyncio.get_running_loop().run_in_executor(self._thread, self._write, records)
-            except Exception:  # the task's root: whoever waits for the disk must hear that it did not come about
-                log.exception("not kept in %s: %d records", self._path, len(records))
-                results = [False] * len(records)
-            for (_, done), result in zip(batch, results, strict=True):
-                if not done.done():  # whoever asked may have gone
-                    done.set_result(result)
-
-    async def _company(self) -> None:
-        try:
-            async with asyncio.timeout(COMPANY_SECONDS):
-                await self._pressing.wait()
-        except TimeoutError:
+    def _write_waiting(self) -> None:
+        """Begin at once, as a fence may wait for it; while the disk is busy, as soon as it no longer is."""
+        if self._company is not None:
+            self._company.cancel()
+            self._company = None
+        self._pressing = self._writing is not None
+        if self._pressing or not self._waiting:
             return
-        finally:
-            self._pressing.clear()
+        batch, self._waiting = self._waiting, []
+        if self._thread is None:
+            _tell(batch, [False] * len(batch))
+            return
+        self._writing = self._thread.submit(partial(self._write, [record for record, _ in batch]))
+        self._writing.add_done_callback(partial(self._written, batch))
+
+    def _written(self, batch: Sequence[tuple[Kept, Told]], writing: asyncio.Future[list[bool]]) -> None:
+        self._writing = None
+        if (
+            error := writing.exception()
+        ) is not None:  # whoever waits for the disk must hear that it did not come about
+            log.error("not kept in %s: %d records", self._path, len(batch), exc_info=error)
+        _tell(batch, [False] * len(batch) if error is not None else writing.result())
+        if self._pressing:
+            self._write_waiting()
+        elif self._waiting:
+            self._company = asyncio.get_running_loop().call_later(COMPANY_SECONDS, self._write_waiting)
 
     # -- in the thread ----------
 
@@ -166,17 +183,30 @@ class Picture:
         database = self._database
         if database is None:
             raise sqlite3.ProgrammingError("the picture is closed")
-        mended = set[HostId]()
+        mended = {record.host for record in records if isinstance(record, HostPicture)}
+        self._unpruned += sum(isinstance(record, Deed) for record in records)
+        is_due = self._unpruned >= PRUNED_AFTER
         with database:
-            database.execute("BEGIN IMMEDIATE")
+            if len(records) > 1 or not isinstance(records[0], Deed) or is_due:
+                # One deed alone is one statement, and so a transaction of its own: a fence waits for it, and each call
+                # into sqlite gives the interpreter away.
+                database.execute("BEGIN IMMEDIATE")
+            unmended = set(self._torn)
             for record in records:
                 if isinstance(record, HostPicture):
-                    mended.add(record.host)
-                is_torn = isinstance(record, VmChanged) and record.host in self._torn - mended
+                    unmended.discard(record.host)
+                is_torn = isinstance(record, VmChanged) and record.host in unmended
                 picture_tables.write(database, _unfinished(record) if is_torn else record, self._wall_clock())
-            if any(isinstance(record, Deed) for record in records):
+            if is_due:
                 picture_tables.prune(database, self._wall_clock())
         self._torn -= mended
+        self._unpruned = 0 if is_due else self._unpruned
+
+
+def _tell(batch: Sequence[tuple[Kept, Told]], results: Sequence[bool]) -> None:
+    for (_, told), result in zip(batch, results, strict=True):
+        if not told.done():  # whoever asked may have gone
+            told.set_result(result)
 
 
 def _unfinished(record: Kept) -> Kept:

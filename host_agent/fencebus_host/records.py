@@ -87,6 +87,11 @@ Memory = Callable[[], Remembered]
 
 Statement = tuple[str, Sequence[tuple[object, ...]]]
 
+Behind = tuple[str, Callable[[], Sequence[Statement]]]
+"""What is written down though nobody waits for it, and how."""
+BEHIND_SECONDS = 0.02
+"""For so long it may wait until its request is answered: the thread would take turns with the fence at the interpreter."""
+
 
 class Records:
     """The state folder's database."""
@@ -107,6 +112,8 @@ class Records:
         self._signatures = deque[tuple[bytes, float]](maxlen=MOST_KEPT)
         """Not on the disk yet."""
         self._unpruned = PRUNED_AFTER
+        self._behind: list[Behind] = []
+        self._soon: asyncio.TimerHandle | None = None
         self._wall_clock = wall_clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._database: sqlite3.Connection | None = None
@@ -156,6 +163,7 @@ class Records:
         """Take down a finished power action; returns at once, a failure is logged."""
         course, at = self._courses.pop(request.id, None), self._wall_clock()
         self._write_behind("history", lambda: _history(request, outcome, seconds, course, at))
+        self._catch_up()
 
     def saw(self, request: FenceRequest, end: Evidence, start: Evidence | None, at_the_door: bool) -> None:
         """What the verdict on a power action is drawn from: goes into the history with it."""
@@ -196,6 +204,7 @@ class Records:
     # -- in the thread ----------
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
+        self._catch_up()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, act)
         except (sqlite3.Error, OSError) as error:
@@ -276,23 +285,52 @@ class Records:
 
     def _write_behind(self, what: str, make: Callable[[], Sequence[Statement]]) -> None:
         """``make`` is called in the thread: the answer to a guest does not wait for what is written down of it."""
-        try:
-            self._thread.submit(self._write_unsynced, what, make)
-        except RuntimeError:  # closed: the daemon stops, and an action has outlasted its patience with it
+        if self._database is None:  # the daemon stops, and an action has outlasted its patience with it
             log.warning("%s not written: the records are closed", what)
+            return
+        self._behind.append((what, make))
+        if self._soon is None:
+            self._soon = asyncio.get_running_loop().call_later(BEHIND_SECONDS, self._catch_up)
 
-    def _write_unsynced(self, what: str, make: Callable[[], Sequence[Statement]]) -> None:
+    def _catch_up(self) -> None:
+        """Have the thread write all that is behind, before whatever it is given next."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        behind, self._behind = self._behind, []
+        if behind:
+            self._thread.submit(self._write_unsynced, behind)
+
+    def _write_unsynced(self, behind: Sequence[Behind]) -> None:
         """Survives the daemon's death but not a power cut, and so keeps no kill waiting for the disk."""
+        made = [(what, statements) for what, make in behind if (statements := _made(what, make))]
         try:
             self._opened().execute("PRAGMA synchronous=NORMAL")
             try:
-                self._write(make())
+                self._write_together(made)
             finally:
                 self._opened().execute("PRAGMA synchronous=FULL")
         except (sqlite3.Error, OSError) as error:
-            log.warning("%s not written: %s", what, error)
-        except Exception:  # the root of this work: nobody awaits it, so that a defect would go unseen
-            log.exception("%s not written by a defect", what)
+            log.warning("%s not written: %s", ", ".join(what for what, _ in behind), error)
+
+    def _write_together(self, made: Sequence[tuple[str, Sequence[Statement]]]) -> None:
+        """In one transaction; if that fails each in its own, so that nothing small falls with something large."""
+        try:
+            self._write([one for _, statements in made for one in statements])
+        except (sqlite3.Error, OSError):
+            for what, statements in made:
+                try:
+                    self._write(statements)
+                except (sqlite3.Error, OSError) as error:
+                    log.warning("%s not written: %s", what, error)
+
+
+def _made(what: str, make: Callable[[], Sequence[Statement]]) -> Sequence[Statement]:
+    try:
+        return make()
+    except Exception:  # the root of this work: nobody awaits it, so that a defect would go unseen
+        log.exception("%s not written by a defect", what)
+        return ()
 
 
 def _history(

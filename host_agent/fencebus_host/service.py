@@ -139,10 +139,15 @@ class FenceService:
         fields = _fields(request, "verdict", outcome, seconds)
         log.log(logging.INFO if denied else level, "%s", _Verdict(request, outcome, seconds), extra=fields)
         if request.action.changes:
-            self._history.note(request, outcome, seconds)
-            for audience in self._audiences:
-                audience.answered(request, outcome, seconds)
+            # Soon: whoever asked is answered first, as a cluster waits for it.
+            asyncio.get_running_loop().call_soon(self._tell, request, outcome, seconds)
         return answer
+
+    def _tell(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
+        """What is told of a power action that is over."""
+        self._history.note(request, outcome, seconds)
+        for audience in self._audiences:
+            audience.answered(request, outcome, seconds)
 
     async def _answered(self, request: FenceRequest, wanted: Wanted) -> Answer:
         try:

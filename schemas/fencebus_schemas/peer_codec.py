@@ -16,6 +16,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 from fencebus_schemas.errors import WireError
 from fencebus_schemas.model import HostId, Observation, VmRecord
@@ -88,7 +89,15 @@ def _check(keys: Sequence[bytes]) -> None:
 
 
 def _signature(key: bytes, prefix: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, prefix + body, "sha256")
+    signing = _begun(key).copy()
+    signing.update(prefix + body)
+    return signing.digest()
+
+
+@lru_cache(maxsize=8)
+def _begun(key: bytes) -> hmac.HMAC:
+    """The code of nothing yet: a copy costs half of what OpenSSL takes to look the algorithm up and take in the key."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def _read(plain: object) -> Message:

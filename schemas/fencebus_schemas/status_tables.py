@@ -158,6 +158,8 @@ def age(seconds: float | None) -> str:
 
 def visible(text: str) -> str:
     """``text`` without a sign that a terminal obeys, or that ends a line: guests choose some of the words we show."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 

@@ -197,7 +197,7 @@ class Shape(Kind):
 
 def dump(plain: object) -> bytes:
     """Canonical JSON: ASCII, sorted keys, no spaces."""
-    return json.dumps(plain, allow_nan=False, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(plain).encode("ascii")
 
 
 def load(data: bytes) -> object:
@@ -224,4 +224,5 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+_ENCODER = json.JSONEncoder(allow_nan=False, sort_keys=True, separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)

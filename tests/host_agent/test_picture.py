@@ -78,6 +78,7 @@ async def test_records_of_one_host_share_its_incarnation_in_memory(tmp_path: Pat
 async def test_deeds_are_kept_a_day_and_no_more_than_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(picture_tables, "SURE_DEEDS", 1)
     monkeypatch.setattr(picture_tables, "MOST_DEEDS", 3)
+    monkeypatch.setattr("fencebus_host.picture.PRUNED_AFTER", 1)
     for number, at in ((1, 0.0), (2, 10.0), (3, DEED_SECONDS + 5.0)):
         async with opened(tmp_path, at) as (picture, _):
             assert await picture.keep(deed(number))

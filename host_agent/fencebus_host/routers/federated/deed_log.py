@@ -5,6 +5,7 @@ So that all that a request has done anywhere is found under its id; the host whe
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Container
 
@@ -28,7 +29,8 @@ class LoggedDeeds:
         own = isinstance(record, Deed) and record.request in self._own
         kept = await self._keeper.keep(record)
         if isinstance(record, Deed) and not own:
-            _tell(record, kept)
+            # Whoever waits for the disk goes first.
+            asyncio.get_running_loop().call_soon(_tell, record, kept)
         return kept
 
 

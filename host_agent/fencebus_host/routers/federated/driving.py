@@ -9,14 +9,17 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 
 from fencebus_agent.hypervisor import ActRefused, DomainEvent, HypervisorError, SightedHypervisor, UnknownDomain
-from fencebus_host.effects import AskProof, Boot, Conclude, Effect, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.effects import AskProof, Boot, Conclude, Deed, Effect, Effects, Job, Keep, Kill, Look, Send
 from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
 from fencebus_host.routers.federated.echoes import Echoes, Meaning
+from fencebus_host.routers.federated.haste import Haste
+from fencebus_host.routers.federated.urgency import INDICATIONS, leisure_of
 from fencebus_schemas.deadline import Clock, Deadline
 from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
 from fencebus_schemas.peer import Message
@@ -65,7 +68,7 @@ class Driving:
         self._broken_off: list[Awaited] = []
         """By the failure of a run."""
         self._subscribed = False
-        self._echoes = Echoes()
+        self._echoes, self._haste = Echoes(), Haste()
 
     async def run(self) -> None:
         """Follow the hypervisor, the carrier and the clock; returns only when cancelled."""
@@ -162,17 +165,26 @@ class Driving:
 
     def _apply(self, effect: Effect) -> None:
         if isinstance(effect, Send):
-            self._carrier.send(effect.message)
+            self._send(effect.message)
         elif isinstance(effect, Conclude):
             self._concluded(effect)
         elif isinstance(effect, Keep):
             self._spawn(self._keep(effect), effect)
         elif isinstance(effect, Look):
-            self._spawn(self._look(effect))
+            # Not in the midst of an act on it: what is seen then is no word, and another look would follow.
+            self._haste.after(effect.vm, lambda: self._spawn(self._look(effect)))
         elif isinstance(effect, AskProof):
             self._spawn(self._prove(effect))
         else:
             self._spawn(self._act(effect), effect)
+
+    def _send(self, message: Message) -> None:
+        if leisure := leisure_of(message):
+            asyncio.get_running_loop().call_later(leisure, self._carrier.send, message)
+        elif isinstance(message, INDICATIONS):
+            self._haste.after_all(partial(self._carrier.send, message))
+        else:
+            self._carrier.send(message)
 
     async def _keep(self, effect: Keep) -> None:
         ok = await self._keeper.keep(effect.record)
@@ -235,15 +247,27 @@ class Driving:
     def _spawn(self, work: Coroutine[None, None, None], awaited: Awaited | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
+        if (vm := _acted_on(awaited)) is not None:
+            self._haste.begin(vm)
         task.add_done_callback(lambda ended: self._ended(ended, awaited))
 
     def _ended(self, task: asyncio.Task[None], awaited: Awaited | None) -> None:
         self._tasks.discard(task)
+        if (vm := _acted_on(awaited)) is not None:
+            self._haste.end(vm)
         if task.cancelled():
             self._broken_off += [awaited] if awaited is not None else []
         elif (error := task.exception()) is not None:
             # A job that is never answered makes its request fail by its deadline; why stands here.
             log.error("defect in the federation", exc_info=error)
+
+
+def _acted_on(awaited: Awaited | None) -> Uuid | None:
+    """The VM that is killed or started, or whose kill or start is written down (S4)."""
+    if isinstance(awaited, Keep):
+        deed = awaited.record
+        return deed.observation.vm if isinstance(deed, Deed) and deed.observation is not None else None
+    return awaited.vm if awaited is not None else None
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

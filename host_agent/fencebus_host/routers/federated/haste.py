@@ -1,0 +1,62 @@
+"""Decides what waits while a fence or a start is carried out here: what nobody waits for, and not for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+
+from fencebus_schemas.model import Uuid
+
+MOST_SECONDS = 0.02
+"""An act that takes longer than this keeps nothing waiting: a hypervisor may need seconds for one."""
+
+
+class Haste:
+    """One host's.  What is put off is done in its order, as soon as nothing is hurried any more.
+
+    Whoever asked for a fence waits for a kill and for its being on the disk, some milliseconds together.  What costs
+    the processor as much meanwhile (to tell all others of the change, to look at the dying VM for a guard) would make
+    it twice as long.
+    """
+
+    def __init__(self) -> None:
+        self._hurried = Counter[Uuid]()
+        self._later = deque[Callable[[], None]]()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, vm: Uuid) -> None:
+        """Something is done to the VM that somebody waits for."""
+        self._hurried[vm] += 1
+
+    def end(self, vm: Uuid) -> None:
+        """It is over, and told."""
+        self._hurried -= Counter((vm,))
+        if not self._hurried:
+            self._catch_up()
+
+    def after_all(self, call: Callable[[], None]) -> None:
+        """Call it at once, if nothing is hurried; else in a while, behind all that waits already."""
+        if self._hurried or self._later:
+            self._put_off(call)
+        else:
+            call()
+
+    def after(self, vm: Uuid, call: Callable[[], None]) -> None:
+        """Call it at once, if nothing is hurried of this VM."""
+        if self._hurried[vm]:
+            self._put_off(call)
+        else:
+            call()
+
+    def _put_off(self, call: Callable[[], None]) -> None:
+        self._later.append(call)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self._catch_up)
+
+    def _catch_up(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._later:
+            self._later.popleft()()
