@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from fencebus_agent.lives import PastLives
 from fencebus_agent.roster import EndedDomain, Remembered
+from fencebus_host.behind import Behind, Make, Named, Statement
 from fencebus_host.control_course import Course, course_of
 from fencebus_host.control_history import Wanted, read_course, read_history
 from fencebus_host.fencing import RecordError
@@ -85,13 +86,6 @@ DELETE FROM signature WHERE at < ? OR at <= (SELECT at FROM signature ORDER BY a
 Memory = Callable[[], Remembered]
 """What one hypervisor's driver has to remember across a restart of the daemon."""
 
-Statement = tuple[str, Sequence[tuple[object, ...]]]
-
-Behind = tuple[str, Callable[[], Sequence[Statement]]]
-"""What is written down though nobody waits for it, and how."""
-BEHIND_SECONDS = 0.02
-"""For so long it may wait until its request is answered: the thread would take turns with the fence at the interpreter."""
-
 
 class Records:
     """The state folder's database."""
@@ -112,8 +106,7 @@ class Records:
         self._signatures = deque[tuple[bytes, float]](maxlen=MOST_KEPT)
         """Not on the disk yet."""
         self._unpruned = PRUNED_AFTER
-        self._behind: list[Behind] = []
-        self._soon: asyncio.TimerHandle | None = None
+        self._behind = Behind(self._write_behind)
         self._wall_clock = wall_clock
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._database: sqlite3.Connection | None = None
@@ -139,7 +132,7 @@ class Records:
         own = [one for one in seen if self._host in (None, one.host)]
         kills = [(*_kill(one), request.id, self._wall_clock()) for one in seen if one.ended]
         if not own:
-            self._write_behind("kill", lambda: [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)])
+            self._put_behind("kill", lambda: [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)])
             return
         memories = {one.hypervisor: self._memories[one.hypervisor]() for one in own if one.hypervisor in self._memories}
         statements: list[Statement] = [("REPLACE INTO kill VALUES (?,?,?,?,?,?)", kills)] if kills else []
@@ -162,8 +155,8 @@ class Records:
     def note(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
         """Take down a finished power action; returns at once, a failure is logged."""
         course, at = self._courses.pop(request.id, None), self._wall_clock()
-        self._write_behind("history", lambda: _history(request, outcome, seconds, course, at))
-        self._catch_up()
+        self._put_behind("history", lambda: _history(request, outcome, seconds, course, at))
+        self._behind.catch_up()
 
     def saw(self, request: FenceRequest, end: Evidence, start: Evidence | None, at_the_door: bool) -> None:
         """What the verdict on a power action is drawn from: goes into the history with it."""
@@ -178,7 +171,7 @@ class Records:
         """
         self._signatures.append((signature.rstrip(b"\0"), self._wall_clock()))
         if len(self._signatures) == 1:
-            self._write_behind("signature", self._signatures_so_far)
+            self._put_behind("signature", self._signatures_so_far)
 
     async def signatures(self) -> Sequence[bytes]:
         """The signatures that earlier runs of the daemon saw and that still count.  Raises RecordError."""
@@ -204,7 +197,7 @@ class Records:
     # -- in the thread ----------
 
     async def _in_thread(self, act: Callable[[], T]) -> T:
-        self._catch_up()
+        self._behind.catch_up()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, act)
         except (sqlite3.Error, OSError) as error:
@@ -283,54 +276,37 @@ class Records:
             for statement, rows in statements:
                 database.executemany(statement, rows)
 
-    def _write_behind(self, what: str, make: Callable[[], Sequence[Statement]]) -> None:
-        """``make`` is called in the thread: the answer to a guest does not wait for what is written down of it."""
+    def _put_behind(self, what: str, make: Make) -> None:
+        """The answer to a guest does not wait for what is written down of it."""
         if self._database is None:  # the daemon stops, and an action has outlasted its patience with it
             log.warning("%s not written: the records are closed", what)
-            return
-        self._behind.append((what, make))
-        if self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(BEHIND_SECONDS, self._catch_up)
+        else:
+            self._behind.put(what, make)
 
-    def _catch_up(self) -> None:
-        """Have the thread write all that is behind, before whatever it is given next."""
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
-        behind, self._behind = self._behind, []
-        if behind:
-            self._thread.submit(self._write_unsynced, behind)
+    def _write_behind(self, make: Callable[[], Sequence[Named]]) -> None:
+        self._thread.submit(lambda: self._write_unsynced(make()))
 
-    def _write_unsynced(self, behind: Sequence[Behind]) -> None:
+    def _write_unsynced(self, named: Sequence[Named]) -> None:
         """Survives the daemon's death but not a power cut, and so keeps no kill waiting for the disk."""
-        made = [(what, statements) for what, make in behind if (statements := _made(what, make))]
         try:
             self._opened().execute("PRAGMA synchronous=NORMAL")
             try:
-                self._write_together(made)
+                self._write_together(named)
             finally:
                 self._opened().execute("PRAGMA synchronous=FULL")
         except (sqlite3.Error, OSError) as error:
-            log.warning("%s not written: %s", ", ".join(what for what, _ in behind), error)
+            log.warning("%s not written: %s", ", ".join(what for what, _ in named), error)
 
-    def _write_together(self, made: Sequence[tuple[str, Sequence[Statement]]]) -> None:
+    def _write_together(self, named: Sequence[Named]) -> None:
         """In one transaction; if that fails each in its own, so that nothing small falls with something large."""
         try:
-            self._write([one for _, statements in made for one in statements])
+            self._write([one for _, statements in named for one in statements])
         except (sqlite3.Error, OSError):
-            for what, statements in made:
+            for what, statements in named:
                 try:
                     self._write(statements)
                 except (sqlite3.Error, OSError) as error:
                     log.warning("%s not written: %s", what, error)
-
-
-def _made(what: str, make: Callable[[], Sequence[Statement]]) -> Sequence[Statement]:
-    try:
-        return make()
-    except Exception:  # the root of this work: nobody awaits it, so that a defect would go unseen
-        log.exception("%s not written by a defect", what)
-        return ()
 
 
 def _history(

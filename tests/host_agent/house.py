@@ -111,8 +111,10 @@ class House:
         return request(action, target, source=asks, deadline=Deadline(now + patience), received_at=now)
 
     async def ask(self, action: Action, target: str = VM, source: Uuid | None = None, patience: float = 5.0) -> Answer:
-        """Have a new request answered."""
-        return await self.service.handle(self.new(action, target, source, patience), always)
+        """Have a new request answered, and told."""
+        answer = await self.service.handle(self.new(action, target, source, patience), always)
+        await asyncio.sleep(0)  # what is told of it comes behind the answer
+        return answer
 
 
 def memory_hypervisor(*vms: MemoryVm, name: str = "memory:///") -> MemoryHypervisor:

@@ -189,7 +189,9 @@ async def test_what_an_owner_refused_or_could_not_write_down_is_said_too(capsys:
     deeds = LoggedDeeds(Disk(full=True), ())
     refused = Deed("i", RequestId("7"), None, Reason.DENIED, "no group allows it")
     assert not await deeds.keep(refused)
+    await asyncio.sleep(0)  # whoever waits for the disk goes first
     said = capsys.readouterr().err
     assert said.endswith("deed request=7 act=kill reason=denied no group allows it, which could not be written down\n")
     assert await LoggedDeeds(Disk(), {RequestId("7")}).keep(refused)
+    await asyncio.sleep(0)
     assert capsys.readouterr().err == ""

@@ -1,0 +1,105 @@
+"""What waits while a kill or a start is carried out, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from fencebus_host.routers.federated import haste
+from fencebus_host.routers.federated.haste import MOST_SECONDS, Haste
+from fencebus_schemas.model import Action, HostId
+from fencebus_schemas.peer import Change, FenceAnswer, GuardAnswer, Message
+from tests.host_agent.evidence import OTHER, VM
+from tests.host_agent.federated_site import described, site
+from tests.hypervisors import eventually
+
+
+async def test_nothing_waits_where_nothing_is_hurried() -> None:
+    done, quiet = list[str](), Haste()
+    quiet.after_all(partial(done.append, "news"))
+    quiet.after(VM, partial(done.append, "look"))
+    assert done == ["news", "look"]
+
+
+async def test_what_waits_comes_in_its_order_once_the_last_act_is_over() -> None:
+    done, hasty = list[str](), Haste()
+    hasty.begin(VM)
+    hasty.begin(OTHER)
+    for what in ("first", "second"):
+        hasty.after_all(partial(done.append, what))
+    hasty.after(VM, partial(done.append, "look"))
+    hasty.end(VM)
+    assert done == []
+    hasty.after_all(partial(done.append, "third"))
+    hasty.end(OTHER)
+    assert done == ["first", "second", "look", "third"]
+    hasty.after_all(partial(done.append, "last"))
+    assert done[-1] == "last"
+
+
+async def test_an_act_is_over_once_all_that_was_begun_of_it_is() -> None:
+    done, hasty = list[str](), Haste()
+    hasty.begin(VM)
+    hasty.begin(VM)
+    hasty.after(VM, partial(done.append, "look"))
+    hasty.end(VM)
+    assert done == []
+    hasty.end(VM)
+    assert done == ["look"]
+
+
+async def test_only_a_look_at_the_vm_itself_waits_for_an_act_on_it() -> None:
+    done, hasty = list[str](), Haste()
+    hasty.begin(VM)
+    hasty.after(OTHER, partial(done.append, "another"))
+    hasty.after(VM, partial(done.append, "itself"))
+    assert done == ["another"]
+    hasty.end(VM)
+
+
+async def test_an_act_that_takes_long_keeps_nothing_waiting_and_news_keep_their_order() -> None:
+    done, hasty = list[str](), Haste()
+    hasty.begin(VM)
+    hasty.after_all(partial(done.append, "first"))
+    await eventually(lambda: done == ["first"])
+    hasty.after_all(partial(done.append, "second"))
+    assert done == ["first"]
+    await eventually(lambda: done == ["first", "second"])
+    hasty.end(VM)
+    await asyncio.sleep(2 * MOST_SECONDS)
+    assert done == ["first", "second"]
+
+
+async def test_an_owner_answers_before_it_tells_all_of_the_change_or_looks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(haste, "MOST_SECONDS", 30.0)
+    async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
+        said = list[Message]()
+        driving = hosts["b"].router._driving
+        send = driving._carrier.send
+
+        def overheard(message: Message) -> None:
+            said.append(message)
+            send(message)
+
+        monkeypatch.setattr(driving._carrier, "send", overheard)
+        assert (await hosts["a"].ask(Action.OFF, "vm2")).outcome.ok
+        await eventually(lambda: any(isinstance(each, Change) for each in said))
+        await eventually(lambda: any(isinstance(each, GuardAnswer) for each in said))
+    kinds = [type(each) for each in said]
+    assert kinds.index(FenceAnswer) < kinds.index(Change)
+    assert kinds.index(FenceAnswer) < kinds.index(GuardAnswer)
+    assert not driving._haste._hurried
+    assert not driving._haste._later
+    assert all(each.sender == HostId("b") for each in said)
+
+
+async def test_a_deed_that_cannot_be_written_down_ends_its_haste_too() -> None:
+    async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
+        hosts["b"].disk.full = True
+        assert not (await hosts["a"].ask(Action.OFF, "vm2", seconds=2.0)).outcome.ok
+        driving = hosts["b"].router._driving
+        await eventually(lambda: not driving._haste._hurried and not driving._haste._later)
