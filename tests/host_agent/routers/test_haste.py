@@ -23,18 +23,20 @@ async def test_nothing_waits_where_nothing_is_hurried() -> None:
     assert done == ["news", "look"]
 
 
-async def test_what_waits_comes_in_its_order_once_the_last_act_is_over() -> None:
+async def test_what_waits_comes_in_its_order_once_an_act_is_over() -> None:
     done, hasty = list[str](), Haste()
     hasty.begin(VM)
     hasty.begin(OTHER)
     for what in ("first", "second"):
         hasty.after_all(partial(done.append, what))
     hasty.after(VM, partial(done.append, "look"))
-    hasty.end(VM)
     assert done == []
+    hasty.end(VM)
+    assert done == ["first", "second", "look"]
     hasty.after_all(partial(done.append, "third"))
+    assert done[-1] == "look"
     hasty.end(OTHER)
-    assert done == ["first", "second", "look", "third"]
+    assert done[-1] == "third"
     hasty.after_all(partial(done.append, "last"))
     assert done[-1] == "last"
 

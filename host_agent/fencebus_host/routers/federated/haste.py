@@ -13,7 +13,8 @@ MOST_SECONDS = 0.02
 
 
 class Haste:
-    """One host's.  What is put off is done in its order, as soon as nothing is hurried any more.
+    """One host's.  What is put off is done in its order, as soon as something that was hurried is over: then comes the
+    news of that.
 
     Whoever asked for a fence waits for a kill and for its being on the disk, some milliseconds together.  What costs
     the processor as much meanwhile (to tell all others of the change, to look at the dying VM for a guard) would make
@@ -32,7 +33,7 @@ class Haste:
     def end(self, vm: Uuid) -> None:
         """It is over, and told."""
         self._hurried -= Counter((vm,))
-        if not self._hurried:
+        if not self._hurried[vm]:
             self._catch_up()
 
     def after_all(self, call: Callable[[], None]) -> None:
