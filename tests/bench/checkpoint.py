@@ -209,7 +209,7 @@ def report(rounds: int, requests: int, cuts: int) -> tuple[str, list[Goal]]:
         asker = Asker(nodes.nodes[0])
         busy = asyncio.run(raw_round_trips(nodes.nodes, rounds * 5))
         rested = asyncio.run(raw_round_trips(nodes.nodes, rounds, PAUSE))
-        inside = asyncio.run(group_protocol.fences(nodes.nodes, rounds))
+        inside = group_protocol.measured(nodes.nodes, rounds)
         hosts = stack.enter_context(site(nodes, folder, vms(rounds)))
         ours = measured(asker, PORT, rounds, lambda: None)
         local = local_off(asker, rounds)
