@@ -124,9 +124,10 @@ class FederatedRouter:
 
         Nor is a word of another host believed, without a quorum, that a VM is off there.
         """
-        ownership = self._machine.ownership
+        ownership, now = self._machine.ownership, self._clock()
+        record = self._machine.endings.seen(record, now)
         believed = ownership.quorate or record.state.is_claim
-        if believed and not ownership.is_silent(record.host, self._clock()):
+        if believed and not ownership.is_silent(record.host, now):
             return record
         return dataclasses.replace(record, state=VmState.UNKNOWN)
 
