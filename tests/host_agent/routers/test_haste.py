@@ -10,9 +10,9 @@ import pytest
 from fencebus_host.routers.federated import haste
 from fencebus_host.routers.federated.haste import MOST_SECONDS, Haste
 from fencebus_schemas.model import Action, HostId
-from fencebus_schemas.peer import Change, FenceAnswer, GuardAnswer, Message
+from fencebus_schemas.peer import Change, FenceAnswer, Guard, GuardAnswer, Lift, Message, Purpose
 from tests.host_agent.evidence import OTHER, VM
-from tests.host_agent.federated_site import described, site
+from tests.host_agent.federated_site import Host, described, site
 from tests.hypervisors import eventually
 
 
@@ -74,28 +74,68 @@ async def test_an_act_that_takes_long_keeps_nothing_waiting_and_news_keep_their_
     assert done == ["first", "second"]
 
 
+async def test_what_is_put_off_comes_when_there_is_time_and_never_once_all_is_given_up() -> None:
+    done, hasty = list[str](), Haste()
+    hasty.put_off(partial(done.append, "first"))
+    hasty.after_all(partial(done.append, "second"))
+    assert done == []
+    hasty.catch_up()
+    assert done == ["first", "second"]
+    hasty.put_off(partial(done.append, "third"))
+    hasty.give_up()
+    await asyncio.sleep(2 * MOST_SECONDS)
+    assert done == ["first", "second"]
+
+
+def overheard(host: Host, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
+    """What a host says from now on."""
+    said, carrier = list[Message](), host.router._driving._carrier
+    send = carrier.send
+
+    def heard(message: Message) -> None:
+        said.append(message)
+        send(message)
+
+    monkeypatch.setattr(carrier, "send", heard)
+    return said
+
+
+async def test_guards_are_lifted_behind_the_answer_and_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(haste, "MOST_SECONDS", 30.0)
+    async with site({"a": [described(1)], "b": [described(2)], "c": [described(3)]}) as (_, hosts):
+        said = overheard(hosts["a"], monkeypatch)
+        assert (await hosts["a"].ask(Action.OFF, "vm2")).outcome.ok
+        assert not any(isinstance(each, Lift) for each in said)
+        await asyncio.sleep(0)
+        assert [each.to for each in said if isinstance(each, Lift)] == ["b", "c"]
+
+
+async def test_the_guards_of_a_reboots_end_are_lifted_before_those_of_its_start_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(haste, "MOST_SECONDS", 30.0)
+    async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
+        said = overheard(hosts["a"], monkeypatch)
+        assert (await hosts["a"].ask(Action.REBOOT, "vm2")).outcome.ok
+    lifted = next(number for number, each in enumerate(said) if isinstance(each, Lift))
+    starts = [n for n, each in enumerate(said) if isinstance(each, Guard) and each.purpose is Purpose.START]
+    assert starts
+    assert lifted < min(starts)
+
+
 async def test_an_owner_answers_before_it_tells_all_of_the_change_or_looks_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(haste, "MOST_SECONDS", 30.0)
     async with site({"a": [described(1)], "b": [described(2)]}) as (_, hosts):
-        said = list[Message]()
-        driving = hosts["b"].router._driving
-        send = driving._carrier.send
-
-        def overheard(message: Message) -> None:
-            said.append(message)
-            send(message)
-
-        monkeypatch.setattr(driving._carrier, "send", overheard)
+        said = overheard(hosts["b"], monkeypatch)
         assert (await hosts["a"].ask(Action.OFF, "vm2")).outcome.ok
         await eventually(lambda: any(isinstance(each, Change) for each in said))
         await eventually(lambda: any(isinstance(each, GuardAnswer) for each in said))
     kinds = [type(each) for each in said]
     assert kinds.index(FenceAnswer) < kinds.index(Change)
     assert kinds.index(FenceAnswer) < kinds.index(GuardAnswer)
-    assert not driving._haste._hurried
-    assert not driving._haste._later
+    assert not hosts["b"].router._driving._haste._hurried
     assert all(each.sender == HostId("b") for each in said)
 
 

@@ -19,10 +19,10 @@ from fencebus_host.federation.member import Refusal
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
 from fencebus_host.routers.federated.echoes import Echoes, Meaning
 from fencebus_host.routers.federated.haste import Haste
-from fencebus_host.routers.federated.urgency import INDICATIONS, leisure_of
+from fencebus_host.routers.federated.urgency import INDICATIONS
 from fencebus_schemas.deadline import Clock, Deadline
 from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
-from fencebus_schemas.peer import Message
+from fencebus_schemas.peer import Guard, Lift, Message
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class Driving:
                 group.create_task(self._tick(), name="heartbeat")
                 group.create_task(self._witnesses.run(), name="witnesses")
         finally:
+            self._haste.give_up()
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -103,6 +104,10 @@ class Driving:
             self._apply(effect)
         if self._machine.is_busy:
             self._wake.set()
+
+    def answered(self) -> None:
+        """Whoever asked for something has the answer: what was put off for that can be done."""
+        self._haste.catch_up()
 
     # -- what happens ----------
 
@@ -179,12 +184,15 @@ class Driving:
             self._spawn(self._act(effect), effect)
 
     def _send(self, message: Message) -> None:
-        if leisure := leisure_of(message):
-            asyncio.get_running_loop().call_later(leisure, self._carrier.send, message)
+        send = partial(self._carrier.send, message)
+        if isinstance(message, Lift):
+            self._haste.put_off(send)
         elif isinstance(message, INDICATIONS):
-            self._haste.after_all(partial(self._carrier.send, message))
+            self._haste.after_all(send)
         else:
-            self._carrier.send(message)
+            if isinstance(message, Guard):
+                self._haste.catch_up()  # a reboot's start is guarded by the same request as its end was
+            send()
 
     async def _keep(self, effect: Keep) -> None:
         ok = await self._keeper.keep(effect.record)

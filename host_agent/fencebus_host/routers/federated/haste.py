@@ -34,30 +34,41 @@ class Haste:
         """It is over, and told."""
         self._hurried -= Counter((vm,))
         if not self._hurried[vm]:
-            self._catch_up()
+            self.catch_up()
 
     def after_all(self, call: Callable[[], None]) -> None:
         """Call it at once, if nothing is hurried; else in a while, behind all that waits already."""
         if self._hurried or self._later:
-            self._put_off(call)
+            self.put_off(call)
         else:
             call()
 
     def after(self, vm: Uuid, call: Callable[[], None]) -> None:
         """Call it at once, if nothing is hurried of this VM."""
         if self._hurried[vm]:
-            self._put_off(call)
+            self.put_off(call)
         else:
             call()
 
-    def _put_off(self, call: Callable[[], None]) -> None:
+    def put_off(self, call: Callable[[], None]) -> None:
+        """Call it in a while."""
         self._later.append(call)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self._catch_up)
+            self._timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self.catch_up)
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Do all that was put off."""
+        later = self._forgotten()
+        while later:
+            later.popleft()()
+
+    def give_up(self) -> None:
+        """Nothing of it is to be done any more."""
+        self._forgotten()
+
+    def _forgotten(self) -> deque[Callable[[], None]]:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._later:
-            self._later.popleft()()
+        later, self._later = self._later, deque()
+        return later

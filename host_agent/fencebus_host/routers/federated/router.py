@@ -181,6 +181,7 @@ class FederatedRouter:
     def note(self, request: FenceRequest, outcome: FenceOutcome, seconds: float) -> None:
         """A power action is over: the same request gets the same answer wherever it arrives again."""
         patience = max(request.deadline.at - self._clock(), 0.0)
+        self._driving.answered()
         self._driving.apply(self._machine.settled(identity_of(request), outcome, patience))
 
     def recall(self, request: FenceRequest) -> Outcome | None:

@@ -9,7 +9,6 @@ from fencebus_schemas.peer import (
     Fetch,
     Guard,
     Inventory,
-    Lift,
     Message,
     Outcome,
     Rehearse,
@@ -21,8 +20,6 @@ PATIENCE = 15.0
 """Seconds for which a message that is no command is worth anything: after that its sender counts as silent."""
 INDICATIONS = (Announce, Inventory, Change, Fetch, Outcome, Rehearse, Rehearsed)
 """Dropped first where there is no room, as others will come."""
-LEISURE = 0.005
-"""Seconds for which a message waits that nobody waits for, so that whoever asked for a fence has the answer first."""
 
 
 def patience_of(message: Message) -> float:
@@ -30,8 +27,3 @@ def patience_of(message: Message) -> float:
     if isinstance(message, (Guard, Fence, Start)):
         return max(message.quote.patience, 0.001)
     return PATIENCE
-
-
-def leisure_of(message: Message) -> float:
-    """Seconds that it may wait before it is sent."""
-    return LEISURE if isinstance(message, Lift) else 0.0
