@@ -49,5 +49,5 @@ def descriptors() -> int:
 
 async def nothing_left_behind(before: int) -> None:
     """No thread, and no more descriptors than before."""
-    await eventually(lambda: "kombu" not in [thread.name for thread in threading.enumerate()], 30)
+    await eventually(lambda: not any(thread.name.startswith("kombu") for thread in threading.enumerate()), 30)
     await eventually(lambda: descriptors() <= before, 30)

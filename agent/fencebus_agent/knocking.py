@@ -28,7 +28,7 @@ class Knocking:
             began = loop.time()
             if await self._round(closed) and loop.time() - began > SOUND:
                 waits = pauses()
-            else:
+            elif not closed():
                 await asyncio.sleep(next(waits))
 
     async def _round(self, closed: Callable[[], bool]) -> bool:

@@ -27,8 +27,8 @@ from fencebus_agent.bus_terms import DEFAULTS, Terms
 from fencebus_agent.bus_tls import context_of
 from fencebus_agent.flaws import SIGNED, refuse_flawed
 from fencebus_agent.knocking import Knocking
-from fencebus_agent.kombu_courier import Courier
-from fencebus_agent.kombu_link import ANSWER, FAREWELL, Hooks, Link
+from fencebus_agent.kombu_courier import Courier, aside
+from fencebus_agent.kombu_link import ANSWER, FAREWELL, LONGEST, Hooks, Link
 from fencebus_agent.kombu_stream import Stream, on_loop
 from fencebus_agent.outbox import Outbox, Parcel
 from fencebus_agent.patience import set_by
@@ -155,7 +155,8 @@ class KombuBus:
                     ssl=context,
                     server_hostname=broker.host if context else None,
                 )
-            link = await threads.submit(partial(Link, broker, terms, self.own, self._hooks(loop), stream))
+            login = partial(Link, broker, terms, self.own, self._hooks(loop), stream)
+            link = await aside(threads, login, partial(stream.abort, "given up"), terms.connect_timeout + LONGEST)
         except Exception as error:  # noqa: BLE001 -- a connection's root: hostile bytes may do anything to a library
             stream.abort("given up")
             self._standing.failed(f"{broker}: {_reason(error)}")
@@ -180,10 +181,12 @@ class KombuBus:
             self._standing.leave()
             raise
         finally:
-            await courier.leave(BusUnreachable(str(broker), f"{IN_DOUBT}: {reason}"))
-            self._courier = None
-            self.dropped += self._outbox.drop_indications()
-            self._standing.went(reason)
+            try:
+                await courier.leave(BusUnreachable(str(broker), f"{IN_DOUBT}: {reason}"))
+            finally:
+                self._courier = None
+                self.dropped += self._outbox.drop_indications()
+                self._standing.went(reason)
 
     def _wanted(self) -> tuple[Address, ...]:
         return tuple(address for address in self._sinks.bindings if address.exchange)

@@ -18,7 +18,7 @@ from kombu.transport import pyamqp
 from fencebus_agent.bus import Address, BusError, BusMessage, BusRefused, direct_exchange, topic_exchange
 from fencebus_agent.bus_terms import Terms
 from fencebus_agent.bus_tls import speaks_for_itself
-from fencebus_agent.kombu_publisher import PUBLISH, Publisher, Settle
+from fencebus_agent.kombu_publisher import PUBLISH, REFUSED, Publisher, Settle
 from fencebus_agent.kombu_stream import Stream
 from fencebus_agent.kombu_wire import message_of
 from fencebus_agent.outbox import Parcel
@@ -28,10 +28,14 @@ QUEUE_LENGTH = 10_000
 """Messages that wait at the broker for a client that does not read; of more the oldest are lost."""
 ANSWER = 5.0
 """Seconds that the broker may take to answer, or to go on with what it has begun."""
+LONGEST = 2 * ANSWER
+"""Seconds for which a thread has a connection at most: who goes on talking, and does not answer, is left."""
 FAREWELL = 1.0
 """The same, when nothing depends on it any more."""
 LAST_WORDS = 0.1
 """Seconds that are waited for confirms before leaving."""
+LARGEST_FRAME = 1 << 17
+"""Bytes, whatever larger ones the broker proposes; py-amqp would agree to any."""
 AT_ONCE = 200
 """Frames that are read before it is looked at what is to be written."""
 
@@ -49,10 +53,21 @@ class Hooks:
 
 
 class _Channel(pyamqp.Channel):
-    """One that stays closed when the broker has closed it.  The library would open it again, and wait."""
+    """One that stays closed when the broker has closed it: the library would open it again, and wait.  That a message
+    was refused is said to who sent it, and disturbs nobody who waits for something else.
+    """
 
     def _do_revive(self) -> None:
         self.is_open = False
+
+    def _on_close(self, code: int, text: str, class_id: int, method_id: int) -> None:
+        try:
+            super()._on_close(code, text, class_id, method_id)
+        except pyamqp.Transport.channel_errors as error:
+            if (class_id, method_id) != PUBLISH:
+                raise
+            for shut in self.events[REFUSED]:
+                shut(str(error))
 
 
 class _Connection(pyamqp.Connection):
@@ -76,6 +91,9 @@ class _Connection(pyamqp.Connection):
             self.collect()
             raise
 
+    def _on_tune(self, channel_max: int, frame_max: int, heartbeat: int) -> None:
+        super()._on_tune(channel_max, min(frame_max or LARGEST_FRAME, LARGEST_FRAME), heartbeat)
+
 
 class _Transport(pyamqp.Transport):
     Connection = _Connection
@@ -91,7 +109,6 @@ class Link:
         """Log in, and make the queue; waits."""
         self._hooks, self._stream = hooks, stream
         self._blocked = False
-        self._refusal = ""
         self._bound: set[Address] = set()
         by_certificate = speaks_for_itself(broker, terms.tls)
         user = broker.user or ("" if by_certificate else "guest")
@@ -144,22 +161,23 @@ class Link:
     @property
     def takes_more(self) -> bool:
         """True if the broker takes messages now."""
-        return not self._blocked and not self._refusal and self._stream.has_room and self._publisher.has_room
+        return not self._blocked and self._stream.has_room and self._publisher.has_room
 
     @property
     def pending(self) -> bool:
         """True if there is something to be read."""
-        return not self._refusal and self._stream.has_frame
+        return self._stream.has_frame
 
     def lacks(self, addresses: Iterable[Address]) -> bool:
-        """True if there is something for a thread to do: to mend what a refusal has closed, or to bind to these."""
-        return bool(self._refusal) or (not self._blocked and any(address not in self._bound for address in addresses))
+        """True if there is something for a thread to do: to mend what a refusal has closed, or to bind to these.  Not
+        while the broker is full, as it reads nothing then.
+        """
+        return not self._blocked and (self._publisher.shut or any(address not in self._bound for address in addresses))
 
     def supply(self, addresses: Iterable[Address]) -> None:
         """Do that; waits."""
-        if self._refusal:
-            refusal, self._refusal = self._refusal, ""
-            self._publisher.reopen(refusal)
+        if self._publisher.shut:
+            self._publisher.reopen()
         self.bind(addresses)
 
     def bind(self, addresses: Iterable[Address]) -> None:
@@ -174,21 +192,24 @@ class Link:
         """True if ``publish`` will not wait."""
         return self._publisher.knows(to.exchange)
 
+    def learn(self, to: Address) -> str | None:
+        """Why nothing can be sent there; ``None`` if it is known from now on.  Waits."""
+        return self._publisher.ensure(to.exchange)
+
     def publish(self, parcel: Parcel) -> None:
-        """See Publisher; waits where it is the first one for its exchange."""
+        """See Publisher."""
         self._publisher.publish(parcel)
+
+    def refuse(self, parcel: Parcel, reason: str) -> None:
+        """See Publisher."""
+        self._publisher.refuse(parcel, reason)
 
     def read(self) -> None:
         """Take what has come, and call the hooks for it."""
         for _ in range(AT_ONCE):
             if not self.pending:
                 return
-            try:
-                self._amqp.blocking_read()
-            except self._transport.channel_errors as error:
-                if getattr(error, "method_sig", None) != PUBLISH:
-                    raise
-                self._refusal = str(error)
+            self._amqp.blocking_read()
 
     def beat(self) -> None:
         """To be called some times in each heartbeat interval; raises once the broker has been silent for too long."""
@@ -201,6 +222,10 @@ class Link:
                 self._hear_out()
                 self._transport.close_connection(self._amqp)
         self.drop()
+
+    def cut(self) -> None:
+        """End what a thread waits for.  The only thing that is allowed while one is at it."""
+        self._stream.abort("given up")
 
     def drop(self) -> None:
         """Close the connection, without a word."""

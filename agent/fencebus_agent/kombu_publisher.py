@@ -1,7 +1,7 @@
 """Converts parcels into confirmed messages on one channel: what the broker took, refused, or was not asked for.
 
-Confirms are read as they come rather than one after each message: a message costs no round trip of the thread's, and
-many are under way at once.
+Confirms are read as they come rather than one after each message: a message costs no round trip, and many are under way
+at once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ WINDOW_BYTES = 1 << 20
 
 PUBLISH = (60, 40)
 """The method of AMQP 0-9-1 that ``publish`` calls."""
+REFUSED = "refused"
+"""The event of a channel that the broker has closed because of a message."""
 
 Settle = Callable[[Parcel, BusError | None], None]
 """``None``: the broker has it."""
@@ -47,12 +49,18 @@ class Publisher:
         self._unconfirmed: dict[int, Parcel] = {}
         self._bytes = 0
         self._tag = 0
+        self._refusal = ""
         self._channel = self._opened()
 
     @property
     def has_room(self) -> bool:
-        """False while too much is unconfirmed."""
-        return len(self._unconfirmed) < WINDOW and self._bytes < WINDOW_BYTES
+        """False while too much is unconfirmed, or the channel is shut."""
+        return not self.shut and len(self._unconfirmed) < WINDOW and self._bytes < WINDOW_BYTES
+
+    @property
+    def shut(self) -> bool:
+        """True once the broker has closed the channel because of a message, until ``reopen``."""
+        return bool(self._refusal)
 
     @property
     def in_doubt(self) -> bool:
@@ -60,14 +68,9 @@ class Publisher:
         return bool(self._unconfirmed)
 
     def publish(self, parcel: Parcel) -> None:
-        """Write it; what becomes of it is told to ``settle``, perhaps only later.  It is not sent if this raises.
-
-        Waits where it is the first one for its exchange.
+        """Write it, to an exchange that is known; what becomes of it is told to ``settle`` later.  It is not sent if
+        this raises.
         """
-        trouble = self.ensure(parcel.to.exchange)
-        if trouble is not None:
-            self._settle(parcel, BusRefused(self._name, trouble))
-            return
         self._write(parcel)
         self._tag += 1
         self._unconfirmed[self._tag] = parcel
@@ -92,11 +95,13 @@ class Publisher:
             self._known.add(exchange)
         return trouble
 
-    def reopen(self, reason: str) -> None:
-        """After the broker has closed the channel because of a message: what it has read after that one it threw away.
+    def refuse(self, parcel: Parcel, reason: str) -> None:
+        """It was not written, and will not be."""
+        self._settle(parcel, BusRefused(self._name, reason))
 
-        Waits.
-        """
+    def reopen(self) -> None:
+        """Once it is shut: what the broker has read after the message that it refused it threw away.  Waits."""
+        reason, self._refusal = self._refusal, ""
         self._channel.collect()
         parcels = list(self._unconfirmed.values())
         guilty = blamed(reason, [parcel.to for parcel in parcels])
@@ -131,6 +136,7 @@ class Publisher:
         self._tag = 0
         channel.events["basic_ack"].add(self._acked)
         channel.events["basic_nack"].add(self._nacked)
+        channel.events[REFUSED].add(self._shut)
         return channel
 
     def _declare(self, exchange: str, *, passive: bool) -> str | None:
@@ -139,10 +145,15 @@ class Publisher:
         try:
             channel.exchange_declare(exchange, exchange_type(exchange), passive, durable=True, auto_delete=False)
         except self._refusals as error:
+            if channel.is_open:  # it is another one that the broker has closed
+                raise
             channel.collect()
             return str(error)
         channel.close()
         return None
+
+    def _shut(self, reason: str) -> None:
+        self._refusal = reason
 
     def _acked(self, tag: int, multiple: bool) -> None:
         self._answered(tag, multiple, None)

@@ -17,7 +17,7 @@ from struct import Struct
 HEADER = b"AMQP\x00\x00\x09\x01"
 """What a client says first (AMQP 0-9-1, 4.2.2)."""
 LARGEST = 1 << 20
-"""Bytes of a frame's payload that are waited for.  py-amqp agrees on 128 KiB at most; more is no broker's."""
+"""Bytes of a frame that are waited for: kombu_link agrees on 128 KiB at most, so more is no broker's."""
 MUCH, LITTLE = 1 << 20, 1 << 18
 """Bytes that wait to be read, from which on no more are taken, and below which they are again."""
 _HEAD, _END = Struct(">BHI"), 0xCE
@@ -63,7 +63,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(0)
+        transport.set_write_buffer_limits(high=1, low=0)  # not 0: TLS would call the room full when nothing waits
         self._transport = transport
         if self._over:
             transport.abort()
@@ -90,7 +90,7 @@ class Stream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         self.has_room = True
-        self._heed()
+        self._loop.call_soon(self._heed)  # TLS says it in the midst of a write, where nothing else may be written
 
     # ---- py-amqp: what its own transport offers, as far as a connection uses it
 
