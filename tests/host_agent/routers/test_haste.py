@@ -10,7 +10,7 @@ import pytest
 from fencebus_host.routers.federated import haste
 from fencebus_host.routers.federated.haste import MOST_SECONDS, Haste
 from fencebus_schemas.model import Action, HostId
-from fencebus_schemas.peer import Change, FenceAnswer, Guard, GuardAnswer, Lift, Message, Purpose
+from fencebus_schemas.peer import Change, FenceAnswer, Guard, Lift, Message, Purpose
 from tests.host_agent.evidence import OTHER, VM
 from tests.host_agent.federated_site import Host, described, site
 from tests.hypervisors import eventually
@@ -18,9 +18,8 @@ from tests.hypervisors import eventually
 
 async def test_nothing_waits_where_nothing_is_hurried() -> None:
     done, quiet = list[str](), Haste()
-    quiet.after_all(partial(done.append, "news"))
-    quiet.after(VM, partial(done.append, "look"))
-    assert done == ["news", "look"]
+    quiet.after(partial(done.append, "news"))
+    assert done == ["news"]
 
 
 async def test_what_waits_comes_in_its_order_once_an_act_is_over() -> None:
@@ -28,16 +27,15 @@ async def test_what_waits_comes_in_its_order_once_an_act_is_over() -> None:
     hasty.begin(VM)
     hasty.begin(OTHER)
     for what in ("first", "second"):
-        hasty.after_all(partial(done.append, what))
-    hasty.after(VM, partial(done.append, "look"))
+        hasty.after(partial(done.append, what))
     assert done == []
     hasty.end(VM)
-    assert done == ["first", "second", "look"]
-    hasty.after_all(partial(done.append, "third"))
-    assert done[-1] == "look"
+    assert done == ["first", "second"]
+    hasty.after(partial(done.append, "third"))
+    assert done[-1] == "second"
     hasty.end(OTHER)
     assert done[-1] == "third"
-    hasty.after_all(partial(done.append, "last"))
+    hasty.after(partial(done.append, "last"))
     assert done[-1] == "last"
 
 
@@ -45,28 +43,19 @@ async def test_an_act_is_over_once_all_that_was_begun_of_it_is() -> None:
     done, hasty = list[str](), Haste()
     hasty.begin(VM)
     hasty.begin(VM)
-    hasty.after(VM, partial(done.append, "look"))
+    hasty.after(partial(done.append, "news"))
     hasty.end(VM)
     assert done == []
     hasty.end(VM)
-    assert done == ["look"]
-
-
-async def test_only_a_look_at_the_vm_itself_waits_for_an_act_on_it() -> None:
-    done, hasty = list[str](), Haste()
-    hasty.begin(VM)
-    hasty.after(OTHER, partial(done.append, "another"))
-    hasty.after(VM, partial(done.append, "itself"))
-    assert done == ["another"]
-    hasty.end(VM)
+    assert done == ["news"]
 
 
 async def test_an_act_that_takes_long_keeps_nothing_waiting_and_news_keep_their_order() -> None:
     done, hasty = list[str](), Haste()
     hasty.begin(VM)
-    hasty.after_all(partial(done.append, "first"))
+    hasty.after(partial(done.append, "first"))
     await eventually(lambda: done == ["first"])
-    hasty.after_all(partial(done.append, "second"))
+    hasty.after(partial(done.append, "second"))
     assert done == ["first"]
     await eventually(lambda: done == ["first", "second"])
     hasty.end(VM)
@@ -77,7 +66,7 @@ async def test_an_act_that_takes_long_keeps_nothing_waiting_and_news_keep_their_
 async def test_what_is_put_off_comes_when_there_is_time_and_never_once_all_is_given_up() -> None:
     done, hasty = list[str](), Haste()
     hasty.put_off(partial(done.append, "first"))
-    hasty.after_all(partial(done.append, "second"))
+    hasty.after(partial(done.append, "second"))
     assert done == []
     hasty.catch_up()
     assert done == ["first", "second"]
@@ -123,7 +112,7 @@ async def test_the_guards_of_a_reboots_end_are_lifted_before_those_of_its_start_
     assert lifted < min(starts)
 
 
-async def test_an_owner_answers_before_it_tells_all_of_the_change_or_looks_again(
+async def test_an_owner_answers_before_it_tells_all_of_the_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(haste, "MOST_SECONDS", 30.0)
@@ -131,10 +120,8 @@ async def test_an_owner_answers_before_it_tells_all_of_the_change_or_looks_again
         said = overheard(hosts["b"], monkeypatch)
         assert (await hosts["a"].ask(Action.OFF, "vm2")).outcome.ok
         await eventually(lambda: any(isinstance(each, Change) for each in said))
-        await eventually(lambda: any(isinstance(each, GuardAnswer) for each in said))
     kinds = [type(each) for each in said]
     assert kinds.index(FenceAnswer) < kinds.index(Change)
-    assert kinds.index(FenceAnswer) < kinds.index(GuardAnswer)
     assert not hosts["b"].router._driving._haste._hurried
     assert all(each.sender == HostId("b") for each in said)
 

@@ -176,8 +176,7 @@ class Driving:
         elif isinstance(effect, Keep):
             self._spawn(self._keep(effect), effect)
         elif isinstance(effect, Look):
-            # Not in the midst of an act on it: what is seen then is no word, and another look would follow.
-            self._haste.after(effect.vm, lambda: self._spawn(self._look(effect)))
+            self._spawn(self._look(effect))
         elif isinstance(effect, AskProof):
             self._spawn(self._prove(effect))
         else:
@@ -188,7 +187,7 @@ class Driving:
         if isinstance(message, Lift):
             self._haste.put_off(send)
         elif isinstance(message, INDICATIONS):
-            self._haste.after_all(send)
+            self._haste.after(send)
         else:
             if isinstance(message, Guard):
                 self._haste.catch_up()  # a reboot's start is guarded by the same request as its end was

@@ -16,9 +16,9 @@ class Haste:
     """One host's.  What is put off is done in its order, as soon as something that was hurried is over: then comes the
     news of that.
 
-    Whoever asked for a fence waits for a kill and for its being on the disk, some milliseconds together.  What costs
-    the processor as much meanwhile (to tell all others of the change, to look at the dying VM for a guard) would make
-    it twice as long.
+    Whoever asked for a fence waits for a kill and for its being on the disk, some milliseconds together.  To tell all
+    others of the change meanwhile, and of what else is news, makes it longer.  Looks are not put off: what a guard's
+    first look sees counts (``decisions/fence-across-hosts.md``).
     """
 
     def __init__(self) -> None:
@@ -36,16 +36,9 @@ class Haste:
         if not self._hurried[vm]:
             self.catch_up()
 
-    def after_all(self, call: Callable[[], None]) -> None:
+    def after(self, call: Callable[[], None]) -> None:
         """Call it at once, if nothing is hurried; else in a while, behind all that waits already."""
         if self._hurried or self._later:
-            self.put_off(call)
-        else:
-            call()
-
-    def after(self, vm: Uuid, call: Callable[[], None]) -> None:
-        """Call it at once, if nothing is hurried of this VM."""
-        if self._hurried[vm]:
             self.put_off(call)
         else:
             call()
