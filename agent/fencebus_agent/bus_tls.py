@@ -23,17 +23,3 @@ def context_of(tls: Tls, purpose: ssl.Purpose = ssl.Purpose.SERVER_AUTH) -> ssl.
     if tls.cert_file is not None:
         context.load_cert_chain(tls.cert_file, tls.key_file)
     return context
-
-
-def options_of(broker: Broker, tls: Tls) -> dict[str, object] | bool:
-    """What kombu's connection takes as ``ssl``."""
-    if not broker.secure:
-        return False
-    return {
-        "ca_certs": tls.ca_file,
-        "certfile": tls.cert_file,
-        "keyfile": tls.key_file,
-        "cert_reqs": ssl.CERT_REQUIRED,
-        "server_hostname": broker.host,
-        "tls_minimum_version": OLDEST,
-    }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from struct import pack, unpack_from
 
 START, START_OK, TUNE, TUNE_OK, OPEN, OPEN_OK = ((10, each) for each in (10, 11, 30, 31, 40, 41))
-GOODBYE, GOODBYE_OK, BLOCKED = (10, 50), (10, 51), (10, 60)
+GOODBYE, GOODBYE_OK, BLOCKED, UNBLOCKED = ((10, each) for each in (50, 51, 60, 61))
 CHANNEL, CHANNEL_OK, SHUT, SHUT_OK = ((20, each) for each in (10, 11, 40, 41))
 DECLARE, DECLARE_OK, QUEUE, QUEUE_OK, BIND, BIND_OK = (40, 10), (40, 11), (50, 10), (50, 11), (50, 20), (50, 21)
 CONSUME, CONSUME_OK, PUBLISH, ACK, CONFIRM, CONFIRM_OK = (60, 20), (60, 21), (60, 40), (60, 80), (85, 10), (85, 11)

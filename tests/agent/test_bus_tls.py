@@ -7,22 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from fencebus_agent.bus_tls import context_of, options_of, speaks_for_itself
+from fencebus_agent.bus_tls import context_of, speaks_for_itself
 from fencebus_schemas.bus_url import AMQP_0, Tls, brokers
 from tests.managers.certificates import made
 
 
-def test_a_certificate_is_always_verified_and_its_name_compared() -> None:
-    secure, plain = brokers("amqps://rabbit.example,amqp://h", AMQP_0)
-    options = options_of(secure, Tls("ca", "cert", "key"))
-    assert isinstance(options, dict)
-    assert options["cert_reqs"] is ssl.CERT_REQUIRED
-    assert options["server_hostname"] == "rabbit.example"
-    assert [options[name] for name in ("ca_certs", "certfile", "keyfile")] == ["ca", "cert", "key"]
-    assert options_of(plain, Tls("ca")) is False
-
-
-def test_so_it_is_in_a_connection_of_the_loop(tmp_path: Path) -> None:
+def test_a_certificate_is_always_verified_and_its_name_compared(tmp_path: Path) -> None:
     context = context_of(Tls())
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from itertools import repeat
 from struct import pack, unpack_from
 
@@ -14,7 +14,6 @@ from fencebus_agent import knocking, kombu_bus, kombu_courier, kombu_link
 from fencebus_agent.bus import (
     Address,
     BusCongested,
-    BusError,
     BusMessage,
     BusRefused,
     BusState,
@@ -25,10 +24,10 @@ from fencebus_agent.bus import (
 )
 from fencebus_agent.bus_terms import Terms
 from fencebus_agent.kombu_bus import KombuBus
-from fencebus_agent.worker_threads import WorkerThreads
 from tests.agent.broker_by_script import (
     BIND,
     BIND_OK,
+    BLOCKED,
     CHANNEL,
     CONSUME,
     DECLARE,
@@ -38,8 +37,10 @@ from tests.agent.broker_by_script import (
     PUBLISH,
     QUEUE,
     SHUT,
+    SHUT_OK,
     START_OK,
     TUNE_OK,
+    UNBLOCKED,
     Method,
     Scripted,
     frame,
@@ -150,6 +151,36 @@ async def test_a_refusal_that_comes_while_a_thread_binds_is_told_to_who_sent_it_
         await bus.send(Address(topic, "x"), BusMessage(b"2"), soon(), COMMAND)
         assert (told, len(broker.writers)) == ([], 1)
     assert broker.bodies == [b"2"]
+
+
+async def test_a_broker_that_refuses_and_is_full_is_asked_for_a_new_channel_once_it_is_well_again(
+    broker: Scripted,
+) -> None:
+    bus = client(broker)
+    words = short("PRECONDITION_FAILED - too large")
+    refusal_of_it = pack(">H", 406) + words + pack(">HH", *PUBLISH)
+
+    def refuse(_channel: int, sig: Method, _given: bytes) -> bytes | None:
+        if sig != PUBLISH:
+            return None
+        broker.instead = silent_about()
+        return method(0, BLOCKED, short("memory")) + method(broker.confirming, SHUT, refusal_of_it)
+
+    async with running(bus):
+        broker.deaf, broker.instead = True, refuse
+        sending = asyncio.create_task(bus.send(bus.own, BusMessage(b"1"), soon(), COMMAND))
+        await eventually(lambda: broker.count(SHUT_OK) == 1)
+        asked = broker.count(CHANNEL)
+        await asyncio.sleep(0.05)
+        assert not sending.done()
+        assert broker.count(CHANNEL) == asked
+        broker.deaf = False
+        broker.say(method(0, UNBLOCKED))
+        with pytest.raises(BusRefused, match="too large"):
+            await sending
+        await bus.send(bus.own, BusMessage(b"2"), soon(), COMMAND)
+    assert broker.bodies == [b"2"]
+    assert len(broker.writers) == 1
 
 
 async def test_what_was_written_and_not_confirmed_at_the_end_is_said_to_be_in_doubt_and_not_sent_again(
@@ -329,55 +360,3 @@ async def test_many_connections_leave_one_thread_and_one_socket(broker: Scripted
         await bus.wait_connected(soon())
         await eventually(lambda: descriptors() <= before + 2)  # both ends of the last one
     await nothing_left_behind(before)
-
-
-# ---- aside
-
-
-async def test_whoever_is_cancelled_is_so_only_once_the_thread_is_done() -> None:
-    threads, steps = WorkerThreads("aside", limit=1), list[str]()
-    loop, cut = asyncio.get_running_loop(), asyncio.Event()
-
-    def call() -> None:
-        asyncio.run_coroutine_threadsafe(cut.wait(), loop).result()
-        steps.append("thread")
-
-    task = asyncio.create_task(kombu_courier.aside(threads, call, lambda: steps.append("cut"), 60.0))
-    await asyncio.sleep(0.01)
-    for _ in range(2):
-        task.cancel()
-        await asyncio.sleep(0.01)
-        assert not task.done()
-    cut.set()
-    await asyncio.wait({task}, timeout=30)
-    assert task.cancelled()
-    assert steps == ["cut", "cut", "thread"]
-    threads.close()
-
-
-async def test_a_thread_has_only_so_much_time_and_what_it_says_too_late_counts_no_more() -> None:
-    threads, cut = WorkerThreads("aside", limit=1), asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def call() -> None:
-        asyncio.run_coroutine_threadsafe(cut.wait(), loop).result()
-        raise ValueError
-
-    with pytest.raises(TimeoutError):
-        await kombu_courier.aside(threads, call, cut.set, 0.01)
-    threads.close()
-
-
-@pytest.mark.parametrize("error", (None, BusRefused("bus", "no")))
-async def test_what_a_thread_brings_back_in_time_counts(error: BusError | None) -> None:
-    threads, cuts = WorkerThreads("aside", limit=1), list[int]()
-
-    def call() -> Sequence[int]:
-        if error is not None:
-            raise error
-        return (1, 2)
-
-    with pytest.raises(BusRefused) if error else contextlib.nullcontext():
-        assert await kombu_courier.aside(threads, call, lambda: cuts.append(1), 60.0) == (1, 2)
-    assert cuts == []
-    threads.close()
