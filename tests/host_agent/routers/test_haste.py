@@ -76,6 +76,16 @@ async def test_what_is_put_off_comes_when_there_is_time_and_never_once_all_is_gi
     assert done == ["first", "second"]
 
 
+async def test_a_defect_in_one_is_no_others_loss() -> None:
+    done, hasty = list[str](), Haste()
+    hasty.put_off(partial(done.append, "first"))
+    hasty.put_off(partial(done.remove, "nothing"))
+    hasty.put_off(partial(done.append, "last"))
+    with pytest.raises(ValueError, match="not in list"):
+        hasty.catch_up()
+    await eventually(lambda: done == ["first", "last"])
+
+
 def overheard(host: Host, monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     """What a host says from now on."""
     said, carrier = list[Message](), host.router._driving._carrier

@@ -50,10 +50,14 @@ class Haste:
             self._timer = asyncio.get_running_loop().call_later(MOST_SECONDS, self.catch_up)
 
     def catch_up(self) -> None:
-        """Do all that was put off."""
+        """Do all that was put off.  What one of them raises is raised, and what is behind it waits once more."""
         later = self._forgotten()
-        while later:
-            later.popleft()()
+        try:
+            while later:
+                later.popleft()()
+        finally:
+            for call in later:
+                self.put_off(call)
 
     def give_up(self) -> None:
         """Nothing of it is to be done any more."""
