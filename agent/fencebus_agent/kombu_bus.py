@@ -155,7 +155,7 @@ class KombuBus:
                     ssl=context,
                     server_hostname=broker.host if context else None,
                 )
-            login = partial(Link, broker, terms, self.own, self._hooks(loop), stream)
+            login = partial(self._login, broker, self._hooks(loop), stream)
             link = await aside(threads, login, partial(stream.abort, "given up"), terms.connect_timeout + LONGEST)
         except Exception as error:  # noqa: BLE001 -- a connection's root: hostile bytes may do anything to a library
             stream.abort("given up")
@@ -199,6 +199,16 @@ class KombuBus:
         log.warning("%s: the broker is %s", self.name, "short of memory or disk" if on else "well again")
 
     # ---- called on the loop, or in a thread that has the connection for a while
+
+    def _login(self, broker: Broker, hooks: Hooks, stream: Stream) -> Link:
+        """Nobody is told of a connection before all that is wanted comes by it: what is sent then would be lost."""
+        link = Link(broker, self._terms, self.own, hooks, stream)
+        try:
+            link.bind(self._wanted())
+        except BaseException:
+            link.drop()
+            raise
+        return link
 
     def _hooks(self, loop: asyncio.AbstractEventLoop) -> Hooks:
         def settle(parcel: Parcel, error: BusError | None) -> None:

@@ -94,12 +94,16 @@ class Courier:
 
     def _turn(self) -> None:
         self._link.read()
-        while self._link.takes_more and self._first is None and (parcel := self._outbox.take()) is not None:
+        lacks = self._link.lacks(self._wanted())
+        # What was wanted first is bound first: the answer to a message may come by it.
+        while not lacks and self._link.takes_more and self._first is None:
+            if (parcel := self._outbox.take()) is None:
+                break
             if self._link.knows(parcel.to):
                 self._publish(parcel)
             else:
                 self._first = parcel
-        if self._first is not None or self._link.lacks(self._wanted()):
+        if self._first is not None or lacks:
             self._wake.set()
         elif self._link.pending:
             asyncio.get_running_loop().call_soon(self.look)
