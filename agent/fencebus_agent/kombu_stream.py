@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ HEADER = b"AMQP\x00\x00\x09\x01"
 """What a client says first (AMQP 0-9-1, 4.2.2)."""
 LARGEST = 1 << 20
 """Bytes of a frame that are waited for: kombu_link agrees on 128 KiB at most, so more is no broker's."""
+UNHEARD = 1000
+"""Milliseconds in which the broker's machine has to acknowledge what was sent, before the connection is given up: where
+a cable is cut, another broker is tried that much sooner than a heartbeat is missed.  As py-amqp's own transport has it.
+"""
 MUCH, LITTLE = 1 << 20, 1 << 18
 """Bytes that wait to be read, from which on no more are taken, and below which they are again."""
 _HEAD, _END = Struct(">BHI"), 0xCE
@@ -63,6 +68,8 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         assert isinstance(transport, asyncio.Transport)
+        line: socket.socket = transport.get_extra_info("socket")
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD)
         transport.set_write_buffer_limits(high=1, low=0)  # not 0: TLS would call the room full when nothing waits
         self._transport = transport
         if self._over:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -15,7 +16,7 @@ from struct import Struct
 import pytest
 
 from fencebus_agent.bus_tls import context_of
-from fencebus_agent.kombu_stream import HEADER, LARGEST, LITTLE, MUCH, Frame, Stream, on_loop
+from fencebus_agent.kombu_stream import HEADER, LARGEST, LITTLE, MUCH, UNHEARD, Frame, Stream, on_loop
 from fencebus_schemas.bus_url import Tls
 from tests.hypervisors import eventually
 from tests.managers.certificates import made
@@ -103,6 +104,13 @@ async def in_thread(stream: Stream) -> Frame:
 
 
 # ---- reading
+
+
+async def test_the_kernel_gives_up_a_line_on_which_nothing_is_acknowledged() -> None:
+    async with linked() as far:
+        assert far.stream._transport is not None
+        line: socket.socket = far.stream._transport.get_extra_info("socket")
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == UNHEARD
 
 
 async def test_a_frame_is_there_once_its_last_byte_is(far: Far) -> None:
