@@ -12,14 +12,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 
 from fencebus_agent.hypervisor import ActRefused, DomainEvent, HypervisorError, SightedHypervisor, UnknownDomain
-from fencebus_host.effects import AskProof, Boot, Conclude, Deed, Effect, Effects, Job, Keep, Kill, Look, Send
+from fencebus_host.effects import AskProof, Boot, Conclude, Effect, Effects, Job, Keep, Kill, Look, Send
 from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.machine import Federation
 from fencebus_host.federation.member import Refusal
 from fencebus_host.routers.federated.carrier import Carrier, Keeper, Witnesses
 from fencebus_host.routers.federated.echoes import Echoes, Meaning
-from fencebus_host.routers.federated.haste import Haste
-from fencebus_host.routers.federated.urgency import INDICATIONS
+from fencebus_host.routers.federated.leisure import Leisure
 from fencebus_schemas.deadline import Clock, Deadline
 from fencebus_schemas.model import Life, Observation, Reason, Sight, Uuid, VmState
 from fencebus_schemas.peer import Guard, Lift, Message
@@ -68,7 +67,7 @@ class Driving:
         self._broken_off: list[Awaited] = []
         """By the failure of a run."""
         self._subscribed = False
-        self._echoes, self._haste = Echoes(), Haste()
+        self._echoes, self._leisure = Echoes(), Leisure()
 
     async def run(self) -> None:
         """Follow the hypervisor, the carrier and the clock; returns only when cancelled."""
@@ -84,7 +83,7 @@ class Driving:
                 group.create_task(self._tick(), name="heartbeat")
                 group.create_task(self._witnesses.run(), name="witnesses")
         finally:
-            self._haste.give_up()
+            self._leisure.give_up()
             for task in tuple(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -107,7 +106,7 @@ class Driving:
 
     def answered(self) -> None:
         """Whoever asked for something has the answer: what was put off for that can be done."""
-        self._haste.catch_up()
+        self._leisure.catch_up()
 
     # -- what happens ----------
 
@@ -183,15 +182,12 @@ class Driving:
             self._spawn(self._act(effect), effect)
 
     def _send(self, message: Message) -> None:
-        send = partial(self._carrier.send, message)
         if isinstance(message, Lift):
-            self._haste.put_off(send)
-        elif isinstance(message, INDICATIONS):
-            self._haste.after(send)
-        else:
-            if isinstance(message, Guard):
-                self._haste.catch_up()  # a reboot's start is guarded by the same request as its end was
-            send()
+            self._leisure.put_off(partial(self._carrier.send, message))
+            return
+        if isinstance(message, Guard):
+            self._leisure.catch_up()  # a reboot's start is guarded by the same request as its end was
+        self._carrier.send(message)
 
     async def _keep(self, effect: Keep) -> None:
         ok = await self._keeper.keep(effect.record)
@@ -254,27 +250,15 @@ class Driving:
     def _spawn(self, work: Coroutine[None, None, None], awaited: Awaited | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        if (vm := _acted_on(awaited)) is not None:
-            self._haste.begin(vm)
         task.add_done_callback(lambda ended: self._ended(ended, awaited))
 
     def _ended(self, task: asyncio.Task[None], awaited: Awaited | None) -> None:
         self._tasks.discard(task)
-        if (vm := _acted_on(awaited)) is not None:
-            self._haste.end(vm)
         if task.cancelled():
             self._broken_off += [awaited] if awaited is not None else []
         elif (error := task.exception()) is not None:
             # A job that is never answered makes its request fail by its deadline; why stands here.
             log.error("defect in the federation", exc_info=error)
-
-
-def _acted_on(awaited: Awaited | None) -> Uuid | None:
-    """The VM that is killed or started, or whose kill or start is written down (S4)."""
-    if isinstance(awaited, Keep):
-        deed = awaited.record
-        return deed.observation.vm if isinstance(deed, Deed) and deed.observation is not None else None
-    return awaited.vm if awaited is not None else None
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
