@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from fencebus_agent.hypervisor import DomainEvent, EventSink, Hypervisor, HypervisorError
+from fencebus_agent.hypervisor import EventSink, Hypervisor, HypervisorError
 from fencebus_host import control_site, logs
 from fencebus_host.assembly import ListenerFactory, build_core, recollect
 from fencebus_host.background import Starter, go_to_background
@@ -49,8 +49,6 @@ LOOK_SECONDS = 1.0
 FIRST_LOOKS = 20
 """Within the first of these seconds: other hosts are not there at once."""
 DRAIN_SECONDS = 10.0
-COMPANY_SECONDS = 0.02
-"""For so long what a driver remembers waits for more of it."""
 """How long a daemon that stops lets its running actions go on."""
 PID_FOLDER = Path("/var/run")
 OFFER = Offer(listeners=("tcp", "multicast", "vsock", "serial"), backends=tuple(TABLE))
@@ -93,8 +91,6 @@ class Daemon:
         self._view = Part("view", lambda _ready: self._site.watch.run(), lambda: None)
         self._stop = asyncio.Event()
         self._keeping: set[asyncio.Task[None]] = set()
-        self._unwritten: set[str] = set()
-        """Hypervisors whose driver remembers something that is not on the disk."""
 
     async def run(self) -> int:
         """Run until a signal; returns the exit status."""
@@ -190,17 +186,9 @@ class Daemon:
             hypervisor.subscribe(self._note_change(hypervisor.name))
 
     def _note_change(self, hypervisor: str) -> EventSink:
-        def changed(_event: DomainEvent) -> None:
-            if hypervisor not in self._unwritten:
-                self._unwritten.add(hypervisor)
-                self._keep(asyncio.create_task(self._write_down(hypervisor)))
-
-        return changed
+        return lambda _event: self._keep(asyncio.create_task(self._write_down(hypervisor)))
 
     async def _write_down(self, hypervisor: str) -> None:
-        """With what comes in a moment, and behind the kill whose end this may be: that one is waited for (S4)."""
-        await asyncio.sleep(COMPANY_SECONDS)
-        self._unwritten.discard(hypervisor)
         try:
             await self._core.records.keep(hypervisor)
         except RecordError as error:
@@ -259,7 +247,6 @@ class Daemon:
         for part in self._showing:
             await part.stop()
         await self._router.stop()
-        await asyncio.gather(*self._keeping)
         await self._core.close()
 
 

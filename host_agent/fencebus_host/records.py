@@ -172,6 +172,7 @@ class Records:
         self._signatures.append((signature.rstrip(b"\0"), self._wall_clock()))
         if len(self._signatures) == 1:
             self._put_behind("signature", self._signatures_so_far)
+            self._behind.catch_up()  # before what it asks for is done: a daemon that is killed may be asked again
 
     async def signatures(self) -> Sequence[bytes]:
         """The signatures that earlier runs of the daemon saw and that still count.  Raises RecordError."""

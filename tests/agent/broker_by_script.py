@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from struct import pack, unpack_from
+
+from fencebus_agent.bus_terms import Terms
+from fencebus_agent.kombu_bus import KombuBus
 
 START, START_OK, TUNE, TUNE_OK, OPEN, OPEN_OK = ((10, each) for each in (10, 11, 30, 31, 40, 41))
 GOODBYE, GOODBYE_OK, BLOCKED, UNBLOCKED = ((10, each) for each in (50, 51, 60, 61))
@@ -101,3 +104,40 @@ class Scripted:
 def silent_about(*these: Method) -> Callable[[int, Method, bytes], bytes | None]:
     """What to do ``instead``: nothing, when these are said."""
     return lambda _channel, sig, _given: b"" if sig in these else None
+
+
+def late_with(binding: bytes, held: list[int]) -> Callable[[int, Method, bytes], bytes | None]:
+    """What to do ``instead``: nothing, when this is to be bound; the channel that waits is held."""
+
+    def late(channel: int, sig: Method, given: bytes) -> bytes | None:
+        if sig != BIND or binding not in given:
+            return None
+        held.append(channel)
+        return b""
+
+    return late
+
+
+@contextlib.asynccontextmanager
+async def scripted() -> AsyncIterator[Scripted]:
+    """One that can be reached."""
+    broker = Scripted()
+    server = await asyncio.start_server(broker.serve, "127.0.0.1", 0)
+    broker.port = server.sockets[0].getsockname()[1]
+    yield broker
+    server.close()
+    for writer in broker.writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)
+
+
+def client(broker: Scripted, connect_timeout: float = 15.0) -> KombuBus:
+    """Of its own."""
+    return KombuBus(f"amqp://a:a@127.0.0.1:{broker.port}", Terms(connect_timeout=connect_timeout))
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """In time, and without a sound."""
+    async with asyncio.timeout(30):
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

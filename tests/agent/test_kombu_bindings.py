@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 
 from fencebus_agent.bus import Address, BusMessage, BusState, Priority, direct_exchange
-from fencebus_agent.bus_terms import Terms
-from fencebus_agent.kombu_bus import KombuBus
-from tests.agent.broker_by_script import BIND, BIND_OK, Method, Scripted, method
+from tests.agent.broker_by_script import BIND_OK, Scripted, client, ended, late_with, method, scripted
 from tests.hypervisors import eventually, soon
 from tests.rabbitmq_site import running
 
@@ -20,37 +17,14 @@ COMMAND = Priority.COMMAND
 
 @pytest.fixture
 async def broker() -> AsyncIterator[Scripted]:
-    scripted = Scripted()
-    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
-    scripted.port = server.sockets[0].getsockname()[1]
-    yield scripted
-    server.close()
-    for writer in scripted.writers:
-        writer.transport.abort()
-    await asyncio.sleep(0)
-
-
-def client(broker: Scripted, connect_timeout: float = 15.0) -> KombuBus:
-    return KombuBus(f"amqp://a:a@127.0.0.1:{broker.port}", Terms(connect_timeout=connect_timeout))
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    """In time, and without a sound."""
-    async with asyncio.timeout(30):
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async with scripted() as broker:
+        yield broker
 
 
 async def test_nobody_is_told_of_a_connection_before_all_that_is_wanted_comes_by_it(broker: Scripted) -> None:
     bus, wanted, held = client(broker), Address(direct_exchange(), "wanted"), list[int]()
 
-    def late(channel: int, sig: Method, given: bytes) -> bytes | None:
-        if sig != BIND or b"wanted" not in given:
-            return None
-        held.append(channel)
-        return b""
-
-    broker.instead = late
+    broker.instead = late_with(b"wanted", held)
     bus.subscribe(wanted, lambda _message: None)
     states = list[BusState]()
     bus.watch(lambda state, _reason: states.append(state))
@@ -68,13 +42,7 @@ async def test_nobody_is_told_of_a_connection_before_all_that_is_wanted_comes_by
 async def test_what_was_wanted_before_a_message_was_sent_is_bound_before_it(broker: Scripted) -> None:
     bus, held = client(broker), list[int]()
 
-    def late(channel: int, sig: Method, given: bytes) -> bytes | None:
-        if sig != BIND or b"answers" not in given:
-            return None
-        held.append(channel)
-        return b""
-
-    broker.instead = late
+    broker.instead = late_with(b"answers", held)
     async with running(bus):
         await bus.send(bus.own, BusMessage(b"first"), soon(), COMMAND)  # its exchange is known now
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from itertools import repeat
 from struct import pack, unpack_from
@@ -22,8 +21,6 @@ from fencebus_agent.bus import (
     direct_exchange,
     topic_exchange,
 )
-from fencebus_agent.bus_terms import Terms
-from fencebus_agent.kombu_bus import KombuBus
 from tests.agent.broker_by_script import (
     BIND,
     BIND_OK,
@@ -43,8 +40,11 @@ from tests.agent.broker_by_script import (
     UNBLOCKED,
     Method,
     Scripted,
+    client,
+    ended,
     frame,
     method,
+    scripted,
     short,
     silent_about,
 )
@@ -64,25 +64,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def broker() -> AsyncIterator[Scripted]:
-    scripted = Scripted()
-    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
-    scripted.port = server.sockets[0].getsockname()[1]
-    yield scripted
-    server.close()
-    for writer in scripted.writers:
-        writer.transport.abort()
-    await asyncio.sleep(0)
-
-
-def client(broker: Scripted, connect_timeout: float = 15.0) -> KombuBus:
-    return KombuBus(f"amqp://a:a@127.0.0.1:{broker.port}", Terms(connect_timeout=connect_timeout))
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    """In time, and without a sound."""
-    async with asyncio.timeout(30):
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    async with scripted() as broker:
+        yield broker
 
 
 # ---- what is agreed on

@@ -10,6 +10,7 @@ import pytest
 
 from fencebus_host.behind import BEHIND_SECONDS, Behind, Named, Statement
 from fencebus_host.records import Records
+from fencebus_schemas.model import HostId
 from tests.host_agent import evidence
 from tests.host_agent.evidence import request
 from tests.hypervisors import eventually
@@ -68,14 +69,13 @@ async def test_a_defect_in_one_is_a_line_in_the_log_and_no_others_loss(caplog: p
 
 
 async def test_what_cannot_be_written_takes_nothing_with_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    records = Records(tmp_path, {})
+    records = Records(tmp_path, {}, host=HostId("another"))
     await records.open()
     asked = request()
-    await records._in_thread(lambda: records._opened().execute("DROP TABLE signature"))
-    records.keep_signature(b"signed")
+    records._behind.put("history", lambda: [("INSERT INTO nowhere VALUES (?)", [(1,)])])
     await records.ended(asked, evidence.killed())
     assert [each for *_, each in await records.kills()] == [asked.id]
-    assert "signature not written" in caplog.text
+    assert "history not written" in caplog.text
     await records.close()
 
 

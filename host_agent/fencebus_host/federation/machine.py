@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from fencebus_host.effects import AskProof, Conclude, Deed, Effect, Effects, Job, Keep, Send
 from fencebus_host.evidence import is_plain_end
 from fencebus_host.federation.coordinator import Course, Matter
-from fencebus_host.federation.endings import Endings
 from fencebus_host.federation.fence_course import FenceCourse
 from fencebus_host.federation.member import Member, Order, Refusal, Surroundings
 from fencebus_host.federation.start_course import StartCourse
@@ -91,7 +90,6 @@ class Federation:
         self._member = Member(me, incarnation, around, self._tokens, started_at)
         self._courses: dict[RequestId, Course] = {}
         self._settled: dict[str, Settled] = {}
-        self.endings = Endings()
         self._announced_at = float("-inf")
 
     def remember(self, deeds: Iterable[Deed]) -> None:
@@ -294,8 +292,6 @@ class Federation:
         if isinstance(answer, GuardAnswer):
             return effects + course.guard_answered(answer, now)
         if isinstance(answer, FenceAnswer):
-            if answer.observation is not None:
-                self.endings.answered(answer.sender, answer.observation, now)
             return effects + (course.fence_answered(answer, now) if isinstance(course, FenceCourse) else [])
         return effects + (course.start_answered(answer, now) if isinstance(course, StartCourse) else [])
 
@@ -304,10 +300,8 @@ class Federation:
         if isinstance(message, Announce):
             return self._welcome(message, now) + self._heard(ownership.announce_heard(message, now))
         if isinstance(message, Inventory):
-            self.endings.told(message.sender)
             return self._heard(ownership.inventory_heard(message, now))
         if isinstance(message, Change):
-            self.endings.told(message.sender, message.record.uuid)
             return self._heard(ownership.change_heard(message, now))
         if isinstance(message, Fetch):
             return self._heard(ownership.fetch_heard(message, now))

@@ -124,10 +124,9 @@ class FederatedRouter:
 
         Nor is a word of another host believed, without a quorum, that a VM is off there.
         """
-        ownership, now = self._machine.ownership, self._clock()
-        record = self._machine.endings.seen(record, now)
+        ownership = self._machine.ownership
         believed = ownership.quorate or record.state.is_claim
-        if believed and not ownership.is_silent(record.host, now):
+        if believed and not ownership.is_silent(record.host, self._clock()):
             return record
         return dataclasses.replace(record, state=VmState.UNKNOWN)
 
